@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.27;
+
+import {ICondition} from "../src/interfaces/ICondition.sol";
+import {IPaymentConditions as I} from "../src/interfaces/IPaymentConditions.sol";
+import {AgreementState, IServiceAgreement} from "../src/interfaces/IServiceAgreement.sol";
+import {PriceTerms} from "../src/interfaces/Types.sol";
+import {BaseTest} from "./BaseTest.sol";
+import {FeeToken} from "./mocks/OddTokens.sol";
+import {vm} from "./Vm.sol";
+
+contract LockPaymentTest is BaseTest {
+    function test_lock_stores() public {
+        PriceTerms memory terms = _metered(address(token));
+        _execute(ID, PRICE, terms);
+        _lock(ID, PRICE, terms);
+        (address asset, uint256 amount) = payment.lockedOf(ID);
+        assertEq(asset, address(token), "token");
+        assertEq(amount, PRICE, "amount");
+        assertEq(payment.priceTermsOf(ID).fuelPrice, terms.fuelPrice, "terms");
+        assertEq(token.balanceOf(address(payment)), PRICE, "balance");
+        assertTrue(sa.conditionFulfilled(ID, 1), "condition 1");
+    }
+
+    function test_defect_j_lateLockTakesNothing() public {
+        PriceTerms memory terms = _metered(address(token));
+        _execute(ID, PRICE, terms);
+        uint256 deadline = block.timestamp + DAY / 2;
+        vm.warp(deadline);
+        vm.expectRevert(
+            abi.encodeWithSelector(IServiceAgreement.DeadlinePassed.selector, 1, deadline, deadline)
+        );
+        _lock(ID, PRICE, terms);
+        assertEq(token.balanceOf(consumer), 100 ether, "still the consumer's");
+        _assertState(ID, AgreementState.Executed);
+    }
+
+    function test_lock_onlyConsumer() public {
+        _execute(ID, PRICE, _ether());
+        vm.deal(stranger, PRICE);
+        vm.expectRevert(abi.encodeWithSelector(ICondition.NotConsumer.selector, ID, stranger));
+        vm.prank(stranger);
+        payment.lockPayment{value: PRICE}(ID, did, PRICE, _ether());
+    }
+
+    function test_lock_otherTerms() public {
+        _execute(ID, PRICE, _ether());
+        PriceTerms memory terms = _ether();
+        terms.fuelPrice = 1;
+        (bytes32 agreed, bytes32 offered) = (_values(PRICE, _ether())[1], _values(PRICE, terms)[1]);
+        vm.expectRevert(abi.encodeWithSelector(IServiceAgreement.WrongValueHash.selector, 1, agreed, offered));
+        _lock(ID, PRICE, terms);
+    }
+
+    function test_lock_otherPrice() public {
+        _execute(ID, PRICE, _ether());
+        vm.expectRevert(abi.encodeWithSelector(I.PriceMismatch.selector, ID, PRICE - 1));
+        _lock(ID, PRICE - 1, _ether());
+    }
+
+    function test_lock_priceThatCouldNotLeave() public {
+        for (uint256 i = 4; i < 6; ++i) {
+            bytes32 id = keccak256(abi.encode(i));
+            bytes32[] memory v = _values(PRICE, _ether());
+            v[i] = keccak256(abi.encodePacked(did, PRICE + 1));
+            uint256[] memory t = _timeouts(0, DAY);
+            bytes memory signature = _signAgreement(CONSUMER_KEY, id, publisher, v, t);
+            vm.prank(publisher);
+            sa.executeAgreement(TEMPLATE, signature, consumer, v, t, id, did);
+            vm.expectRevert(abi.encodeWithSelector(I.PriceMismatch.selector, id, PRICE));
+            _lock(id, PRICE, _ether());
+        }
+    }
+
+    function test_lock_otherAsset() public {
+        _execute(ID, PRICE, _ether());
+        vm.expectRevert(abi.encodeWithSelector(I.WrongAsset.selector, did, bytes32(0)));
+        vm.prank(consumer);
+        payment.lockPayment{value: PRICE}(ID, 0, PRICE, _ether());
+    }
+
+    function test_lock_zeroPrice() public {
+        _execute(ID, 0, _fixed(address(0), 0));
+        vm.expectRevert(I.ZeroPrice.selector);
+        _lock(ID, 0, _fixed(address(0), 0));
+    }
+
+    function test_lock_wrongEther() public {
+        _execute(ID, PRICE, _ether());
+        vm.expectRevert(abi.encodeWithSelector(I.WrongValueSent.selector, PRICE, PRICE - 1));
+        vm.prank(consumer);
+        payment.lockPayment{value: PRICE - 1}(ID, did, PRICE, _ether());
+    }
+
+    function test_lock_etherWithToken() public {
+        PriceTerms memory terms = _metered(address(token));
+        _execute(ID, PRICE, terms);
+        vm.expectRevert(abi.encodeWithSelector(I.WrongValueSent.selector, 0, 1));
+        vm.prank(consumer);
+        payment.lockPayment{value: 1}(ID, did, PRICE, terms);
+    }
+
+    function test_lock_twice() public {
+        _execute(ID, PRICE, _ether());
+        _lock(ID, PRICE, _ether());
+        vm.expectRevert(abi.encodeWithSelector(IServiceAgreement.ConditionAlreadyFulfilled.selector, ID, 1));
+        _lock(ID, PRICE, _ether());
+    }
+
+    function test_lock_feeOnTransferRefused() public {
+        FeeToken fee = new FeeToken();
+        fee.mint(consumer, PRICE);
+        vm.prank(consumer);
+        fee.approve(address(payment), PRICE);
+        PriceTerms memory terms = _metered(address(fee));
+        _execute(ID, PRICE, terms);
+        vm.expectRevert(abi.encodeWithSelector(I.WrongAmountReceived.selector, PRICE, PRICE - PRICE / 100));
+        _lock(ID, PRICE, terms);
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.27;
+
+import {ICondition} from "../src/interfaces/ICondition.sol";
+import {IPaymentConditions as I} from "../src/interfaces/IPaymentConditions.sol";
+import {AgreementState, IServiceAgreement} from "../src/interfaces/IServiceAgreement.sol";
+import {PriceTerms} from "../src/interfaces/Types.sol";
+import {BaseTest} from "./BaseTest.sol";
+import {vm} from "./Vm.sol";
+
+contract RefundPaymentTest is BaseTest {
+    function _locked(PriceTerms memory terms) private {
+        _execute(ID, PRICE, terms);
+        _lock(ID, PRICE, terms);
+    }
+
+    function test_defect_b_refundNeedsNoUpload() public {
+        _locked(_ether());
+        vm.warp(block.timestamp + DAY);
+        vm.expectEmit(address(sa));
+        emit IServiceAgreement.AgreementTerminated(ID, TEMPLATE);
+        vm.expectEmit(address(payment));
+        emit I.PaymentRefund(ID, publisher, consumer, PRICE);
+        _refund(ID, PRICE);
+        assertEq(consumer.balance, 100 ether, "all back");
+        _assertState(ID, AgreementState.Terminated);
+    }
+
+    function test_defect_c_notBeforeTheDeadline() public {
+        _locked(_ether());
+        uint256 deadline = block.timestamp + DAY;
+        vm.warp(deadline - 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(IServiceAgreement.DeadlineNotPassed.selector, 3, deadline, deadline - 1)
+        );
+        _refund(ID, PRICE);
+        vm.warp(deadline);
+        _refund(ID, PRICE);
+    }
+
+    function test_refund_token() public {
+        _locked(_metered(address(token)));
+        vm.warp(block.timestamp + DAY);
+        _refund(ID, PRICE);
+        assertEq(token.balanceOf(consumer), 100 ether, "all back");
+    }
+
+    function test_refund_evenIfComputeWasGranted() public {
+        _locked(_ether());
+        _upload(ID);
+        _authorize(ID);
+        _register(ID, _receipt());
+        vm.warp(block.timestamp + DAY);
+        _refund(ID, PRICE);
+        assertEq(consumer.balance, 100 ether, "all back");
+    }
+
+    function test_refund_notOnceAccessWasGranted() public {
+        _toGranted(ID, PRICE, _ether());
+        vm.warp(block.timestamp + DAY);
+        vm.expectRevert(abi.encodeWithSelector(IServiceAgreement.DependencyFulfilled.selector, ID, 5, 3));
+        _refund(ID, PRICE);
+    }
+
+    function test_refund_notBeforeLock() public {
+        _execute(ID, PRICE, _ether());
+        vm.warp(block.timestamp + DAY);
+        vm.expectRevert(
+            abi.encodeWithSelector(IServiceAgreement.UnfulfilledDependencies.selector, ID, 5, 1 << 1)
+        );
+        _refund(ID, PRICE);
+    }
+
+    function test_refund_onlyConsumer() public {
+        _locked(_ether());
+        vm.warp(block.timestamp + DAY);
+        vm.expectRevert(abi.encodeWithSelector(ICondition.NotConsumer.selector, ID, stranger));
+        vm.prank(stranger);
+        payment.refundPayment(ID, did, PRICE);
+    }
+
+    function test_refund_otherPrice() public {
+        _locked(_ether());
+        vm.warp(block.timestamp + DAY);
+        (bytes32 agreed, bytes32 asked) = (_values(PRICE, _ether())[5], _values(PRICE + 1, _ether())[5]);
+        vm.expectRevert(abi.encodeWithSelector(IServiceAgreement.WrongValueHash.selector, 5, agreed, asked));
+        _refund(ID, PRICE + 1);
+    }
+
+    function test_refund_twice() public {
+        _locked(_ether());
+        vm.warp(block.timestamp + DAY);
+        _refund(ID, PRICE);
+        _expectNotOpen(ID, AgreementState.Terminated);
+        _refund(ID, PRICE);
+    }
+
+    function test_refund_closesEverything() public {
+        _locked(_ether());
+        _upload(ID);
+        vm.warp(block.timestamp + DAY);
+        _refund(ID, PRICE);
+        _expectNotOpen(ID, AgreementState.Terminated);
+        _authorize(ID);
+        _expectNotOpen(ID, AgreementState.Terminated);
+        _lock(ID, PRICE, _ether());
+    }
+}

@@ -1,0 +1,304 @@
+//! The receipt document: the JSON file that consumers keep and auditors get (`docs/RECEIPT.md` §6).
+
+use alloy_primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::{EntryKind, Key, Manifest};
+use crate::{
+    Domain, Error, ExecutionClaim, ReceiptAttestation, Result, Signature, derive, invocation_manifest,
+    mount_leaf, root_of_leaves,
+};
+
+/// Value of the document's `format` field. Another value is another format: nothing is negotiated inside a file.
+pub const FORMAT: &str = "brizo-receipt/1";
+
+/// Unsigned 64-bit numbers as decimal strings, because JSON numbers are rounded above 2^53 by common readers.
+pub mod decimal {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// Writes the number as a string.
+    ///
+    /// # Errors
+    /// Only those of the serializer.
+    pub fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(number)
+    }
+
+    /// Reads a string of digits without sign, space or leading zero.
+    ///
+    /// # Errors
+    /// When the text has another form or does not fit 64 bits.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
+        match text.parse() {
+            Ok(number) if canonical => Ok(number),
+            _ => Err(D::Error::custom(format!("{text:?} is not an unsigned 64-bit decimal number"))),
+        }
+    }
+}
+
+/// What a receipt can prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Kind {
+    /// Run under a deterministic profile: anyone with the bytes can run it again and must find the same hash.
+    ReExecutable = 0,
+    /// Run in a container: the provider says so, nobody can recompute it.
+    Attested = 1,
+}
+
+/// The consumer's signature over the job order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// The deployment under which it was signed.
+    pub domain: Domain,
+    /// The consumer.
+    pub consumer: Address,
+    /// Signature over [`JobSpec::order_digest`](crate::JobSpec::order_digest).
+    pub signature: Signature,
+}
+
+/// The provider's signature over its attestation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attestation {
+    /// The deployment under which it was signed.
+    pub domain: Domain,
+    /// What was signed.
+    pub statement: ReceiptAttestation,
+    /// Signature over [`ReceiptAttestation::digest`].
+    pub signature: Signature,
+}
+
+/// Facts about a run that differ between hosts and are therefore outside the claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunInfo {
+    /// Version of the program that made the run, `brizo 0.1.0`.
+    pub software: String,
+    /// Engine and version, `wasmtime 48.0.8`.
+    pub engine: String,
+    /// Target the module was compiled for, `x86_64-linux`.
+    pub target: String,
+    /// Start by the host's clock, in seconds since 1970-01-01 UTC.
+    #[serde(with = "decimal")]
+    pub started_at: u64,
+    /// Wall time of the run in microseconds, without compilation.
+    #[serde(with = "decimal")]
+    pub run_us: u64,
+    /// Whether the compiled module came from the cache.
+    pub cached_module: bool,
+}
+
+/// What the guest was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invocation {
+    /// All arguments, beginning with the program's name.
+    pub args: Vec<String>,
+    /// Environment variables, sorted by name as the guest sees them.
+    pub env: Vec<(String, String)>,
+}
+
+/// A data set below `/data/inputs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// Folder below `/data/inputs`; empty for `/data/inputs` itself.
+    pub path: String,
+    /// DID of the data set, `did:op:…`; absent for a local folder.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub did: Option<String>,
+    /// Root of the data set's manifest.
+    pub root: B256,
+    /// Salted leaves of the manifest, in its order. They hide path, size and content from everybody without the
+    /// dataset key and let a holder of the data name the file that differs.
+    pub leaves: Vec<B256>,
+}
+
+/// An output as the receipt shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputEntry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its path in `/data/outputs`, or `stdout`, `stderr`.
+    pub path: String,
+    /// Its leaf in the outputs manifest.
+    pub leaf: B256,
+    /// Bytes of content; absent when the output is withheld.
+    #[serde(with = "optional_decimal", skip_serializing_if = "Option::is_none", default)]
+    pub size: Option<u64>,
+    /// BLAKE3 of the content; absent when the output is withheld.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digest: Option<B256>,
+}
+
+mod optional_decimal {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match number {
+            Some(number) => super::decimal::serialize(number, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        #[derive(Deserialize)]
+        struct Number(#[serde(with = "super::decimal")] u64);
+        Number::deserialize(deserializer).map(|number| Some(number.0))
+    }
+}
+
+/// The lists behind the claim's roots. They prove nothing by themselves; they let a check name the place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opening {
+    /// What the guest was started with.
+    pub invocation: Invocation,
+    /// The data sets, ordered by path.
+    pub inputs: Vec<Mount>,
+    /// The outputs, in manifest order.
+    pub outputs: Vec<OutputEntry>,
+}
+
+/// A whole receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Receipt {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// What it can prove.
+    pub kind: Kind,
+    /// The receipt hash; a convenience that every check recomputes.
+    pub claim_hash: B256,
+    /// What was ordered and what happened.
+    pub claim: ExecutionClaim,
+    /// The consumer's consent to the spec; absent for a local run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub consent: Option<Consent>,
+    /// The provider's attestation; absent for an unsigned local run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attestation: Option<Attestation>,
+    /// [`RunInfo`] as the JSON text whose exact bytes are hashed into the attestation.
+    pub run_info: String,
+    /// The lists behind the roots.
+    pub opening: Opening,
+}
+
+impl RunInfo {
+    /// The JSON text that goes into the receipt.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // A struct of strings, numbers and a bool always serialises.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Receipt {
+    /// Reads a receipt strictly: unknown or double fields, trailing bytes and any other spelling of a value than the
+    /// canonical one are refused. White space and the order of fields are free; nothing hashes the document as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the place.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let malformed = |e: serde_json::Error| Error::Malformed(e.to_string());
+        let receipt: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        let read: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
+        let written = serde_json::to_value(&receipt).map_err(malformed)?;
+        if let Some(place) = first_difference("", &read, &written) {
+            return Err(Error::Malformed(format!("{place} is not in canonical form")));
+        }
+        if receipt.format != FORMAT {
+            return Err(Error::Malformed(format!(
+                "format is {:?}, this program reads {FORMAT:?}",
+                receipt.format
+            )));
+        }
+        Ok(receipt)
+    }
+
+    /// The document as text, ending in a newline.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // Strings, numbers and lists only: serialising cannot fail.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Digest of the run info's exact bytes, as it stands in the attestation.
+    #[must_use]
+    pub fn run_info_digest(&self) -> B256 {
+        derive("brizo 2026 v1 run info", &[self.run_info.as_bytes()])
+    }
+}
+
+impl Opening {
+    /// Root over the mounted data sets, from the roots of the mounts.
+    #[must_use]
+    pub fn inputs_root(&self) -> B256 {
+        let leaves: Vec<_> = self.inputs.iter().map(|mount| mount_leaf(&mount.path, mount.root)).collect();
+        root_of_leaves(&leaves)
+    }
+
+    /// Root of the outputs, from their leaves.
+    #[must_use]
+    pub fn outputs_root(&self) -> B256 {
+        let leaves: Vec<_> = self.outputs.iter().map(|output| output.leaf).collect();
+        root_of_leaves(&leaves)
+    }
+
+    /// Root of the invocation under the run key.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] when a variable stands twice.
+    pub fn invocation_root(&self, run_key: &Key) -> Result<B256> {
+        Ok(invocation_manifest(&self.invocation)?.root(run_key))
+    }
+
+    /// Lists outputs from their manifest; `withheld` says which ones the consumer must not see.
+    #[must_use]
+    pub fn list_outputs(
+        outputs: &Manifest,
+        run_key: &Key,
+        withheld: impl Fn(&crate::Entry) -> bool,
+    ) -> Vec<OutputEntry> {
+        let list = |entry: &crate::Entry| {
+            let shown = !withheld(entry);
+            OutputEntry {
+                kind: entry.kind,
+                path: entry.path.clone(),
+                leaf: entry.leaf(run_key),
+                size: shown.then_some(entry.size),
+                digest: shown.then_some(entry.digest),
+            }
+        };
+        outputs.entries().iter().map(list).collect()
+    }
+}
+
+/// The first place where two JSON values differ, as a path like `claim.spec.fuelLimit`.
+fn first_difference(place: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
+    use serde_json::Value::{Array, Object};
+    let inside = |key: &str| {
+        if place.is_empty() { key.to_string() } else { format!("{place}.{key}") }
+    };
+    match (a, b) {
+        (Object(x), Object(y)) => x.keys().chain(y.keys()).find_map(|key| match (x.get(key), y.get(key)) {
+            (Some(x), Some(y)) => first_difference(&inside(key), x, y),
+            _ => Some(inside(key)),
+        }),
+        (Array(x), Array(y)) if x.len() == y.len() => x
+            .iter()
+            .zip(y)
+            .enumerate()
+            .find_map(|(i, (x, y))| first_difference(&inside(&i.to_string()), x, y)),
+        _ if a == b => None,
+        _ => Some(if place.is_empty() { "the document".into() } else { place.into() }),
+    }
+}

@@ -1,0 +1,74 @@
+//! What can be wrong with a receipt, in words that say what was expected and what was found.
+
+use alloy_primitives::{Address, B256};
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a receipt, a manifest or a signature is refused. Every variant has a stable [`code`](Error::code).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bytes are not a receipt document: bad JSON, unknown or double field, wrong form of a number.
+    #[error("not a well-formed receipt: {0}")]
+    Malformed(String),
+    /// A field of the claim contradicts another one or the profile's rules.
+    #[error("the claim contradicts itself: {0}")]
+    Contradiction(String),
+    /// A hash that is written in the document is not the one its fields give.
+    #[error("{what} does not match: the document says {stated}, its fields give {computed}")]
+    HashMismatch {
+        /// Which hash.
+        what: String,
+        /// The hash that stands in the document.
+        stated: B256,
+        /// The hash that the fields give.
+        computed: B256,
+    },
+    /// A signature cannot be read or is not in canonical form.
+    #[error("bad signature of the {who}: {why}")]
+    Signature {
+        /// Whose signature.
+        who: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A signature is valid, but of somebody else.
+    #[error("the {who}'s signature is by {found}, not by {expected}")]
+    WrongSigner {
+        /// Whose signature it should be.
+        who: &'static str,
+        /// The address that should have signed.
+        expected: Address,
+        /// The address that did sign.
+        found: Address,
+    },
+    /// The receipt is valid but is not the one the caller asked about.
+    #[error("{what} is not the expected one: expected {expected}, the receipt says {found}")]
+    Unexpected {
+        /// Which fact.
+        what: &'static str,
+        /// What the caller expected.
+        expected: String,
+        /// What the receipt says.
+        found: String,
+    },
+    /// A path or the order of a manifest breaks the rules of `docs/RECEIPT.md`.
+    #[error("bad manifest: {0}")]
+    Manifest(String),
+}
+
+impl Error {
+    /// A stable machine-readable name of the kind of error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "receipt_malformed",
+            Self::Contradiction(_) => "receipt_contradiction",
+            Self::HashMismatch { .. } => "hash_mismatch",
+            Self::Signature { .. } => "bad_signature",
+            Self::WrongSigner { .. } => "wrong_signer",
+            Self::Unexpected { .. } => "unexpected_receipt",
+            Self::Manifest(_) => "bad_manifest",
+        }
+    }
+}

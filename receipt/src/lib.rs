@@ -1,0 +1,34 @@
+//! Execution receipts of Brizo: the types, how they are hashed, signed and checked.
+//!
+//! An [`ExecutionClaim`] says *what was ordered* ([`JobSpec`]) and *what happened* ([`Outcome`]). Its EIP-712 struct hash
+//! is the **receipt hash**: anyone who runs the same module over the same bytes under the same profile obtains the same
+//! 32 bytes. A [`Receipt`] is a claim with the consumer's consent to the spec, the provider's signed attestation, and the
+//! lists that open the hidden roots. The format is written down in `docs/RECEIPT.md`, precisely enough for a second
+//! implementation; this crate is the first one.
+//!
+//! Boundary: nothing here reads a file, a clock or a socket, and nothing here knows wasmtime, HTTP or SQL. An auditor
+//! depends on this crate alone.
+
+mod claim;
+mod document;
+mod error;
+mod hash;
+mod manifest;
+mod sign;
+mod verify;
+
+pub use alloy_primitives::{Address, B256, keccak256};
+pub use claim::{AlgorithmUpload, ExecutionClaim, JobSpec, Outcome, ReceiptAttestation, Status, TrapCode};
+pub use document::{
+    Attestation, Consent, FORMAT, Invocation, Kind, Mount, Opening, OutputEntry, Receipt, RunInfo, decimal,
+};
+pub use error::{Error, Result};
+pub use hash::{
+    blind_commit, content_digest, derive, domain_separator, order_hash, profile_digest, receipt_hash,
+};
+pub use manifest::{
+    Entry, EntryKind, Key, Manifest, PATH_BYTES_MAX, check_path, invocation_manifest, mount_leaf,
+    root_of_leaves,
+};
+pub use sign::{Domain, SecretKey, Signature, recover};
+pub use verify::{Expectation, Tier, Verdict, check_signatures, check_structure};

@@ -1,0 +1,25 @@
+//! `GET /api/v1/assets` and `GET /api/v1/assets/{did}`: what this provider holds, as DDOs. Public.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+
+use super::ApiState;
+use super::problem::Problem;
+
+pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
+    let rows = state.store.with(|store| store.datasets()).await?;
+    let assets: Vec<_> = rows.iter().map(|row| json!({ "did": row.did, "name": row.name })).collect();
+    Ok(Json(json!({ "assets": assets })))
+}
+
+/// The DDO, byte for byte as its digest was registered on chain.
+pub(super) async fn ddo(
+    State(state): State<ApiState>,
+    Path(did): Path<String>,
+) -> Result<impl IntoResponse, Problem> {
+    let row = state.dataset(did.parse()?).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], row.ddo))
+}

@@ -1,0 +1,125 @@
+//! `POST …/services/computing/exec`: orders the run. The consumer signs the whole job spec; the provider admits or refuses.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use brizo_receipt::{Address, B256, JobSpec, Key, Signature};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::ApiState;
+use super::auth::Caller;
+use super::initialize::signature;
+use super::problem::Problem;
+use super::state::policy;
+use crate::ids::AgreementId;
+use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobState};
+use crate::sandbox::profile_digest;
+use crate::store::{AgreementRow, NewJob};
+
+/// The seeds' fields (the address also under its older names), and the order itself.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Fields {
+    #[serde(alias = "serviceId")]
+    service_agreement_id: String,
+    #[serde(default)]
+    #[expect(dead_code, reason = "the seeds send it; the agreement already says which service it is about")]
+    service_definition_id: Option<String>,
+    #[serde(alias = "address", alias = "pubKey")]
+    consumer_address: Address,
+    spec: JobSpec,
+    spec_signature: String,
+    run_key: B256,
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
+    env: Vec<(String, String)>,
+}
+
+pub(super) async fn exec(
+    State(state): State<ApiState>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
+    let fields: Fields = serde_json::from_slice(&caller.body).map_err(|e| {
+        Problem::bad_request("bad_body", format!("the body is not what exec takes: {e}"))
+            .hint("docs/API.md shows an order; `brizo job run` makes one")
+    })?;
+    let id: AgreementId = fields.service_agreement_id.parse()?;
+    if fields.consumer_address != caller.address {
+        return Err(Problem::forbidden(
+            "not_your_agreement",
+            format!(
+                "the request is signed by {}, it is made for {}",
+                caller.address, fields.consumer_address
+            ),
+        )
+        .hint("sign the request with the consumer's key"));
+    }
+    let signature = signature(&fields.spec_signature)?;
+    let agreement = state.fresh_agreement(id).await?;
+    let new = NewJob {
+        invocation: job::invocation(
+            &fields.args,
+            &fields.env,
+            &[agreement.did.to_string()],
+            agreement.algorithm_did.map(|did| did.to_string()).as_deref(),
+        )?,
+        spec: fields.spec,
+        signature,
+        run_key: Key::new(fields.run_key.0),
+    };
+    admit(&state, caller.address, &agreement, &new, &signature).await?;
+    let now_s = state.clock.now_s();
+    let job_id = state.store.with(move |store| store.insert_job(&new, now_s)).await?;
+    state.nudge.now();
+    tracing::info!(job = %job_id, "job admitted");
+    let ocean = JobState::Queued.ocean(None);
+    let base = format!("/api/v1/jobs/{job_id}");
+    let answer = json!({
+        "jobId": job_id,
+        "status": ocean.number,
+        "statusText": ocean.text,
+        "links": { "status": base, "logs": format!("{base}/logs"), "outputs": format!("{base}/outputs"), "receipt": format!("{base}/receipt") },
+    });
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// Asks the chain for permission and the checks for the rest.
+async fn admit(
+    state: &ApiState,
+    caller: Address,
+    agreement: &AgreementRow,
+    new: &NewJob,
+    signature: &Signature,
+) -> Result<(), Problem> {
+    let dataset = state.dataset(agreement.did).await?;
+    let policy = policy(&dataset)?;
+    let facts = AgreementFacts {
+        id: agreement.id,
+        did: agreement.did,
+        consumer: agreement.consumer,
+        upload: agreement.upload.clone(),
+        locked: agreement.locked,
+        // The chain's word, not ours: a refund or a cancellation takes the permission away.
+        granted: state.chain.permitted(agreement.id, caller).await?,
+        grant_deadline_s: agreement.grant_deadline_s,
+        next_run: agreement.runs,
+    };
+    let admission = Admission {
+        caller,
+        spec: &new.spec,
+        signature,
+        domain: &state.domain(),
+        run_key: &new.run_key,
+        invocation: &new.invocation,
+        profile: profile_digest(),
+        agreement: &facts,
+        dataset: &DatasetFacts { did: dataset.did, inputs_root: job::inputs_root(dataset.root) },
+        policy: &policy,
+        node: &state.node,
+        now_s: state.clock.now_s(),
+    };
+    Ok(job::admit(&admission)?)
+}

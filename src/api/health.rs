@@ -1,0 +1,48 @@
+//! `GET /healthz`, `GET /` and `GET /api/v1/environments`: is it alive, what is it, what does it run.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::ApiState;
+use super::problem::Problem;
+use crate::sandbox::{PROFILE_NAME, profile_digest, profile_document};
+
+/// Healthy means: the database answers and the chain is the right one.
+pub(super) async fn healthz(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
+    let waiting = state.store.with(|store| store.waiting_steps()).await?;
+    state.chain.check().await?;
+    Ok(Json(json!({ "status": "ok", "waitingSteps": waiting })))
+}
+
+pub(super) async fn about(State(state): State<ApiState>) -> Json<Value> {
+    let deployment = state.chain.deployment();
+    Json(json!({
+        "software": "brizo",
+        "version": env!("CARGO_PKG_VERSION"),
+        "providerAddress": state.chain.sender(),
+        "chainId": deployment.chain_id,
+        "contracts": {
+            "ServiceAgreement": deployment.service_agreement,
+            "ComputeConditions": deployment.compute_conditions,
+            "PaymentConditions": deployment.payment_conditions,
+            "AccessConditions": deployment.access_conditions,
+            "DIDRegistry": deployment.did_registry,
+        },
+    }))
+}
+
+pub(super) async fn environments(State(state): State<ApiState>) -> Json<Value> {
+    let document: Value = serde_json::from_str(&profile_document()).unwrap_or(Value::Null);
+    Json(json!({ "environments": [{
+        "id": PROFILE_NAME,
+        "profile": profile_digest(),
+        "document": document,
+        "ceilings": {
+            "fuel": state.node.fuel.to_string(),
+            "memoryBytes": state.node.memory_bytes.to_string(),
+            "outputBytes": state.node.output_bytes.to_string(),
+            "outputFiles": state.node.output_files.to_string(),
+        },
+    }] }))
+}

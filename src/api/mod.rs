@@ -1,0 +1,19 @@
+//! The HTTP API: the seeds' endpoints and the native resources. Each endpoint is a file; `router` is the table of all.
+//!
+//! `authorize` is the one function that decides who may see a job. Handlers write to the store and to the chain where the
+//! protocol wants the answer at once (initialize, upload); everything else is the worker's.
+
+mod assets;
+mod auth;
+mod exec;
+mod health;
+mod initialize;
+mod jobs;
+mod outputs;
+mod problem;
+mod router;
+mod state;
+mod upload;
+
+pub use router::router;
+pub use state::ApiState;

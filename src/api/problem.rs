@@ -1,0 +1,181 @@
+//! Errors as `application/problem+json` (RFC 9457) with a stable `code` and a hint that says how to mend it. The only
+//! place where something becomes an HTTP status.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::chain::Error as ChainError;
+use crate::data::Error as DataError;
+use crate::ids::BadId;
+use crate::job::{BadInvocation, Refusal, Sort};
+use crate::sandbox::Refused;
+use crate::store::Error as StoreError;
+
+/// An answer that is not what the caller wanted.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    text: String,
+    hint: String,
+    retry_after_s: Option<u32>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
+        Self { status, code, text: text.into(), hint: String::new(), retry_after_s: None }
+    }
+
+    pub(super) fn bad_request(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, text)
+    }
+
+    pub(super) fn unauthorized(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, text)
+    }
+
+    pub(super) fn forbidden(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, text)
+    }
+
+    pub(super) fn not_found(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, text)
+    }
+
+    pub(super) fn conflict(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, text)
+    }
+
+    pub(super) fn too_large(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "module_too_large", text)
+    }
+
+    pub(super) fn unprocessable(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, text)
+    }
+
+    /// Our fault. The caller learns that it is, and nothing of the inside; the log has the rest.
+    pub(super) fn internal(what: &'static str, error: &anyhow::Error) -> Self {
+        tracing::error!(error = %format!("{error:#}"), "{what}");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            format!("{what}; this is the provider's fault"),
+        )
+        .hint("try again later, and tell the publisher if it stays")
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": format!("urn:brizo:problem:{}", self.code),
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.text,
+            "hint": self.hint,
+        });
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<BadId> for Problem {
+    fn from(error: BadId) -> Self {
+        Self::bad_request("bad_identifier", error.to_string())
+            .hint("check the identifier for cut-off or odd characters")
+    }
+}
+
+impl From<BadInvocation> for Problem {
+    fn from(error: BadInvocation) -> Self {
+        Self::unprocessable("bad_invocation", error.to_string()).hint("change the arguments or variables")
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let problem = match refused.code {
+            "module_too_large" => Self::too_large(refused.text),
+            code => Self::unprocessable(code, refused.text),
+        };
+        problem.hint(refused.hint)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.sort {
+            Sort::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Sort::Forbidden => StatusCode::FORBIDDEN,
+            Sort::Conflict | Sort::Later => StatusCode::CONFLICT,
+            Sort::Payment => StatusCode::PAYMENT_REQUIRED,
+        };
+        let problem = Self::new(status, refusal.code, refusal.text).hint(refusal.hint);
+        if refusal.sort == Sort::Later { problem.retry_after(1) } else { problem }
+    }
+}
+
+impl From<ChainError> for Problem {
+    fn from(error: ChainError) -> Self {
+        let code = error.code();
+        match error {
+            ChainError::Unreachable(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "the provider cannot reach the chain now")
+                    .hint("nothing was changed; try again in a few seconds")
+                    .retry_after(5)
+            }
+            ChainError::Refused(why) => Self::unprocessable(code, format!("the contract refused: {why}"))
+                .hint("compare what was signed with the asset's DDO and with the state on chain"),
+            ChainError::Rejected(_) | ChainError::Mismatch(_) => {
+                tracing::error!(%error, "the chain does not take the provider's transactions");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    code,
+                    "the provider's transaction was not taken by the chain",
+                )
+                .hint("this is the provider's to mend; try again later")
+                .retry_after(30)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Exists(what) => Self::conflict("exists", format!("{what} exists already")),
+            other => Self::internal("the database failed", &other.into()),
+        }
+    }
+}
+
+impl From<DataError> for Problem {
+    fn from(error: DataError) -> Self {
+        Self::internal("stored bytes cannot be read or written", &error.into())
+    }
+}
+
+impl From<tokio::task::JoinError> for Problem {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::internal("a task died", &error.into())
+    }
+}

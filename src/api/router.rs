@@ -1,0 +1,56 @@
+//! The table of endpoints.
+
+use std::any::Any;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+
+use super::problem::Problem;
+use super::{ApiState, assets, exec, health, initialize, jobs, outputs, upload};
+
+/// Bytes of a request body; modules are the largest (base64 adds a third). The policy's own ceiling is checked later.
+const BODY_BYTES_MAX: usize = 192 << 20;
+
+/// All endpoints. Methods that an endpoint does not have answer 405 with `Allow`.
+pub fn router(state: ApiState) -> Router {
+    let services = Router::new()
+        .route("/initialize", post(initialize::initialize))
+        .route("/upload", post(upload::upload))
+        .route("/exec", post(exec::exec));
+    Router::new()
+        // The seeds spell it both ways.
+        .nest("/api/v1/brizo/services/computing", services.clone())
+        .nest("/api/v1/brizo/services/compute", services)
+        .route("/api/v1/assets", get(assets::list))
+        .route("/api/v1/assets/{did}", get(assets::ddo))
+        .route("/api/v1/agreements/{id}", get(jobs::agreement))
+        .route("/api/v1/jobs", get(jobs::list))
+        .route("/api/v1/jobs/{id}", get(jobs::status))
+        .route("/api/v1/jobs/{id}/history", get(jobs::history))
+        .route("/api/v1/jobs/{id}/receipt", get(jobs::receipt))
+        .route("/api/v1/jobs/{id}/logs", get(outputs::logs))
+        .route("/api/v1/jobs/{id}/outputs", get(outputs::list))
+        .route("/api/v1/jobs/{id}/outputs/{*path}", get(outputs::download))
+        .route("/api/v1/environments", get(health::environments))
+        .route("/healthz", get(health::healthz))
+        .route("/", get(health::about))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TraceLayer::new_for_http())
+        .with_state(state)
+}
+
+async fn unknown(uri: axum::http::Uri) -> Problem {
+    Problem::not_found("no_such_endpoint", format!("there is nothing at {}", uri.path()))
+        .hint("docs/API.md lists the endpoints")
+}
+
+/// A bug of ours becomes an answer and a log line, not a dropped connection.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Problem::internal("a handler failed", &anyhow::anyhow!("panic")).into_response()
+}

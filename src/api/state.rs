@@ -1,0 +1,82 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use brizo_receipt::Domain;
+
+use crate::chain::{Chain, Timeouts};
+use crate::clock::Clock;
+use crate::data::BlobStore;
+use crate::ids::{AgreementId, Did};
+use crate::job::NodeCeilings;
+use crate::nudge::Nudge;
+use crate::policy::Policy;
+use crate::store::{AgreementRow, DatasetRow, Store};
+
+use super::problem::Problem;
+
+/// Everything a handler may use. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    /// The store.
+    pub store: Store,
+    /// The chain, with the publisher's key.
+    pub chain: Chain,
+    /// Modules, inputs and outputs.
+    pub blobs: BlobStore,
+    /// The clock.
+    pub clock: Clock,
+    /// What this host gives to one job.
+    pub node: NodeCeilings,
+    /// Shared with the worker.
+    pub nudge: Nudge,
+    /// Agreements that are being executed now, so that two requests with one id do not both pay for a transaction.
+    pub executing: Arc<std::sync::Mutex<std::collections::HashSet<AgreementId>>>,
+}
+
+impl ApiState {
+    /// The EIP-712 domain of this deployment.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        self.chain.deployment().domain()
+    }
+
+    pub(super) async fn dataset(&self, did: Did) -> Result<DatasetRow, Problem> {
+        let found = self.store.with(move |store| store.dataset(did)).await?;
+        found.ok_or_else(|| {
+            Problem::not_found("asset_not_found", format!("this provider does not hold {did}"))
+                .hint("GET /api/v1/assets lists what it holds")
+        })
+    }
+
+    pub(super) async fn agreement(&self, id: AgreementId) -> Result<AgreementRow, Problem> {
+        let found = self.store.with(move |store| store.agreement(id)).await?;
+        found.ok_or_else(|| {
+            Problem::not_found("agreement_not_found", format!("this provider has no agreement {id}"))
+                .hint("initialize it first: POST /api/v1/brizo/services/computing/initialize")
+        })
+    }
+
+    /// The agreement with what the chain says about its payment now; the listener may not have read that far yet.
+    pub(super) async fn fresh_agreement(&self, id: AgreementId) -> Result<AgreementRow, Problem> {
+        let known = self.agreement(id).await?;
+        if known.locked || self.chain.locked(id).await?.is_zero() {
+            return Ok(known);
+        }
+        // Block 0 moves no cursor: the cursor only grows.
+        self.store.with(move |store| store.record_locked(&[id.0], 0)).await?;
+        self.nudge.now();
+        self.agreement(id).await
+    }
+}
+
+/// Which deadlines this provider offers; the DDO states them and the consumer signs them.
+pub(super) fn timeouts(offer: &crate::job::ComputeOffer) -> Timeouts {
+    Timeouts { lock_s: offer.lock_timeout_s, grant_s: offer.grant_timeout_s }
+}
+
+/// The policy of a data set.
+pub(super) fn policy(dataset: &DatasetRow) -> Result<Policy, Problem> {
+    Policy::parse(&dataset.policy, &dataset.rules)
+        .map_err(|e| Problem::internal("the stored policy cannot be read", &anyhow::Error::from(e)))
+}

@@ -1,0 +1,228 @@
+//! `POST …/services/computing/upload`: the algorithm, as bytes or by the DID of an algorithm that this provider holds.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use base64::Engine as _;
+use brizo_receipt::{AlgorithmUpload, B256, Signature, recover};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::ApiState;
+use super::initialize::signature;
+use super::problem::Problem;
+use super::state::policy;
+use crate::data::BlobStore;
+use crate::ids::Did;
+use crate::job::UploadFacts;
+use crate::policy::{Decision, Policy, RunRequest};
+use crate::sandbox::{Inspection, inspect};
+use crate::store::{AgreementRow, DatasetRow};
+
+/// The seeds' fields; `binary` is base64. With `Content-Type: application/octet-stream` the same names stand in the query
+/// and the body is the algorithm itself.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Fields {
+    service_agreement_id: String,
+    #[serde(default)]
+    service_definition_id: Option<String>,
+    signed_checksum: String,
+    #[serde(default)]
+    did: Option<String>,
+    #[serde(default)]
+    binary: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct QueryFields {
+    service_agreement_id: Option<String>,
+    signed_checksum: Option<String>,
+}
+
+/// An upload, read.
+struct Upload {
+    agreement: crate::ids::AgreementId,
+    signed_checksum: Signature,
+    source: Source,
+}
+
+enum Source {
+    Bytes(Bytes),
+    Did(Did),
+}
+
+pub(super) async fn upload(
+    State(state): State<ApiState>,
+    Query(query): Query<QueryFields>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<impl IntoResponse, Problem> {
+    let upload = parse(query, &headers, body)?;
+    let agreement = state.fresh_agreement(upload.agreement).await?;
+    let dataset = state.dataset(agreement.did).await?;
+    let policy = policy(&dataset)?;
+    let (bytes, did) = match upload.source {
+        Source::Bytes(bytes) => (bytes, None),
+        Source::Did(did) => (algorithm_of(&state, did).await?, Some(did)),
+    };
+    let bytes_max = policy.manifest().ceilings.algorithm_bytes;
+    let (inspection, bytes) =
+        tokio::task::spawn_blocking(move || inspect(&bytes, bytes_max).map(|inspection| (inspection, bytes)))
+            .await??;
+    check_checksum(&state, &agreement, &upload.signed_checksum, inspection.checksum)?;
+    check_approved(&state, &policy, &agreement, &inspection)?;
+    let blobs = state.blobs.clone();
+    tokio::task::spawn_blocking(move || blobs.put(&*bytes)).await??;
+    let tx = fulfil(&state, &agreement, did, inspection.checksum, &upload.signed_checksum).await?;
+    let facts = UploadFacts {
+        digest: inspection.digest,
+        bytes: inspection.bytes,
+        memory_bytes_min: inspection.memory_bytes_min,
+        imports_refused: inspection.refused_imports().map(String::from).collect(),
+    };
+    let id = agreement.id;
+    state.store.with(move |store| store.set_upload(id, &facts, did)).await?;
+    state.nudge.now();
+    tracing::info!(agreement = %id, module = %inspection.digest, "algorithm uploaded");
+    let answer = json!({
+        "serviceAgreementId": id,
+        "checksum": inspection.checksum,
+        "checksumType": "keccak256",
+        "digest": inspection.digest,
+        "digestType": "blake3",
+        "bytes": inspection.bytes.to_string(),
+        "txHash": tx,
+    });
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+fn parse(query: QueryFields, headers: &HeaderMap, body: Bytes) -> Result<Upload, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("application/octet-stream") {
+        let (Some(id), Some(checksum)) = (query.service_agreement_id, query.signed_checksum) else {
+            return Err(Problem::bad_request(
+                "bad_query",
+                "serviceAgreementId and signedChecksum must stand in the query",
+            )
+            .hint("POST …/upload?serviceAgreementId=…&signedChecksum=0x… with the module as body"));
+        };
+        let (agreement, signed_checksum) = (id.parse()?, signature(&checksum)?);
+        return Ok(Upload { agreement, signed_checksum, source: Source::Bytes(body) });
+    }
+    let fields: Fields = serde_json::from_slice(&body).map_err(|e| {
+        Problem::bad_request("bad_body", format!("the body is not what upload takes: {e}"))
+            .hint("send serviceAgreementId, signedChecksum and either did or binary (base64) as JSON, or the bytes as application/octet-stream")
+    })?;
+    // The definition id is off-chain only; the agreement is already about one service.
+    drop(fields.service_definition_id);
+    let source = match (fields.did, fields.binary) {
+        (Some(did), None) => Source::Did(did.parse()?),
+        (None, Some(binary)) => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(binary).map_err(|e| {
+                Problem::bad_request("bad_base64", format!("`binary` is not base64: {e}"))
+                    .hint("use standard base64 with padding")
+            })?;
+            Source::Bytes(bytes.into())
+        }
+        _ => {
+            return Err(Problem::bad_request("bad_body", "exactly one of `did` and `binary` must be given")
+                .hint("send the module as base64 in `binary`, or the DID of an algorithm asset"));
+        }
+    };
+    let (agreement, signed_checksum) =
+        (fields.service_agreement_id.parse()?, signature(&fields.signed_checksum)?);
+    Ok(Upload { agreement, signed_checksum, source })
+}
+
+/// The module in an algorithm asset that this provider holds: the only `.wasm` file in it.
+async fn algorithm_of(state: &ApiState, did: Did) -> Result<Bytes, Problem> {
+    let asset = state.dataset(did).await?;
+    let digest = only_module(&asset)?;
+    let blobs: BlobStore = state.blobs.clone();
+    let mapped = tokio::task::spawn_blocking(move || blobs.map(digest)).await??;
+    Ok(Bytes::copy_from_slice((*mapped).as_ref()))
+}
+
+fn only_module(asset: &DatasetRow) -> Result<B256, Problem> {
+    let mut modules = asset.manifest.entries().iter().filter(|entry| entry.path.ends_with(".wasm"));
+    match (modules.next(), modules.next()) {
+        (Some(module), None) => Ok(module.digest),
+        _ => Err(Problem::unprocessable(
+            "not_an_algorithm",
+            format!("{} is not an algorithm asset", asset.did),
+        )
+        .hint("an algorithm asset holds exactly one .wasm file; or upload the bytes")),
+    }
+}
+
+/// The consumer signed exactly these bytes for exactly this agreement.
+fn check_checksum(
+    state: &ApiState,
+    agreement: &AgreementRow,
+    signed: &Signature,
+    checksum: B256,
+) -> Result<(), Problem> {
+    let statement = AlgorithmUpload { agreement_id: agreement.id.0, checksum };
+    match recover(statement.digest(&state.domain()), signed, "consumer") {
+        Ok(signer) if signer == agreement.consumer => Ok(()),
+        _ => Err(Problem::unprocessable(
+            "checksum_mismatch",
+            format!("the uploaded bytes have keccak-256 {checksum}; signedChecksum is not the consumer's signature over that"),
+        )
+        .hint("sign AlgorithmUpload(serviceAgreementId, checksum) over the bytes as they are sent")),
+    }
+}
+
+/// Refuses early what the policy would refuse at the order, before the consumer locks a payment.
+fn check_approved(
+    state: &ApiState,
+    policy: &Policy,
+    agreement: &AgreementRow,
+    inspection: &Inspection,
+) -> Result<(), Problem> {
+    let smallest = RunRequest {
+        consumer: agreement.consumer,
+        dataset: agreement.did.to_string(),
+        algorithm: inspection.digest,
+        algorithm_bytes: inspection.bytes,
+        imports_refused: inspection.refused_imports().map(String::from).collect(),
+        fuel: 1,
+        memory_bytes: 1,
+        output_bytes: 1,
+        output_files: 1,
+        now_s: state.clock.now_s(),
+    };
+    match policy.may_run(&smallest) {
+        Decision::Allow { .. } => Ok(()),
+        Decision::Refuse(refusal) => {
+            Err(Problem::forbidden(refusal.code, format!("{} (rule {})", refusal.text, refusal.rule))
+                .hint(refusal.hint))
+        }
+    }
+}
+
+/// Tells the chain, unless it knows these very bytes already.
+async fn fulfil(
+    state: &ApiState,
+    agreement: &AgreementRow,
+    did: Option<Did>,
+    checksum: B256,
+    signed: &Signature,
+) -> Result<Option<B256>, Problem> {
+    let known = state.chain.upload_checksum(agreement.id).await?;
+    if known == checksum {
+        return Ok(None);
+    }
+    if !known.is_zero() {
+        return Err(Problem::conflict(
+            "algorithm_exists",
+            "another algorithm was uploaded under this agreement",
+        )
+        .hint("an agreement is about one algorithm; make a new agreement for another one"));
+    }
+    Ok(Some(state.chain.fulfill_upload(agreement.id, did, checksum, signed).await?.tx))
+}

@@ -1,0 +1,126 @@
+//! The provider as a whole: opens the adapters from the configuration and hands them to the API and the worker.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::api::{ApiState, router};
+use crate::chain::Chain;
+use crate::clock::Clock;
+use crate::config::{Config, read_deployment, read_key};
+use crate::data::BlobStore;
+use crate::nudge::Nudge;
+use crate::sandbox::{ArtefactCache, Engine};
+use crate::store::Store;
+use crate::worker::{Options, Worker};
+
+/// The parts of a provider that `serve` and `publish` share.
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// The store.
+    pub store: Store,
+    /// The blobs.
+    pub blobs: BlobStore,
+    /// The chain, with the publisher's key.
+    pub chain: Chain,
+    /// The publisher's key.
+    pub key: brizo_receipt::SecretKey,
+}
+
+/// Opens what a configuration names.
+///
+/// # Errors
+/// What cannot be opened, with its path.
+pub fn open(config_path: &Path) -> Result<Parts> {
+    let config = Config::load(config_path)?;
+    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("{}", config.data_dir.display()))?;
+    let key = read_key(&config.key_file)?;
+    let deployment = read_deployment(&config.deployment)?;
+    let chain = Chain::connect(&config.rpc, deployment, Some(&key))?;
+    let database = config.data_dir.join("brizo.db");
+    let store = Store::open(&database).with_context(|| format!("{}", database.display()))?;
+    let blobs = BlobStore::open(&config.data_dir.join("blobs"))?;
+    Ok(Parts { config, store, blobs, chain, key })
+}
+
+/// Serves until the process is asked to end, then hands back what runs.
+///
+/// # Errors
+/// When the folder is in use, the address is taken, or the chain is another one.
+pub async fn serve(parts: Parts) -> Result<()> {
+    let Parts { config, store, blobs, chain, key } = parts;
+    let _lock = lock(&config.data_dir)?;
+    match chain.check().await {
+        Err(error @ crate::chain::Error::Mismatch(_)) => return Err(error.into()),
+        // A chain that is down for the moment is no reason not to start: the loops try again.
+        Err(error) => tracing::warn!(%error, "the chain cannot be checked now"),
+        Ok(()) => {}
+    }
+    let (clock, nudge) = (Clock::system(), Nudge::default());
+    let given_back = store.release_leases(clock.now_s())?;
+    if given_back > 0 {
+        tracing::info!(jobs = given_back, "jobs of an earlier process go back to the queue");
+    }
+    let cache = ArtefactCache::open(&config.data_dir.join("compiled"))?;
+    let worker = Worker {
+        store: store.clone(),
+        chain: chain.clone(),
+        engine: Engine::new(Some(cache))?,
+        blobs: blobs.clone(),
+        key,
+        clock: clock.clone(),
+        public_url: config.public_url.clone(),
+        options: Options { concurrency: config.concurrency, poll_interval: config.poll_interval() },
+        nudge: nudge.clone(),
+    };
+    let api =
+        ApiState { store, chain, blobs, clock, node: config.ceilings(), nudge, executing: Arc::default() };
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
+    tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
+    let (stop, stopped) = watch::channel(false);
+    let working = tokio::spawn(worker.work(stopped.clone()));
+    let server = axum::serve(listener, router(api)).with_graceful_shutdown(until(stopped));
+    let serving = tokio::spawn(async move { server.await });
+    asked_to_end().await;
+    tracing::info!("ending; jobs that run go back to the queue");
+    // Nobody may listen any more if both have ended by themselves; then there is nothing to tell.
+    let _ = stop.send(true);
+    working.await?;
+    serving.await??;
+    Ok(())
+}
+
+/// One provider per folder: two would take each other's leases for those of the dead.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| format!("{}", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!("another `brizo serve` uses {}; stop it, or give this one its own data_dir", folder.display());
+    }
+    Ok(file)
+}
+
+async fn until(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an end too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Deploying the contracts and wiring them, and the file that says where they are.
+
+use alloy::providers::DynProvider;
+use alloy::providers::Provider;
+use alloy_primitives::{Address, B256, keccak256};
+use brizo_receipt::{Domain, SecretKey};
+use serde::{Deserialize, Serialize};
+
+use super::bindings::{
+    AccessConditions, ComputeConditions, DIDRegistry, PaymentConditions, ServiceAgreement, TestToken,
+};
+use super::client::{connect, send};
+use super::{ComputeTemplate, Error, Result};
+
+/// Where the contracts of a deployment are. The file that `brizo contracts deploy` writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deployment {
+    /// Chain id (EIP-155).
+    pub chain_id: u64,
+    /// Block at which the last contract was there; events are read from here.
+    pub block: u64,
+    /// ServiceAgreement; also the EIP-712 verifying contract.
+    pub service_agreement: Address,
+    /// ComputeConditions.
+    pub compute_conditions: Address,
+    /// PaymentConditions.
+    pub payment_conditions: Address,
+    /// AccessConditions.
+    pub access_conditions: Address,
+    /// DIDRegistry.
+    pub did_registry: Address,
+    /// A token for tests, where one was deployed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub test_token: Option<Address>,
+}
+
+impl Deployment {
+    /// The EIP-712 domain of everything that is signed for this deployment.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        Domain { chain_id: self.chain_id, verifying_contract: self.service_agreement }
+    }
+
+    /// Key of each condition of the compute template, in their order.
+    #[must_use]
+    pub fn condition_keys(&self) -> [B256; 6] {
+        let contracts = self.condition_contracts();
+        let fingerprints = ComputeTemplate::fingerprints();
+        std::array::from_fn(|i| {
+            let id = ComputeTemplate::id();
+            keccak256([id.as_slice(), contracts[i].as_slice(), &fingerprints[i]].concat())
+        })
+    }
+
+    /// Contract of each condition of the compute template.
+    #[must_use]
+    pub fn condition_contracts(&self) -> [Address; 6] {
+        let (compute, payment, access) =
+            (self.compute_conditions, self.payment_conditions, self.access_conditions);
+        [compute, payment, compute, access, payment, payment]
+    }
+}
+
+/// Deploys all contracts from one account, wires them and approves the compute template.
+///
+/// # Errors
+/// [`Error::Unreachable`] or [`Error::Rejected`]; contracts that were already deployed are left where they are, unused.
+pub async fn deploy(rpc: &str, key: &SecretKey, with_test_token: bool) -> Result<Deployment> {
+    let provider = connect(rpc, Some(key))?;
+    let chain_id = provider.get_chain_id().await?;
+    let registry = DIDRegistry::deploy(provider.clone()).await?;
+    let agreement = ServiceAgreement::deploy(provider.clone(), *registry.address()).await?;
+    send(registry.setServiceAgreement(*agreement.address())).await?;
+    let compute = ComputeConditions::deploy(provider.clone(), *agreement.address()).await?;
+    let payment = PaymentConditions::deploy(provider.clone(), *agreement.address()).await?;
+    let access = AccessConditions::deploy(provider.clone(), *agreement.address()).await?;
+    let test_token = match with_test_token {
+        true => Some(*TestToken::deploy(provider.clone()).await?.address()),
+        false => None,
+    };
+    let mut deployment = Deployment {
+        chain_id,
+        block: 0,
+        service_agreement: *agreement.address(),
+        compute_conditions: *compute.address(),
+        payment_conditions: *payment.address(),
+        access_conditions: *access.address(),
+        did_registry: *registry.address(),
+        test_token,
+    };
+    deployment.block = set_up_template(&provider, &deployment).await?;
+    Ok(deployment)
+}
+
+async fn set_up_template(provider: &DynProvider, deployment: &Deployment) -> Result<u64> {
+    let contract = ServiceAgreement::new(deployment.service_agreement, provider.clone());
+    let call = contract.setupAgreementTemplate(
+        ComputeTemplate::id(),
+        deployment.condition_contracts().to_vec(),
+        ComputeTemplate::fingerprints().map(Into::into).to_vec(),
+        ComputeTemplate::DEPENDENCIES.map(<[u8]>::to_vec).to_vec(),
+        ComputeTemplate::TIMEOUT_DEPENDENCIES.map(<[u8]>::to_vec).to_vec(),
+        vec![ComputeTemplate::RELEASE],
+        0,
+    );
+    let mined = send(call).await?;
+    let keys = contract.getTemplateConditionKeys(ComputeTemplate::id()).call().await?;
+    if keys != deployment.condition_keys() {
+        return Err(Error::Mismatch("the contract computes other condition keys than this program".into()));
+    }
+    Ok(mined.block)
+}

@@ -1,0 +1,105 @@
+//! Events, read with `eth_getLogs` from a block that the caller remembers; a websocket would only be a wake-up.
+
+use alloy::rpc::types::Filter;
+use alloy::sol_types::SolEvent;
+use alloy_primitives::{Address, B256, U256};
+
+use super::bindings::PaymentConditions;
+use super::{Chain, Result};
+use crate::ids::AgreementId;
+use alloy::providers::Provider;
+
+/// Blocks asked for at once; nodes refuse larger ranges.
+const BLOCKS_MAX: u64 = 1_000;
+
+/// A receipt hash on chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The hash.
+    pub receipt_hash: B256,
+    /// Who committed it.
+    pub publisher: Address,
+    /// Block of the event.
+    pub block: u64,
+    /// Transaction of the event.
+    pub tx: B256,
+}
+
+/// How a payment was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// Sum for the publisher.
+    pub paid: U256,
+    /// Sum back to the consumer.
+    pub refunded: U256,
+}
+
+impl Chain {
+    /// Agreements whose payment was locked in favour of `publisher` after block `after`, and the block up to which was
+    /// read (at most the newest).
+    ///
+    /// # Errors
+    /// Of the chain.
+    pub async fn locked_since(&self, after: u64, publisher: Address) -> Result<(Vec<B256>, u64)> {
+        let newest = self.block_number().await?;
+        let to = newest.min(after.saturating_add(BLOCKS_MAX));
+        if to <= after {
+            return Ok((Vec::new(), after.min(newest)));
+        }
+        let filter = self
+            .filter::<PaymentConditions::PaymentLocked>()
+            .topic3(publisher.into_word())
+            .from_block(after + 1)
+            .to_block(to);
+        let logs = self.provider.get_logs(&filter).await?;
+        Ok((logs.iter().filter_map(|log| log.topics().get(1).copied()).collect(), to))
+    }
+
+    /// The `ReceiptCommitted` event of an agreement's first run; `None` before the release.
+    ///
+    /// # Errors
+    /// Of the chain.
+    pub async fn committed(&self, id: AgreementId) -> Result<Option<Committed>> {
+        let filter = self.of_agreement::<PaymentConditions::ReceiptCommitted>(id);
+        for log in self.provider.get_logs(&filter).await? {
+            let Ok(event) = log.log_decode::<PaymentConditions::ReceiptCommitted>() else { continue };
+            let data = &event.inner.data;
+            if data.runIndex == 0 {
+                return Ok(Some(Committed {
+                    receipt_hash: data.receiptHash,
+                    publisher: data.publisher,
+                    block: log.block_number.unwrap_or_default(),
+                    tx: log.transaction_hash.unwrap_or_default(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was paid and refunded at the release of an agreement.
+    ///
+    /// # Errors
+    /// Of the chain.
+    pub async fn settlement(&self, id: AgreementId) -> Result<Settlement> {
+        let released =
+            self.provider.get_logs(&self.of_agreement::<PaymentConditions::PaymentReleased>(id)).await?;
+        let refunded =
+            self.provider.get_logs(&self.of_agreement::<PaymentConditions::PaymentRefund>(id)).await?;
+        let paid =
+            released.iter().filter_map(|log| log.log_decode::<PaymentConditions::PaymentReleased>().ok());
+        let back =
+            refunded.iter().filter_map(|log| log.log_decode::<PaymentConditions::PaymentRefund>().ok());
+        Ok(Settlement {
+            paid: paid.map(|event| event.inner.data.amount).fold(U256::ZERO, U256::saturating_add),
+            refunded: back.map(|event| event.inner.data.amount).fold(U256::ZERO, U256::saturating_add),
+        })
+    }
+
+    fn filter<E: SolEvent>(&self) -> Filter {
+        Filter::new().address(self.deployment.payment_conditions).event_signature(E::SIGNATURE_HASH)
+    }
+
+    fn of_agreement<E: SolEvent>(&self, id: AgreementId) -> Filter {
+        self.filter::<E>().topic1(id.0).from_block(self.deployment.block)
+    }
+}

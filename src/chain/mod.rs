@@ -1,0 +1,19 @@
+//! The chain: contracts, deployment, transactions, events. Alloy is named in this folder only (plain values such as
+//! addresses come from `alloy_primitives`).
+
+mod agreement;
+mod bindings;
+mod client;
+mod deploy;
+mod error;
+mod events;
+mod publisher;
+
+pub use agreement::{ComputeTemplate, OnChainAgreement, Timeouts};
+pub use client::{Chain, Mined};
+pub use deploy::{Deployment, deploy};
+pub use error::Error;
+pub use events::{Committed, Settlement};
+
+/// Result of a chain call.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,112 @@
+//! The job file that people write, and the small file in the output folder that lets an interrupted job go on.
+
+use std::path::{Path, PathBuf};
+
+use alloy_primitives::U256;
+use anyhow::{Context, Result};
+use brizo_receipt::Key;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::format::{read_salt_key, read_text, write};
+use crate::config::read_toml;
+use crate::ids::{AgreementId, Did, JobId};
+
+/// A job file. Paths are relative to it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JobFile {
+    pub(super) provider: String,
+    pub(super) rpc: String,
+    pub(super) deployment: PathBuf,
+    pub(super) key_file: PathBuf,
+    pub(super) did: Did,
+    pub(super) algorithm: PathBuf,
+    #[serde(default)]
+    pub(super) args: Vec<String>,
+    #[serde(default)]
+    pub(super) env: std::collections::BTreeMap<String, String>,
+    pub(super) output: PathBuf,
+    pub(super) limits: Limits,
+    pub(super) payment: Payment,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) fuel: u64,
+    pub(super) memory_bytes: u64,
+    pub(super) output_bytes: u64,
+    pub(super) output_files: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Payment {
+    #[serde(with = "crate::money::decimal")]
+    pub(super) max_price: U256,
+}
+
+impl JobFile {
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let mut file: Self = read_toml(path)?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        for relative in [&mut file.deployment, &mut file.key_file, &mut file.output, &mut file.algorithm] {
+            *relative = base.join(&*relative);
+        }
+        file.provider = file.provider.trim_end_matches('/').to_string();
+        Ok(file)
+    }
+
+    /// Variables in the form that an invocation takes.
+    pub(super) fn variables(&self) -> Vec<(String, String)> {
+        self.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    pub(super) fn run_key_file(&self) -> PathBuf {
+        self.output.join("run.key")
+    }
+
+    pub(super) fn receipt_file(&self) -> PathBuf {
+        self.output.join("receipt.json")
+    }
+
+    pub(super) fn outputs_folder(&self) -> PathBuf {
+        self.output.join("outputs")
+    }
+
+    fn saved_file(&self) -> PathBuf {
+        self.output.join("job.json")
+    }
+}
+
+/// What a job is known by, kept from the moment the agreement is signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Saved {
+    pub(super) service_agreement_id: AgreementId,
+    pub(super) random_seed: brizo_receipt::B256,
+}
+
+impl Saved {
+    pub(super) fn load(file: &JobFile) -> Result<Self> {
+        let path = file.saved_file();
+        let text = read_text(&path).context("no job was ordered with this job file yet (brizo job run)")?;
+        serde_json::from_str(&text).with_context(|| format!("{}", path.display()))
+    }
+
+    pub(super) fn store(&self, file: &JobFile) -> Result<()> {
+        write(&file.saved_file(), serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    pub(super) fn exists(file: &JobFile) -> bool {
+        file.saved_file().exists()
+    }
+
+    pub(super) fn job_id(&self) -> JobId {
+        JobId { agreement: self.service_agreement_id, run_index: 0 }
+    }
+
+    pub(super) fn run_key(file: &JobFile) -> Result<Key> {
+        read_salt_key(Some(&file.run_key_file()))
+    }
+}

@@ -1,0 +1,72 @@
+//! Watching a job: progress, status, logs.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+use serde_json::Value;
+
+use super::file::Saved;
+use super::prepare::Session;
+use crate::cli::Exit;
+use crate::cli::format::Format;
+use crate::job::State;
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A line of progress on standard error.
+pub(super) fn step(name: &str, text: &str) {
+    eprintln!("  {name:<9} {text}");
+}
+
+/// Waits until nothing will happen to the job any more; returns its status document.
+pub(super) async fn wait(session: &Session, saved: &Saved) -> Result<Value> {
+    let path = format!("/api/v1/jobs/{}", saved.job_id());
+    // Draws itself only on a terminal.
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let mut shown = String::new();
+    loop {
+        let status = session.client.get_json(&path).await?;
+        let text = status["statusText"].as_str().unwrap_or_default().to_string();
+        if text != shown {
+            bar.suspend(|| step("status", &text));
+            bar.set_message(text.clone());
+            shown = text;
+        }
+        let state = status["state"].as_str().and_then(State::from_word);
+        if state.is_some_and(State::is_final) {
+            bar.finish_and_clear();
+            return Ok(status);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+pub(super) async fn print_status(session: &Session, saved: &Saved, format: Format) -> Result<Exit> {
+    let status = session.client.get_json(&format!("/api/v1/jobs/{}", saved.job_id())).await?;
+    format.print(&status, || {
+        let lines = status
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !value.is_null() && !value.is_object());
+        lines.map(|(key, value)| format!("{key:<14} {}\n", value.to_string().trim_matches('"'))).collect()
+    })?;
+    Ok(Exit::OK)
+}
+
+pub(super) async fn print_logs(session: &Session, saved: &Saved) -> Result<Exit> {
+    let logs = session.client.get_json(&format!("/api/v1/jobs/{}/logs", saved.job_id())).await?;
+    for stream in ["stdout", "stderr"] {
+        match &logs[stream] {
+            Value::String(text) if stream == "stdout" => print!("{text}"),
+            Value::String(text) => eprint!("{text}"),
+            withheld => eprintln!(
+                "[{stream} is withheld: {}]",
+                withheld["withheld"]["text"].as_str().unwrap_or("no reason given")
+            ),
+        }
+    }
+    Ok(Exit::OK)
+}

@@ -1,0 +1,137 @@
+//! `brizo job`: the consumer's verbs.
+
+mod file;
+mod follow;
+mod order;
+mod prepare;
+mod results;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::Exit;
+use super::format::Format;
+use file::{JobFile, Saved};
+use prepare::Session;
+
+/// Order, watch and fetch runs at a provider. Every verb takes the same job file.
+///
+/// A job file (TOML; paths are relative to it):
+///
+///   provider = "http://127.0.0.1:8030"     base URL of the provider
+///   rpc = "http://127.0.0.1:8545"          an Ethereum node you trust
+///   deployment = "deployment.json"         where the contracts are
+///   key_file = "consumer.key"              your secret key (brizo key new)
+///   did = "did:op:…"                       the data set
+///   algorithm = "column_stats.wasm"        your module
+///   args = ["--file", "penguins.csv"]      its arguments
+///   output = "out"                         folder for outputs, receipt and run key
+///   [limits]   fuel, memory_bytes, output_bytes, output_files
+///   [payment]  max_price = "…"             most you are willing to lock, in the token's smallest unit
+#[derive(Debug, Subcommand)]
+pub(super) enum Job {
+    /// Do everything: agree, upload, lock the payment, order, wait, fetch, and verify the receipt.
+    Run {
+        /// Job file.
+        file: PathBuf,
+        /// How to print the result; progress goes to standard error.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Agree with the provider: sign the agreement and let the provider execute it on chain.
+    Order {
+        /// Job file.
+        file: PathBuf,
+    },
+    /// Upload the algorithm under the agreement.
+    Upload {
+        /// Job file.
+        file: PathBuf,
+    },
+    /// Lock the payment and order the run.
+    Start {
+        /// Job file.
+        file: PathBuf,
+    },
+    /// Print where the job is.
+    Status {
+        /// Job file.
+        file: PathBuf,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Print the job's standard output and error, as far as the data owner lets them out.
+    Logs {
+        /// Job file.
+        file: PathBuf,
+    },
+    /// Wait for the job, fetch outputs and receipt, and verify them.
+    Get {
+        /// Job file.
+        file: PathBuf,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Take the payment back, when access was not granted before the deadline.
+    Refund {
+        /// Job file.
+        file: PathBuf,
+    },
+}
+
+impl Job {
+    pub(super) async fn run(self) -> Result<Exit> {
+        match self {
+            Self::Run { file, format } => run(JobFile::load(&file)?, format).await,
+            Self::Order { file } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                order::agree(&session).await?;
+                Ok(Exit::OK)
+            }
+            Self::Upload { file } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                order::upload(&session, &Saved::load(&session.file)?).await?;
+                Ok(Exit::OK)
+            }
+            Self::Start { file } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                let saved = Saved::load(&session.file)?;
+                order::lock(&session, &saved).await?;
+                order::start(&session, &saved).await?;
+                Ok(Exit::OK)
+            }
+            Self::Status { file, format } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                follow::print_status(&session, &Saved::load(&session.file)?, format).await
+            }
+            Self::Logs { file } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                follow::print_logs(&session, &Saved::load(&session.file)?).await
+            }
+            Self::Get { file, format } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                let saved = Saved::load(&session.file)?;
+                let status = follow::wait(&session, &saved).await?;
+                results::fetch(&session, &saved, &status, format).await
+            }
+            Self::Refund { file } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                order::refund(&session, &Saved::load(&session.file)?).await
+            }
+        }
+    }
+}
+
+async fn run(file: JobFile, format: Format) -> Result<Exit> {
+    let session = Session::open(file).await?;
+    let saved = order::agree(&session).await?;
+    order::upload(&session, &saved).await?;
+    order::lock(&session, &saved).await?;
+    order::start(&session, &saved).await?;
+    let status = follow::wait(&session, &saved).await?;
+    results::fetch(&session, &saved, &status, format).await
+}

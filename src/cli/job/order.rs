@@ -1,0 +1,172 @@
+//! Agreeing, uploading, locking, ordering, taking back. Each step can be repeated after an interruption.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use brizo_receipt::{
+    AlgorithmUpload, B256, JobSpec, blind_commit, content_digest, invocation_manifest, keccak256,
+    root_of_leaves,
+};
+use serde_json::{Value, json};
+
+use super::file::Saved;
+use super::follow::step;
+use super::prepare::Session;
+use crate::cli::Exit;
+use crate::cli::format::{random, write_secret};
+use crate::cli::run::{CLOCK_START, CLOCK_STEP};
+use crate::client::Error as ClientError;
+use crate::ids::AgreementId;
+use crate::job::{self, SERVICE_DEFINITION_ID};
+use crate::sandbox::profile_digest;
+
+const SERVICES: &str = "/api/v1/brizo/services/computing";
+/// How often an order is repeated while the provider's authorisation is on its way, and the pause between.
+const START_TRIES: u32 = 240;
+const START_PAUSE: Duration = Duration::from_millis(250);
+
+/// Signs an agreement under a new id and has the provider execute it.
+pub(super) async fn agree(session: &Session) -> Result<Saved> {
+    session.check_order()?;
+    let file = &session.file;
+    if Saved::exists(file) {
+        bail!(
+            "{} holds a job already; go on with `brizo job get`, or name another output",
+            file.output.display()
+        );
+    }
+    std::fs::create_dir_all(&file.output).with_context(|| format!("{}", file.output.display()))?;
+    let saved = Saved { service_agreement_id: AgreementId(random()?), random_seed: random()? };
+    // Kept before anything is signed: without the run key nobody could open the receipt.
+    write_secret(&file.run_key_file(), &random()?.0)?;
+    saved.store(file)?;
+    step("agree", &format!("agreement {}", saved.service_agreement_id));
+    let digest = session.chain.deployment().agreement_digest(
+        saved.service_agreement_id,
+        file.did,
+        (session.offer.publisher, session.key.address()),
+        &session.offer.terms,
+        session.timeouts(),
+    );
+    let body = json!({
+        "did": file.did,
+        "serviceAgreementId": saved.service_agreement_id,
+        "serviceDefinitionId": SERVICE_DEFINITION_ID,
+        "signature": format!("0x{}", hex::encode(session.key.sign(digest)?.0)),
+        "consumerAddress": session.key.address(),
+    });
+    post(session, "initialize", &body).await?;
+    check_executed(session, &saved).await?;
+    Ok(saved)
+}
+
+/// Looks on chain whether the agreement is what was signed, before money follows.
+async fn check_executed(session: &Session, saved: &Saved) -> Result<()> {
+    let agreement = session.chain.agreement(saved.service_agreement_id).await?;
+    let agreement = agreement.context("the provider answered, but the agreement is not on chain")?;
+    if agreement.publisher != session.offer.publisher || agreement.consumer != session.key.address() {
+        bail!("the agreement on chain names other parties; nothing was paid");
+    }
+    Ok(())
+}
+
+/// Uploads the module, signed for this agreement.
+pub(super) async fn upload(session: &Session, saved: &Saved) -> Result<()> {
+    let (id, module) = (saved.service_agreement_id, session.module()?);
+    step("upload", &format!("{} bytes", module.len()));
+    let statement = AlgorithmUpload { agreement_id: id.0, checksum: keccak256(&module) };
+    let signed = session.key.sign(statement.digest(&session.chain.deployment().domain()))?;
+    let path =
+        format!("{SERVICES}/upload?serviceAgreementId={id}&signedChecksum=0x{}", hex::encode(signed.0));
+    let digest = content_digest(&module);
+    let answer = session.client.post(&path, "application/octet-stream", module).await?;
+    if answer["digest"] != json!(digest) {
+        bail!("the provider received other bytes than were sent");
+    }
+    Ok(())
+}
+
+/// Locks the payment, unless it is locked already.
+pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
+    let (id, terms) = (saved.service_agreement_id, &session.offer.terms);
+    if !session.chain.locked(id).await?.is_zero() {
+        return Ok(());
+    }
+    step("lock", &format!("{} (at most; the rest comes back)", terms.price));
+    if session.chain.upload_checksum(id).await?.is_zero() {
+        bail!("the upload is not confirmed on chain; nothing was paid");
+    }
+    session.chain.lock_payment(id, session.file.did, terms).await?;
+    Ok(())
+}
+
+/// Signs the whole job spec and orders the run.
+pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
+    let body = order_body(session, saved)?;
+    step("order", "waiting for the provider's authorisation");
+    for _ in 0..START_TRIES {
+        match post(session, "exec", &body).await {
+            Err(error) if is_not_yet(&error) => tokio::time::sleep(START_PAUSE).await,
+            Err(error) => return Err(error),
+            Ok(answer) => {
+                step("ordered", answer["jobId"].as_str().unwrap_or_default());
+                return Ok(());
+            }
+        }
+    }
+    bail!(
+        "the provider did not authorise the computation in time; try `brizo job start` again, or take the refund after the deadline"
+    )
+}
+
+fn is_not_yet(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ClientError>().and_then(ClientError::code) == Some("computation_not_granted")
+}
+
+fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
+    let (file, run_key) = (&session.file, Saved::run_key(&session.file)?);
+    let module = session.module()?;
+    let invocation = job::invocation(&file.args, &file.variables(), &[file.did.to_string()], None)?;
+    let spec = JobSpec {
+        profile: profile_digest(),
+        agreement_id: saved.service_agreement_id.0,
+        run_index: 0,
+        module_digest: content_digest(&module),
+        algorithm_root: root_of_leaves(&[]),
+        invocation_root: invocation_manifest(&invocation)?.root(&run_key),
+        inputs_root: session.offer.inputs_root,
+        random_seed: saved.random_seed,
+        clock_start: CLOCK_START,
+        clock_step: CLOCK_STEP,
+        fuel_limit: file.limits.fuel,
+        memory_limit: file.limits.memory_bytes,
+        stack_limit: 0,
+        output_limit: file.limits.output_bytes,
+        files_limit: file.limits.output_files,
+        blind_commit: blind_commit(&run_key),
+    };
+    let signature = session.key.sign(spec.order_digest(&session.chain.deployment().domain()))?;
+    Ok(json!({
+        "serviceAgreementId": saved.service_agreement_id,
+        "serviceDefinitionId": SERVICE_DEFINITION_ID,
+        "consumerAddress": session.key.address(),
+        "spec": spec,
+        "specSignature": format!("0x{}", hex::encode(signature.0)),
+        "runKey": B256::from(*run_key.bytes()),
+        "args": file.args,
+        "env": file.variables(),
+    }))
+}
+
+/// Takes the payment back after the deadline.
+pub(super) async fn refund(session: &Session, saved: &Saved) -> Result<Exit> {
+    let id = saved.service_agreement_id;
+    let mined = session.chain.refund_payment(id, session.file.did, session.offer.terms.price).await?;
+    println!("refunded in transaction {}", mined.tx);
+    Ok(Exit::OK)
+}
+
+async fn post(session: &Session, endpoint: &str, body: &Value) -> Result<Value> {
+    let path = format!("{SERVICES}/{endpoint}");
+    Ok(session.client.post(&path, "application/json", serde_json::to_vec(body)?).await?)
+}

@@ -1,0 +1,93 @@
+//! Before anything is signed: the asset's DDO, checked against the chain, and the algorithm, checked by the gate.
+
+use anyhow::{Context, Result, bail};
+use brizo_receipt::{SecretKey, content_digest};
+
+use super::file::JobFile;
+use crate::chain::{Chain, Timeouts};
+use crate::cli::format::read;
+use crate::client::{Client, fetch};
+use crate::config::{read_deployment, read_key};
+use crate::job::{ComputeOffer, read_offer};
+use crate::sandbox::{inspect, profile_digest};
+
+/// Everything that the verbs share.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) file: JobFile,
+    pub(super) key: SecretKey,
+    pub(super) chain: Chain,
+    pub(super) client: Client,
+    pub(super) offer: ComputeOffer,
+}
+
+impl Session {
+    /// Reads the offer and checks that it is the one its owner registered on chain.
+    pub(super) async fn open(file: JobFile) -> Result<Self> {
+        let key = read_key(&file.key_file)?;
+        let chain = Chain::connect(&file.rpc, read_deployment(&file.deployment)?, Some(&key))?;
+        chain.check().await?;
+        let offer = read_checked_offer(&file, &chain).await?;
+        let client = Client::new(&file.provider, key.clone(), offer.publisher, chain.deployment().domain())?;
+        Ok(Self { file, key, chain, client, offer })
+    }
+
+    /// The module's bytes, having passed the gate and the offer's ceilings.
+    pub(super) fn module(&self) -> Result<Vec<u8>> {
+        let path = &self.file.algorithm;
+        let bytes = read(path)?;
+        inspect(&bytes, self.offer.ceilings.algorithm_bytes).map_err(|refused| {
+            anyhow::anyhow!("{} may not run: {refused}\n  hint: {}", path.display(), refused.hint)
+        })?;
+        Ok(bytes)
+    }
+
+    /// Refuses what the provider would refuse, before anything is signed or paid.
+    pub(super) fn check_order(&self) -> Result<()> {
+        let (limits, offered, price) = (&self.file.limits, &self.offer.ceilings, self.offer.terms.price);
+        let table = [
+            ("limits.fuel", limits.fuel, offered.fuel),
+            ("limits.memory_bytes", limits.memory_bytes, offered.memory_bytes),
+            ("limits.output_bytes", limits.output_bytes, offered.output_bytes),
+            ("limits.output_files", limits.output_files, offered.output_files),
+        ];
+        for (key, ordered, ceiling) in table {
+            if ordered > ceiling {
+                bail!("{key} is {ordered}, the data set's ceiling is {ceiling}");
+            }
+        }
+        if price > self.file.payment.max_price {
+            bail!("the data set asks to lock {price}, payment.max_price is {}", self.file.payment.max_price);
+        }
+        if self.offer.profile != profile_digest() {
+            bail!(
+                "the provider runs profile {}, this program knows {}; use the same release",
+                self.offer.profile,
+                profile_digest()
+            );
+        }
+        self.module()?;
+        Ok(())
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        Timeouts { lock_s: self.offer.lock_timeout_s, grant_s: self.offer.grant_timeout_s }
+    }
+}
+
+async fn read_checked_offer(file: &JobFile, chain: &Chain) -> Result<ComputeOffer> {
+    let registered = chain.asset(file.did).await?;
+    let (_, checksum, _) =
+        registered.with_context(|| format!("{} is not registered on this chain", file.did))?;
+    let bytes = fetch(&file.provider, &format!("/api/v1/assets/{}", file.did)).await?;
+    if content_digest(&bytes) != checksum {
+        bail!("the DDO that the provider serves is not the one registered on chain; do not sign anything");
+    }
+    let ddo = serde_json::from_slice(&bytes).context("the DDO is no JSON document")?;
+    let offer = read_offer(&ddo).map_err(anyhow::Error::msg)?;
+    let deployment = chain.deployment();
+    if offer.chain_id != deployment.chain_id || offer.service_agreement != deployment.service_agreement {
+        bail!("the DDO is for another deployment than your deployment file");
+    }
+    Ok(offer)
+}

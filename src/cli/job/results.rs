@@ -1,0 +1,145 @@
+//! Fetching: outputs, receipt, and the consumer's own verification of both.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use brizo_receipt::{B256, EntryKind, Expectation, OutputEntry, Receipt, check_signatures, check_structure};
+use serde_json::{Value, json};
+
+use super::file::Saved;
+use super::follow::step;
+use super::prepare::Session;
+use crate::chain::{Committed, Settlement};
+use crate::cli::Exit;
+use crate::cli::format::{Format, write};
+use crate::cli::spec::write_outputs;
+use crate::cli::verify::open;
+
+/// Fetches everything of an ended job and verifies it before it says so.
+pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, format: Format) -> Result<Exit> {
+    let state = status["state"].as_str().unwrap_or_default();
+    if state == "aborted" {
+        bail!(
+            "the provider could not run the job ({}): {}; nothing is charged, take the refund after the deadline: brizo job refund",
+            status["end"].as_str().unwrap_or_default(),
+            status["problem"].as_str().unwrap_or_default()
+        );
+    }
+    step("fetch", "receipt and outputs");
+    let base = format!("/api/v1/jobs/{}", saved.job_id());
+    let bytes = session.client.get(&format!("{base}/receipt")).await?;
+    let receipt = Receipt::parse(&bytes)?;
+    write(&session.file.receipt_file(), &bytes)?;
+    download(session, &base, &receipt).await?;
+    let committed = session.chain.committed(saved.service_agreement_id).await?;
+    verify(session, saved, &receipt, committed.as_ref())?;
+    step("verified", "structure, signatures, chain and opening");
+    let settlement = session.chain.settlement(saved.service_agreement_id).await?;
+    report(session, saved, status, &receipt, committed.map(|event| event.receipt_hash), settlement, format)
+}
+
+async fn download(session: &Session, base: &str, receipt: &Receipt) -> Result<()> {
+    let mut files = BTreeMap::new();
+    for output in shown_files(receipt) {
+        let bytes = session.client.get(&format!("{base}/outputs/{}", encode(&output.path))).await?;
+        files.insert(output.path.clone(), bytes);
+    }
+    let folder = session.file.outputs_folder();
+    if folder.exists() {
+        // Fetching again: the earlier copy is replaced by a verified one.
+        std::fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    }
+    write_outputs(&folder, &files, &[])
+}
+
+fn shown_files(receipt: &Receipt) -> impl Iterator<Item = &OutputEntry> {
+    receipt.opening.outputs.iter().filter(|output| output.kind == EntryKind::File && output.digest.is_some())
+}
+
+/// Percent-encodes a path for a URL, leaving slashes.
+fn encode(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// The consumer trusts the provider no further than the auditor does.
+fn verify(session: &Session, saved: &Saved, receipt: &Receipt, committed: Option<&Committed>) -> Result<()> {
+    let expected = Expectation {
+        claim_hash: committed.map(|event| event.receipt_hash),
+        agreement_id: Some(saved.service_agreement_id.0),
+        provider: Some(session.offer.publisher),
+        consumer: Some(session.key.address()),
+        domain: Some(session.chain.deployment().domain()),
+    };
+    check_structure(receipt, &expected)?;
+    check_signatures(receipt, &expected)?;
+    open(receipt, &Saved::run_key(&session.file)?, Some(&session.file.outputs_folder()))?;
+    Ok(())
+}
+
+fn report(
+    session: &Session,
+    saved: &Saved,
+    status: &Value,
+    receipt: &Receipt,
+    on_chain: Option<B256>,
+    settlement: Settlement,
+    format: Format,
+) -> Result<Exit> {
+    let outcome = &receipt.claim.outcome;
+    let outputs: Vec<Value> = receipt
+        .opening
+        .outputs
+        .iter()
+        .map(|output| {
+            json!({
+                "path": output.path,
+                "kind": output.kind,
+                "size": output.size.map(|size| size.to_string()),
+                "withheld": output.digest.is_none(),
+            })
+        })
+        .collect();
+    let document = json!({
+        "jobId": saved.job_id(),
+        "state": status["state"],
+        "end": status["end"],
+        "receiptHash": receipt.claim_hash,
+        "onChainHash": on_chain,
+        "fuelUsed": outcome.fuel_used.to_string(),
+        "paid": settlement.paid.to_string(),
+        "refunded": settlement.refunded.to_string(),
+        "outputFolder": session.file.outputs_folder(),
+        "outputs": outputs,
+        "receiptFile": session.file.receipt_file(),
+        "runKeyFile": session.file.run_key_file(),
+    });
+    format.print(&document, || {
+        let line = |output: &Value| {
+            let size = output["size"].as_str().map_or("withheld by the data owner".into(), |size| format!("{size} bytes"));
+            format!("  {:<24} {size}", output["path"].as_str().unwrap_or_default())
+        };
+        let receipt_file = session.file.receipt_file();
+        format!(
+            "job        {}\nend        {}\nreceipt    {}\non chain   {}\nfuel       {}\npaid       {}\nrefunded   {}\noutputs    in {}\n{}\n\n\
+             next: brizo verify {} --rpc {} --deployment {} --run-key {} --outputs {}\n      brizo job logs FILE",
+            saved.job_id(),
+            outcome.text(),
+            receipt.claim_hash,
+            on_chain.map_or("not yet".into(), |hash| hash.to_string()),
+            outcome.fuel_used,
+            settlement.paid,
+            settlement.refunded,
+            session.file.outputs_folder().display(),
+            outputs.iter().map(line).collect::<Vec<_>>().join("\n"),
+            receipt_file.display(),
+            session.file.rpc,
+            session.file.deployment.display(),
+            session.file.run_key_file().display(),
+            session.file.outputs_folder().display(),
+        )
+    })?;
+    Ok(if outcome.text() == "exit 0" { Exit::OK } else { Exit::JOB_FAILED })
+}

@@ -1,0 +1,125 @@
+//! The command line: one file per verb. `main` parses, dispatches and turns the result into an exit code.
+
+mod check;
+mod contracts;
+mod format;
+mod job;
+mod key;
+mod policy;
+mod publish;
+mod replay;
+mod run;
+mod serve;
+mod spec;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a command wants the process to end with, besides success and plain failure (1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exit(u8);
+
+impl Exit {
+    pub(crate) const OK: Self = Self(0);
+    /// Neither success nor failure: something that is needed for a verdict is missing.
+    pub(crate) const INCONCLUSIVE: Self = Self(3);
+    /// The run made a claim, but it is not an exit with code 0.
+    pub(crate) const JOB_FAILED: Self = Self(4);
+    /// The gate, the policy or the provider said no.
+    pub(crate) const REFUSED: Self = Self(5);
+    pub(crate) const NOT_COMMITTED: Self = Self(14);
+    pub(crate) const OPENING: Self = Self(17);
+    pub(crate) const MISMATCH: Self = Self(20);
+
+    /// The code for a receipt that fails (docs/RECEIPT.md §10).
+    pub(crate) fn of_receipt(error: &brizo_receipt::Error) -> Self {
+        use brizo_receipt::Error;
+        Self(match error {
+            Error::Malformed(_) | Error::Contradiction(_) | Error::Manifest(_) => 10,
+            Error::HashMismatch { .. } => 11,
+            Error::Signature { .. } | Error::WrongSigner { .. } => 12,
+            Error::Unexpected { .. } => 13,
+        })
+    }
+}
+
+/// Compute-to-data: run WebAssembly algorithms over data that does not leave, and prove what was run.
+///
+/// A publisher serves data (`publish`, `serve`); a consumer brings an algorithm (`check`, `run`, `job run`); an auditor
+/// checks receipts (`verify`, `replay`). `brizo run` needs no server and no chain: begin there.
+///
+/// Exit codes: 0 success · 1 failure · 2 wrong usage · 3 inconclusive · 4 the algorithm did not end with exit code 0 ·
+/// 5 refused by gate, policy or provider · 10–14, 17 a receipt does not hold (docs/RECEIPT.md §10) · 20 a replay gives
+/// another result.
+#[derive(Debug, Parser)]
+#[command(name = "brizo", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Publish(publish::Publish),
+    Run(run::Run),
+    Check(check::Check),
+    Verify(verify::Verify),
+    Replay(replay::Replay),
+    #[command(subcommand)]
+    Job(job::Job),
+    #[command(subcommand)]
+    Contracts(contracts::Contracts),
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    Key(key::Key),
+    Profile(check::Profile),
+}
+
+impl Cli {
+    /// Runs the command; prints an error with its causes and returns the exit code.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        crate::telemetry::init();
+        match self.dispatch() {
+            Ok(exit) => ExitCode::from(exit.0),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn dispatch(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Run(verb) => verb.run(),
+            Command::Check(verb) => verb.run(),
+            Command::Profile(verb) => verb.run(),
+            Command::Replay(verb) => verb.run(),
+            Command::Policy(verb) => verb.run(),
+            Command::Key(verb) => verb.run(),
+            Command::Serve(verb) => block_on(verb.run()),
+            Command::Publish(verb) => block_on(verb.run()),
+            Command::Verify(verb) => block_on(verb.run()),
+            Command::Job(verb) => block_on(verb.run()),
+            Command::Contracts(verb) => block_on(verb.run()),
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        super::Cli::command().debug_assert();
+    }
+}

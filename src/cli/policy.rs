@@ -1,0 +1,46 @@
+//! `brizo policy`: checks a policy before it is used.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+
+use super::Exit;
+use super::format::read_text;
+use crate::policy::Policy as Loaded;
+
+/// Work on policies: who may run what over a data set, and which outputs may leave.
+#[derive(Debug, Subcommand)]
+pub(super) enum Policy {
+    /// Load a policy strictly and list its rules and ceilings.
+    Check {
+        /// Folder with manifest.toml and rules.cedar.
+        folder: PathBuf,
+    },
+}
+
+/// The two texts of a policy folder.
+pub(super) fn texts(folder: &Path) -> Result<(String, String)> {
+    Ok((read_text(&folder.join("manifest.toml"))?, read_text(&folder.join("rules.cedar"))?))
+}
+
+/// Loads a policy folder.
+pub(super) fn load(folder: &Path) -> Result<Loaded> {
+    let (manifest, rules) = texts(folder)?;
+    Loaded::parse(&manifest, &rules).with_context(|| format!("policy {}", folder.display()))
+}
+
+impl Policy {
+    pub(super) fn run(self) -> Result<Exit> {
+        let Self::Check { folder } = self;
+        let policy = load(&folder)?;
+        let manifest = policy.manifest();
+        println!("policy {:?}, digest {}", manifest.name, policy.digest());
+        println!("{} approved algorithms, {} rules:", manifest.algorithms.len(), policy.rules().len());
+        for rule in policy.rules() {
+            println!("  {:?} {}: {}", rule.effect, rule.id, rule.reason);
+        }
+        println!("ceilings: {:?}", manifest.ceilings);
+        Ok(Exit::OK)
+    }
+}

@@ -1,0 +1,178 @@
+//! `brizo publish`: a folder becomes an asset.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use brizo_receipt::{Key, content_digest};
+use clap::Args;
+use serde_json::json;
+
+use super::Exit;
+use super::format::{Format, random, write_secret};
+use super::policy;
+use crate::app::{self, Parts};
+use crate::chain::{ComputeTemplate, Timeouts};
+use crate::clock::Clock;
+use crate::data::ingest;
+use crate::ids::Did;
+use crate::job::{self, ComputeOffer, Condition, DdoParts};
+use crate::money::Terms;
+use crate::policy::Policy;
+use crate::sandbox::profile_digest;
+use crate::store::DatasetRow;
+
+/// Publish a folder as a data set: take its files in, register its DID on chain, and serve its DDO.
+///
+/// The files are copied into the provider's private store; later changes to the folder change nothing. Links that lead
+/// out of the folder are refused. Works while `brizo serve` runs on the same data_dir. The data set key that is written
+/// salts all receipts about this data: keep it, and give it only to auditors who may see the data.
+#[derive(Debug, Args)]
+pub(super) struct Publish {
+    /// Folder with the data.
+    folder: PathBuf,
+    /// Configuration file of the provider.
+    #[arg(long, default_value = "brizo.toml")]
+    config: PathBuf,
+    /// Folder with the policy: manifest.toml and rules.cedar.
+    #[arg(long)]
+    policy: PathBuf,
+    /// Name for people.
+    #[arg(long)]
+    name: String,
+    /// Seconds from an agreement until the consumer can take a refund, if no access was granted.
+    #[arg(long, default_value_t = 86_400)]
+    grant_timeout: u64,
+    /// Seconds from an agreement until the payment must be locked; 0: as long as the above.
+    #[arg(long, default_value_t = 0)]
+    lock_timeout: u64,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+impl Publish {
+    pub(super) async fn run(self) -> Result<Exit> {
+        let policy = policy::load(&self.policy)?;
+        self.check(&policy)?;
+        let parts = app::open(&self.config)?;
+        parts.chain.check().await?;
+        let manifest = ingest(&self.folder, &parts.blobs)?;
+        let (key, seed) = (Key::new(random()?.0), random()?);
+        let did = parts.chain.did_of(seed).await?;
+        let (policy_text, rules) = policy::texts(&self.policy)?;
+        let root = manifest.root(&key);
+        let bytes: u64 = manifest.entries().iter().map(|entry| entry.size).sum();
+        let size = (manifest.entries().len(), bytes);
+        let ddo = self.ddo(&parts, &policy, did, root, size)?;
+        let url = format!("{}/api/v1/assets/{did}", parts.config.public_url);
+        // On chain first: an asset that is registered but not served harms nobody, one that is served but not
+        // registered would take agreements that the chain refuses.
+        let key_file = parts.config.data_dir.join(format!("{}.dataset.key", hex::encode(did.0)));
+        write_secret(&key_file, key.bytes())?;
+        let mined = parts.chain.register_dataset(seed, content_digest(ddo.as_bytes()), &url).await?;
+        let row =
+            DatasetRow { did, name: self.name.clone(), root, key, manifest, policy: policy_text, rules, ddo };
+        parts.store.insert_dataset(&row, Clock::system().now_s())?;
+        let document = json!({
+            "did": did,
+            "root": root,
+            "files": size.0,
+            "bytes": bytes.to_string(),
+            "datasetKeyFile": key_file,
+            "ddoUrl": url,
+            "txHash": mined.tx,
+        });
+        self.format.print(&document, || {
+            format!(
+                "published  {did}\nfiles      {} ({bytes} bytes)\nroot       {root}\nddo        {url}\nkey        {} (keep it secret)\n\n\
+                 next: brizo serve --config {}",
+                size.0,
+                key_file.display(),
+                self.config.display()
+            )
+        })?;
+        Ok(Exit::OK)
+    }
+
+    fn check(&self, policy: &Policy) -> Result<()> {
+        if self.grant_timeout == 0 || self.lock_timeout > self.grant_timeout {
+            bail!("--grant-timeout must be above 0 and --lock-timeout not above it");
+        }
+        let needed = policy.manifest().ceilings.wall_clock_s + 60;
+        if self.grant_timeout < needed {
+            bail!(
+                "--grant-timeout {} leaves no time for a run of the policy's wall_clock_s (needs {needed})",
+                self.grant_timeout
+            );
+        }
+        if policy.manifest().price.max.is_zero() {
+            bail!("the policy's price.max is 0; the contract locks no empty payment, so set at least 1");
+        }
+        Ok(())
+    }
+
+    fn ddo(
+        &self,
+        parts: &Parts,
+        policy: &Policy,
+        did: Did,
+        root: brizo_receipt::B256,
+        size: (usize, u64),
+    ) -> Result<String> {
+        let price = &policy.manifest().price;
+        let deployment = parts.chain.deployment();
+        let offer = ComputeOffer {
+            publisher: parts.key.address(),
+            chain_id: deployment.chain_id,
+            service_agreement: deployment.service_agreement,
+            profile: profile_digest(),
+            inputs_root: job::inputs_root(root),
+            terms: Terms {
+                token: price.token,
+                price: price.max,
+                base: price.base,
+                fuel_price: price.fuel_per_million,
+                output_price: price.output_per_million,
+            },
+            lock_timeout_s: self.lock_timeout,
+            grant_timeout_s: self.grant_timeout,
+            ceilings: policy.manifest().ceilings.into(),
+        };
+        let conditions = self.conditions(deployment.condition_keys());
+        let document = job::ddo(&DdoParts {
+            did,
+            name: &self.name,
+            description: &policy.manifest().description,
+            public_url: &parts.config.public_url,
+            template_id: ComputeTemplate::id(),
+            conditions: &conditions,
+            flavour: "wasi/wasmtime:48",
+            offer: &offer,
+            size,
+        });
+        serde_json::to_string_pretty(&document).context("the DDO")
+    }
+
+    fn conditions(&self, keys: [brizo_receipt::B256; 6]) -> Vec<Condition> {
+        let timeouts = Timeouts { lock_s: self.lock_timeout, grant_s: self.grant_timeout };
+        let values = timeouts.values();
+        let events = [
+            ("FulfillUpload", "consumer", "payment.lockPayment"),
+            ("PaymentLocked", "publisher", "compute.authorizeComputation"),
+            ("ComputeGranted", "consumer", "compute.execute"),
+            ("AccessGranted", "publisher", "payment.releasePayment"),
+            ("PaymentReleased", "publisher", "serviceAgreement.fulfillAgreement"),
+            ("PaymentRefund", "consumer", "serviceAgreement.terminateAgreement"),
+        ];
+        (0..6)
+            .map(|i| Condition {
+                name: ComputeTemplate::NAMES[i],
+                contract: ComputeTemplate::CONTRACTS[i],
+                key: keys[i],
+                timeout_s: values[i].to(),
+                needs: [ComputeTemplate::DEPENDENCIES[i], ComputeTemplate::TIMEOUT_DEPENDENCIES[i]].concat(),
+                event: events[i],
+            })
+            .collect()
+    }
+}

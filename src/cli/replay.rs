@@ -1,0 +1,260 @@
+//! `brizo replay`: runs a receipt's job again and compares, bit for bit.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use brizo_receipt::{
+    B256, EntryKind, Expectation, Key, Manifest, Outcome, Receipt, check_structure, content_digest,
+};
+use clap::Args;
+use serde_json::json;
+
+use super::Exit;
+use super::format::{Format, read, read_salt_key};
+use super::spec::{LocalInputs, compile, read_outputs};
+use crate::job;
+use crate::sandbox::{Control, Order, Outputs, profile_digest};
+
+/// Run a receipt's job again, from the module and the data, and compare every part of the claim.
+///
+/// Runs twice, and gives no verdict if its own two runs differ. On a mismatch it names the part that differs; for an
+/// output that you hold (--outputs), the first byte. Exit code 0 when the hash is the same, 20 when it is not, 3 when no
+/// verdict is possible.
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// Receipt file.
+    receipt: PathBuf,
+    /// The module.
+    #[arg(long)]
+    module: PathBuf,
+    /// Folder with the data set.
+    #[arg(long)]
+    input: Option<PathBuf>,
+    /// File with the publisher's data set key. [default: the key that hides nothing]
+    #[arg(long)]
+    dataset_key: Option<PathBuf>,
+    /// File with the consumer's run key. [default: the key that hides nothing]
+    #[arg(long)]
+    run_key: Option<PathBuf>,
+    /// Folder with the outputs that were delivered, to name the first byte that differs.
+    #[arg(long)]
+    outputs: Option<PathBuf>,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+impl Replay {
+    pub(super) fn run(self) -> Result<Exit> {
+        let receipt = match Receipt::parse(&read(&self.receipt)?) {
+            Ok(receipt) => receipt,
+            Err(error) => return self.refuse(&error),
+        };
+        if let Err(error) = check_structure(&receipt, &Expectation::default()) {
+            return self.refuse(&error);
+        }
+        let module = read(&self.module)?;
+        let inputs = LocalInputs::take(self.input.as_deref())?;
+        let (run_key, dataset_key) =
+            (read_salt_key(self.run_key.as_deref())?, read_salt_key(self.dataset_key.as_deref())?);
+        let mut differences = before_the_run(&receipt, &module, &inputs.manifest, &dataset_key, &run_key);
+        if receipt.claim.spec.profile != profile_digest() {
+            let why = format!(
+                "the receipt is of profile {}, this program runs {}; use the release that had it",
+                receipt.claim.spec.profile,
+                profile_digest()
+            );
+            return self.report(&receipt, None, &[why], Exit::INCONCLUSIVE);
+        }
+        if !differences.is_empty() {
+            return self.report(&receipt, None, &differences, Exit::MISMATCH);
+        }
+        let (outcome, outputs) = run_twice(&receipt, &module, inputs)?;
+        let outcome = Outcome { outputs_root: outputs.manifest()?.root(&run_key), ..outcome };
+        let mut claim = receipt.claim.clone();
+        claim.outcome = outcome;
+        differences.extend(after_the_run(
+            &receipt,
+            &claim.outcome,
+            &outputs,
+            &run_key,
+            self.outputs.as_deref(),
+        )?);
+        let exit = if differences.is_empty() { Exit::OK } else { Exit::MISMATCH };
+        self.report(&receipt, Some(claim.hash()), &differences, exit)
+    }
+
+    fn refuse(&self, error: &brizo_receipt::Error) -> Result<Exit> {
+        let document = json!({ "match": false, "differences": [error.to_string()], "code": error.code() });
+        self.format.print(&document, || format!("not a receipt that can be replayed: {error}"))?;
+        Ok(Exit::of_receipt(error))
+    }
+
+    fn report(
+        &self,
+        receipt: &Receipt,
+        replayed: Option<B256>,
+        differences: &[String],
+        exit: Exit,
+    ) -> Result<Exit> {
+        let same = exit == Exit::OK;
+        let document = json!({
+            "receiptHash": receipt.claim_hash,
+            "replayedHash": replayed,
+            "match": same,
+            "differences": differences,
+        });
+        self.format.print(&document, || {
+            let replayed = replayed.map_or("none".to_string(), |hash| hash.to_string());
+            let verdict = match exit {
+                Exit::OK => "SAME: re-execution gives the same 32 bytes",
+                Exit::INCONCLUSIVE => "INCONCLUSIVE",
+                _ => "MISMATCH",
+            };
+            let list: Vec<_> =
+                differences.iter().map(|difference| format!("  differs: {difference}\n")).collect();
+            format!("receipt   {}\nreplayed  {replayed}\n{}\n{verdict}", receipt.claim_hash, list.concat())
+        })?;
+        Ok(exit)
+    }
+}
+
+/// What can be compared without running: a changed module, input, argument or key is named here.
+fn before_the_run(
+    receipt: &Receipt,
+    module: &[u8],
+    inputs: &Manifest,
+    dataset_key: &Key,
+    run_key: &Key,
+) -> Vec<String> {
+    let spec = &receipt.claim.spec;
+    let mut differences = Vec::new();
+    let digest = content_digest(module);
+    if digest != spec.module_digest {
+        differences.push(format!("module: the receipt names {}, the file is {digest}", spec.module_digest));
+    }
+    if let Err(error) = receipt.check_invocation(run_key) {
+        differences.push(format!("invocation (arguments, variables or run key): {error}"));
+    }
+    if job::inputs_root(inputs.root(dataset_key)) != spec.inputs_root {
+        differences.push(input_difference(receipt, inputs, dataset_key));
+    }
+    differences
+}
+
+/// Names the first input that differs, by its leaf; a wrong key or a different number of files is said to be that.
+fn input_difference(receipt: &Receipt, inputs: &Manifest, key: &Key) -> String {
+    let stated = receipt.opening.inputs.first().map(|mount| mount.leaves.as_slice()).unwrap_or_default();
+    let (entries, leaves) = (inputs.entries(), inputs.leaves(key));
+    let differing: Vec<_> = entries
+        .iter()
+        .zip(&leaves)
+        .filter(|(_, leaf)| !stated.contains(leaf))
+        .map(|(entry, _)| entry.path.as_str())
+        .collect();
+    if !leaves.is_empty() && differing.len() == leaves.len() {
+        return "inputs: no file has its leaf in the receipt (another data set, another version, or the wrong data set key)".into();
+    }
+    if let Some(path) = differing.first() {
+        return format!(
+            "inputs: {path:?} is not what it was ({} of {} files differ)",
+            differing.len(),
+            leaves.len()
+        );
+    }
+    format!("inputs: the receipt counts {} files, the folder has {}", stated.len(), leaves.len())
+}
+
+/// Runs two times on fresh state. A sandbox that disagrees with itself proves nothing about others.
+fn run_twice(receipt: &Receipt, module: &[u8], inputs: LocalInputs) -> Result<(Outcome, Outputs)> {
+    let (engine, _, compiled) = compile(module, true)?;
+    let order = Order::of(&receipt.claim.spec, receipt.opening.invocation.clone(), inputs.files.clone());
+    let run = || match engine.run(&compiled, &order, &Control::default()) {
+        Ok(Ok(finished)) => Ok(finished),
+        Ok(Err(aborted)) => bail!("inconclusive: {aborted}"),
+        Err(error) => bail!("inconclusive: {error}"),
+    };
+    let (first, second) = (run()?, run()?);
+    if first != second {
+        bail!("inconclusive: two runs on this machine differ; report this as a bug of the sandbox");
+    }
+    Ok((first.0.outcome(B256::ZERO), first.1))
+}
+
+/// Compares the outcomes field by field, then names outputs and bytes.
+fn after_the_run(
+    receipt: &Receipt,
+    replayed: &Outcome,
+    outputs: &Outputs,
+    run_key: &Key,
+    folder: Option<&Path>,
+) -> Result<Vec<String>> {
+    let stated = &receipt.claim.outcome;
+    let fields = [
+        ("status", u64::from(stated.status), u64::from(replayed.status)),
+        ("exitCode", u64::from(stated.exit_code), u64::from(replayed.exit_code)),
+        ("trapCode", u64::from(stated.trap_code), u64::from(replayed.trap_code)),
+        ("fuelUsed", stated.fuel_used, replayed.fuel_used),
+        ("outputBytes", stated.output_bytes, replayed.output_bytes),
+    ];
+    let mut differences: Vec<String> = fields
+        .iter()
+        .filter(|(_, stated, replayed)| stated != replayed)
+        .map(|(field, stated, replayed)| {
+            format!("outcome.{field}: the receipt says {stated}, the replay gives {replayed}")
+        })
+        .collect();
+    let manifest = outputs.manifest()?;
+    for entry in manifest.entries() {
+        let stated = receipt
+            .opening
+            .outputs
+            .iter()
+            .find(|output| output.kind == entry.kind && output.path == entry.path);
+        match stated {
+            None => differences.push(format!("output {:?}: the receipt does not list it", entry.path)),
+            Some(stated) if stated.leaf != entry.leaf(run_key) => {
+                differences.push(format!("output {:?}: other content", entry.path));
+            }
+            Some(_) => {}
+        }
+    }
+    for output in &receipt.opening.outputs {
+        if !manifest.entries().iter().any(|entry| entry.kind == output.kind && entry.path == output.path) {
+            differences.push(format!("output {:?}: the replay does not write it", output.path));
+        }
+    }
+    if let Some(folder) = folder {
+        differences.extend(delivered(receipt, outputs, folder)?);
+    }
+    Ok(differences)
+}
+
+/// Compares the delivered files with the replay's, to the byte.
+fn delivered(receipt: &Receipt, outputs: &Outputs, folder: &Path) -> Result<Vec<String>> {
+    let files = read_outputs(folder)?;
+    let mut differences = Vec::new();
+    for (path, bytes) in &files {
+        let Some(replayed) = outputs.files.get(path) else {
+            differences.push(format!("delivered {path:?}: the replay does not write it"));
+            continue;
+        };
+        if let Some(at) = first_byte(bytes, replayed) {
+            differences.push(format!("delivered {path:?}: first difference at byte {at}"));
+        }
+    }
+    let shown = receipt
+        .opening
+        .outputs
+        .iter()
+        .filter(|output| output.kind == EntryKind::File && output.digest.is_some());
+    for output in shown.filter(|output| !files.contains_key(&output.path)) {
+        differences.push(format!("delivered {:?}: missing", output.path));
+    }
+    Ok(differences)
+}
+
+fn first_byte(a: &[u8], b: &[u8]) -> Option<usize> {
+    let common = a.iter().zip(b).position(|(a, b)| a != b);
+    common.or_else(|| (a.len() != b.len()).then_some(a.len().min(b.len())))
+}

@@ -1,0 +1,215 @@
+//! `brizo run`: the provider's engine on this machine, without server and chain.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use brizo_receipt::{B256, JobSpec, RunInfo, blind_commit, invocation_manifest, root_of_leaves};
+use clap::Args;
+use serde_json::json;
+
+use super::Exit;
+use super::format::{Format, parse_bytes, parse_count, read, read_salt_key, write};
+use super::spec::{LocalInputs, check_output_folder, compile, write_outputs};
+use crate::clock::Clock;
+use crate::job;
+use crate::sandbox::{Control, Ending, Engine, Order, Outputs, profile_digest};
+
+/// First reading of the guest's clock unless told otherwise: 2000-01-01T00:00:00Z.
+pub(super) const CLOCK_START: u64 = 946_684_800_000_000_000;
+/// A microsecond per reading.
+pub(super) const CLOCK_STEP: u64 = 1_000;
+
+/// Run an algorithm over a local folder, exactly as a provider would, and write a receipt.
+///
+/// The guest finds the input folder at /data/inputs (its first argument) and writes to /data/outputs (its second). Its
+/// standard output and error are shown when it ends. The receipt is unsigned; running the same again gives the same
+/// receipt hash, on any machine.
+///
+/// Example: brizo run column_stats.wasm --input examples/data --output out -- --file penguins.csv
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The module, compiled for wasm32-wasip1.
+    algorithm: PathBuf,
+    /// Folder to mount read-only at /data/inputs.
+    #[arg(long)]
+    input: Option<PathBuf>,
+    /// New or empty folder for the output files.
+    #[arg(long)]
+    output: PathBuf,
+    /// Receipt file. [default: the output folder's name with `.receipt.json`]
+    #[arg(long)]
+    receipt: Option<PathBuf>,
+    /// Fuel: about one unit per WebAssembly instruction.
+    #[arg(long, value_parser = parse_count, default_value = "10_000_000_000")]
+    fuel: u64,
+    /// Linear memory.
+    #[arg(long, value_parser = parse_bytes, default_value = "1GiB")]
+    memory: u64,
+    /// Bytes of output files and streams together.
+    #[arg(long, value_parser = parse_bytes, default_value = "64MiB")]
+    output_bytes: u64,
+    /// Files and folders in /data/outputs.
+    #[arg(long, value_parser = parse_count, default_value = "1000")]
+    output_files: u64,
+    /// Environment variable for the guest, NAME=value; may be given several times.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Seed of the guest's random numbers, 64 hex digits.
+    #[arg(long, default_value_t = B256::ZERO)]
+    seed: B256,
+    /// First reading of the guest's clock, in nanoseconds since 1970-01-01 UTC.
+    #[arg(long, default_value_t = CLOCK_START)]
+    clock_start: u64,
+    /// Nanoseconds per reading of the clock.
+    #[arg(long, default_value_t = CLOCK_STEP)]
+    clock_step: u64,
+    /// File with the key that hides outputs and arguments in the receipt. [default: hide nothing]
+    #[arg(long)]
+    run_key: Option<PathBuf>,
+    /// File with the key that hides the inputs in the receipt. [default: hide nothing]
+    #[arg(long)]
+    dataset_key: Option<PathBuf>,
+    /// Compile the module anew instead of using the cache.
+    #[arg(long)]
+    no_cache: bool,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Arguments for the guest, after `--`.
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<Exit> {
+        check_output_folder(&self.output)?;
+        let bytes = read(&self.algorithm)?;
+        let (engine, inspection, module) = compile(&bytes, !self.no_cache)?;
+        let inputs = LocalInputs::take(self.input.as_deref())?;
+        let (run_key, dataset_key) =
+            (read_salt_key(self.run_key.as_deref())?, read_salt_key(self.dataset_key.as_deref())?);
+        let invocation = job::invocation(&self.args, &self.variables()?, &[], None)?;
+        let mount = inputs.mount(&dataset_key);
+        let spec = JobSpec {
+            profile: profile_digest(),
+            agreement_id: B256::ZERO,
+            run_index: 0,
+            module_digest: inspection.digest,
+            algorithm_root: root_of_leaves(&[]),
+            invocation_root: invocation_manifest(&invocation)?.root(&run_key),
+            inputs_root: job::inputs_root(mount.root),
+            random_seed: self.seed,
+            clock_start: self.clock_start,
+            clock_step: self.clock_step,
+            fuel_limit: self.fuel,
+            memory_limit: self.memory,
+            stack_limit: 0,
+            output_limit: self.output_bytes,
+            files_limit: self.output_files,
+            blind_commit: blind_commit(&run_key),
+        };
+        let order = Order::of(&spec, invocation.clone(), inputs.files.clone());
+        let (started_at, began) = (Clock::system().now_s(), Instant::now());
+        let (ending, outputs) = match engine.run(&module, &order, &Control::default())? {
+            Ok(finished) => finished,
+            Err(aborted) => bail!("{aborted} ({}); no claim, no receipt", aborted.code()),
+        };
+        let run_us = began.elapsed().as_micros() as u64;
+        let manifest = outputs.manifest()?;
+        let outcome = ending.outcome(manifest.root(&run_key));
+        let run_info = RunInfo {
+            software: format!("brizo {}", env!("CARGO_PKG_VERSION")),
+            engine: Engine::version(),
+            target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            started_at,
+            run_us,
+            cached_module: module.cached,
+        };
+        let parts = job::ReceiptParts {
+            spec: &spec,
+            outcome: &outcome,
+            invocation: &invocation,
+            mounts: vec![mount],
+            outputs: &manifest,
+            run_key: &run_key,
+            run_info: &run_info,
+        };
+        let receipt = job::receipt(&parts, |_| false);
+        write_outputs(&self.output, &outputs.files, &outputs.folders)?;
+        let receipt_path = self.receipt_path();
+        write(&receipt_path, receipt.to_text())?;
+        self.report(&receipt, &ending, &outputs, &run_info, &receipt_path)
+    }
+
+    fn variables(&self) -> Result<Vec<(String, String)>> {
+        let pair = |text: &String| {
+            let (name, value) =
+                text.split_once('=').with_context(|| format!("--env {text:?} is not NAME=value"))?;
+            Ok((name.to_string(), value.to_string()))
+        };
+        self.env.iter().map(pair).collect()
+    }
+
+    fn receipt_path(&self) -> PathBuf {
+        self.receipt.clone().unwrap_or_else(|| {
+            let mut name = self.output.file_name().unwrap_or_default().to_os_string();
+            name.push(".receipt.json");
+            self.output.with_file_name(name)
+        })
+    }
+
+    fn report(
+        &self,
+        receipt: &brizo_receipt::Receipt,
+        ending: &Ending,
+        outputs: &Outputs,
+        run_info: &RunInfo,
+        receipt_path: &std::path::Path,
+    ) -> Result<Exit> {
+        let outcome = &receipt.claim.outcome;
+        let good = outcome.text() == "exit 0";
+        if self.format == Format::Table {
+            std::io::stdout().write_all(&outputs.stdout)?;
+            std::io::stderr().write_all(&outputs.stderr)?;
+        }
+        let files: Vec<_> = outputs
+            .files
+            .iter()
+            .map(|(path, bytes)| json!({ "path": path, "size": bytes.len().to_string() }))
+            .collect();
+        let document = json!({
+            "receiptHash": receipt.claim_hash,
+            "end": outcome.text(),
+            "fuelUsed": ending.fuel_used.to_string(),
+            "outputBytes": ending.output_bytes.to_string(),
+            "runMicroseconds": run_info.run_us.to_string(),
+            "cachedModule": run_info.cached_module,
+            "outputs": files,
+            "outputFolder": self.output,
+            "receiptFile": receipt_path,
+        });
+        self.format.print(&document, || {
+            let list: Vec<_> = outputs.files.iter().map(|(path, bytes)| format!("  {path}  {} bytes", bytes.len())).collect();
+            let input = self.input.as_ref().map_or(String::new(), |input| format!(" --input {}", input.display()));
+            format!(
+                "\nend        {}\nfuel       {} of {}\ntime       {:.1} ms\noutputs    {} files, {} bytes with streams, in {}\n{}\n\
+                 receipt    {}  in {}\n\nnext: brizo replay {} --module {}{input}",
+                outcome.text(),
+                ending.fuel_used,
+                receipt.claim.spec.fuel_limit,
+                run_info.run_us as f64 / 1000.0,
+                outputs.files.len(),
+                ending.output_bytes,
+                self.output.display(),
+                list.join("\n"),
+                receipt.claim_hash,
+                receipt_path.display(),
+                receipt_path.display(),
+                self.algorithm.display(),
+            )
+        })?;
+        Ok(if good { Exit::OK } else { Exit::JOB_FAILED })
+    }
+}

@@ -1,0 +1,27 @@
+//! `brizo serve`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::Exit;
+use crate::app;
+
+/// Serve data sets: HTTP API, worker, chain listener and settlement, in one process.
+///
+/// Ends on SIGTERM or Ctrl-C; jobs that run then go back to the queue and start again next time. Killing it hard loses
+/// nothing either: what was committed is settled after the next start.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Configuration file (docs/ARCHITECTURE.md lists its keys).
+    #[arg(long, default_value = "brizo.toml")]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<Exit> {
+        app::serve(app::open(&self.config)?).await?;
+        Ok(Exit::OK)
+    }
+}

@@ -1,0 +1,237 @@
+//! `brizo verify`: how far does a receipt hold, and why no further.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use brizo_receipt::{
+    B256, Entry, EntryKind, Expectation, Key, Receipt, Tier, Verdict, check_signatures, check_structure,
+};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::format::{Format, read, read_salt_key};
+use super::spec::read_outputs;
+use crate::chain::{Chain, Error as ChainError};
+use crate::config::read_deployment;
+use crate::ids::AgreementId;
+
+/// Check a receipt, tier by tier: structure, signatures, chain, opening. Trusts nobody but the chain's node you name.
+///
+/// A tier that cannot be attempted is said to be so and is neither success nor failure. Re-execution is `brizo replay`.
+/// Exit code 0 when nothing failed, else one per cause (docs/RECEIPT.md §10).
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// Receipt file.
+    receipt: PathBuf,
+    /// URL of an Ethereum node, for the tier `on chain`.
+    #[arg(long, requires = "deployment")]
+    rpc: Option<String>,
+    /// Deployment file, for the tier `on chain`.
+    #[arg(long, requires = "rpc")]
+    deployment: Option<PathBuf>,
+    /// Folder with the output files, for the tier `opening`.
+    #[arg(long)]
+    outputs: Option<PathBuf>,
+    /// File with the consumer's run key, for the tier `opening`. [default: the key that hides nothing]
+    #[arg(long)]
+    run_key: Option<PathBuf>,
+    /// The receipt hash you expect.
+    #[arg(long)]
+    expect: Option<B256>,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// A tier's name, its verdict, and the exit code if it failed.
+type Checked = (Tier, Verdict, Exit);
+
+impl Verify {
+    pub(super) async fn run(self) -> Result<Exit> {
+        let bytes = read(&self.receipt)?;
+        let receipt = match Receipt::parse(&bytes) {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                let checked = [(Tier::Structure, Verdict::Failed(error.clone()), Exit::of_receipt(&error))];
+                return self.report(None, &checked);
+            }
+        };
+        let expected = self.expectation()?;
+        let mut checked = vec![structure(&receipt, &expected)];
+        if matches!(checked[0].1, Verdict::Reached(_)) {
+            checked.push(signature(&receipt, &expected));
+            checked.push(self.chain(&receipt).await?);
+            checked.push(self.opening(&receipt)?);
+            let why = "use `brizo replay`".to_string();
+            checked.push((Tier::Execution, Verdict::NotAttempted(why), Exit::OK));
+        }
+        self.report(Some(&receipt), &checked)
+    }
+
+    fn expectation(&self) -> Result<Expectation> {
+        let deployment = self.deployment.as_deref().map(read_deployment).transpose()?;
+        Ok(Expectation {
+            claim_hash: self.expect,
+            domain: deployment.map(|deployment| deployment.domain()),
+            ..Expectation::default()
+        })
+    }
+
+    async fn chain(&self, receipt: &Receipt) -> Result<Checked> {
+        let (Some(rpc), Some(deployment)) = (&self.rpc, &self.deployment) else {
+            let why = "no node was named: give --rpc and --deployment".to_string();
+            return Ok((Tier::Chain, Verdict::NotAttempted(why), Exit::OK));
+        };
+        let chain = Chain::connect(rpc, read_deployment(deployment)?, None)?;
+        let verdict = match committed(&chain, receipt).await {
+            Ok(verdict) => verdict,
+            Err(error @ ChainError::Unreachable(_)) => Verdict::NotAttempted(error.to_string()),
+            Err(error) => return Err(error.into()),
+        };
+        Ok((Tier::Chain, verdict, Exit::NOT_COMMITTED))
+    }
+
+    fn opening(&self, receipt: &Receipt) -> Result<Checked> {
+        let key = read_salt_key(self.run_key.as_deref())?;
+        if self.run_key.is_none() && receipt.check_invocation(&key).is_err() {
+            let why = "the receipt is salted with a run key: give --run-key".to_string();
+            return Ok((Tier::Opening, Verdict::NotAttempted(why), Exit::OK));
+        }
+        let verdict = match open(receipt, &key, self.outputs.as_deref()) {
+            Ok(notes) => Verdict::Reached(notes),
+            Err(error) => match error.downcast::<brizo_receipt::Error>() {
+                Ok(error) => Verdict::Failed(error),
+                Err(other) => return Err(other),
+            },
+        };
+        Ok((Tier::Opening, verdict, Exit::OPENING))
+    }
+
+    fn report(&self, receipt: Option<&Receipt>, checked: &[Checked]) -> Result<Exit> {
+        let failed = checked.iter().find(|(_, verdict, _)| matches!(verdict, Verdict::Failed(_)));
+        let reached = checked.iter().rev().find(|(_, verdict, _)| matches!(verdict, Verdict::Reached(_)));
+        let result = match (failed, reached) {
+            (Some((tier, ..)), _) => format!("FAILED at {}", tier.name()),
+            (None, Some((tier, ..))) => format!("verified up to {}", tier.name()),
+            (None, None) => "inconclusive".to_string(),
+        };
+        let hash = receipt.map(|receipt| receipt.claim_hash);
+        let tiers: Vec<Value> =
+            checked.iter().map(|(tier, verdict, _)| tier_document(*tier, verdict)).collect();
+        let document = json!({ "receiptHash": hash, "verdict": result, "tiers": tiers });
+        self.format.print(&document, || {
+            let mut text = hash.map_or(String::new(), |hash| format!("receipt {hash}\n"));
+            for tier in &tiers {
+                let notes = tier["notes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let line = format!(
+                    "[{:<13}] {:<12} ",
+                    tier["result"].as_str().unwrap_or_default(),
+                    tier["tier"].as_str().unwrap_or_default()
+                );
+                text.push_str(&line);
+                text.push_str(&notes.collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(line.len()))));
+                text.push('\n');
+            }
+            text + "\n" + &result
+        })?;
+        Ok(failed.map_or(Exit::OK, |(_, _, exit)| *exit))
+    }
+}
+
+fn structure(receipt: &Receipt, expected: &Expectation) -> Checked {
+    match check_structure(receipt, expected) {
+        Ok(notes) => (Tier::Structure, Verdict::Reached(notes), Exit::OK),
+        Err(error) => {
+            let exit = Exit::of_receipt(&error);
+            (Tier::Structure, Verdict::Failed(error), exit)
+        }
+    }
+}
+
+fn signature(receipt: &Receipt, expected: &Expectation) -> Checked {
+    match check_signatures(receipt, expected) {
+        Ok(Some(notes)) => (Tier::Signature, Verdict::Reached(notes), Exit::OK),
+        Ok(None) => {
+            let why = "the receipt is of a local run and carries no signature".to_string();
+            (Tier::Signature, Verdict::NotAttempted(why), Exit::OK)
+        }
+        Err(error) => {
+            let exit = Exit::of_receipt(&error);
+            (Tier::Signature, Verdict::Failed(error), exit)
+        }
+    }
+}
+
+/// Compares with what the chain committed to, and who is who there.
+async fn committed(chain: &Chain, receipt: &Receipt) -> Result<Verdict, ChainError> {
+    let id = AgreementId(receipt.claim.spec.agreement_id);
+    let unexpected = |what, expected: String, found: String| {
+        Ok(Verdict::Failed(brizo_receipt::Error::Unexpected { what, expected, found }))
+    };
+    let Some(agreement) = chain.agreement(id).await? else {
+        return unexpected("agreement on chain", id.to_string(), "none".into());
+    };
+    let Some(event) = chain.committed(id).await? else {
+        return unexpected("ReceiptCommitted event", receipt.claim_hash.to_string(), "none".into());
+    };
+    if event.receipt_hash != receipt.claim_hash {
+        return unexpected(
+            "committed receipt hash",
+            event.receipt_hash.to_string(),
+            receipt.claim_hash.to_string(),
+        );
+    }
+    let consumer = receipt.consent.as_ref().map(|consent| consent.consumer);
+    if consumer != Some(agreement.consumer) {
+        return unexpected("consumer", agreement.consumer.to_string(), format!("{consumer:?}"));
+    }
+    let provider = receipt.attestation.as_ref().map(|attestation| attestation.statement.provider);
+    if provider != Some(event.publisher) {
+        return unexpected("provider", event.publisher.to_string(), format!("{provider:?}"));
+    }
+    Ok(Verdict::Reached(vec![
+        format!("ReceiptCommitted in block {}, transaction {}", event.block, event.tx),
+        "the contract recomputed this hash from the spec that the consumer signed".to_string(),
+    ]))
+}
+
+/// Opens the roots with the run key, and with the files where a folder is given.
+pub(super) fn open(receipt: &Receipt, key: &Key, folder: Option<&Path>) -> Result<Vec<String>> {
+    receipt.check_invocation(key)?;
+    receipt.check_outputs(key)?;
+    let mut notes = vec!["arguments and listed outputs open their roots".to_string()];
+    let Some(folder) = folder else { return Ok(notes) };
+    let files = read_outputs(folder)?;
+    let listed = receipt.opening.outputs.iter().filter(|output| output.kind == EntryKind::File);
+    let mut shown = 0;
+    for output in listed.clone().filter(|output| output.digest.is_some()) {
+        shown += 1;
+        let Some(bytes) = files.get(&output.path) else {
+            return Err(mismatch(&output.path, "a file", "none").into());
+        };
+        let entry = Entry::of(EntryKind::File, &output.path, bytes);
+        if entry.leaf(key) != output.leaf {
+            let (expected, found) = (format!("{:?}", output.digest), entry.digest.to_string());
+            return Err(mismatch(&output.path, &expected, &found).into());
+        }
+    }
+    if let Some(extra) = files.keys().find(|path| !listed.clone().any(|output| output.path == **path)) {
+        return Err(mismatch(extra, "no file", "one").into());
+    }
+    notes.push(format!("{shown} files in {} are the committed ones", folder.display()));
+    Ok(notes)
+}
+
+fn mismatch(path: &str, expected: &str, found: &str) -> brizo_receipt::Error {
+    brizo_receipt::Error::Manifest(format!("output {path:?}: expected {expected}, found {found}"))
+}
+
+fn tier_document(tier: Tier, verdict: &Verdict) -> Value {
+    let (result, notes, code) = match verdict {
+        Verdict::Reached(notes) => ("reached", notes.clone(), None),
+        Verdict::NotAttempted(why) => ("not attempted", vec![why.clone()], None),
+        Verdict::Failed(error) => ("failed", vec![error.to_string()], Some(error.code())),
+    };
+    json!({ "tier": tier.name(), "result": result, "notes": notes, "code": code })
+}

@@ -1,0 +1,165 @@
+//! A consumer's connection to a provider: signed HTTP requests, and problems as errors with code and hint.
+
+use std::time::Duration;
+
+use brizo_receipt::{Address, B256, Domain, SecretKey};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::signed_request::RequestToSign;
+
+/// How long a signed request counts, in seconds.
+const EXPIRY_S: u64 = 60;
+
+/// What a provider answers instead of what was asked for.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The provider cannot be reached.
+    #[error("the provider at {url} does not answer: {text}")]
+    Unreachable {
+        /// Base URL.
+        url: String,
+        /// What the network says.
+        text: String,
+    },
+    /// The provider refused.
+    #[error("the provider refused ({status} {code}): {text}{}", hint_line(.hint))]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Stable code.
+        code: String,
+        /// Sentence.
+        text: String,
+        /// How to mend it.
+        hint: String,
+    },
+    /// The answer is not what the API promises.
+    #[error("the provider's answer cannot be understood: {0}")]
+    Odd(String),
+}
+
+fn hint_line(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!("\n  hint: {hint}") }
+}
+
+impl Error {
+    /// The provider's code, if it refused.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Problem {
+    code: String,
+    detail: String,
+    #[serde(default)]
+    hint: String,
+}
+
+/// A connection to one provider.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    key: SecretKey,
+    provider: Address,
+    domain: Domain,
+    clock: Clock,
+}
+
+impl Client {
+    /// A client that signs with `key` for `provider` under `domain`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] when this machine's HTTP stack cannot be set up.
+    pub fn new(base: &str, key: SecretKey, provider: Address, domain: Domain) -> Result<Self, Error> {
+        Ok(Self {
+            http: http(base)?,
+            base: base.trim_end_matches('/').into(),
+            key,
+            provider,
+            domain,
+            clock: Clock::system(),
+        })
+    }
+
+    /// A signed GET; returns the body.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn get(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let header = self.sign("GET", path, b"")?;
+        send(&self.base, request.header("authorization", header)).await
+    }
+
+    /// A signed GET of a JSON document.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn get_json(&self, path: &str) -> Result<Value, Error> {
+        json(&self.get(path).await?)
+    }
+
+    /// A POST of a body, signed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn post(&self, path: &str, kind: &str, body: Vec<u8>) -> Result<Value, Error> {
+        let header = self.sign("POST", path, &body)?;
+        let request = self.http.post(format!("{}{path}", self.base)).header("authorization", header);
+        json(&send(&self.base, request.header("content-type", kind.to_string()).body(body)).await?)
+    }
+
+    fn sign(&self, method: &str, path: &str, body: &[u8]) -> Result<String, Error> {
+        let mut nonce = B256::ZERO;
+        getrandom::fill(nonce.as_mut_slice()).map_err(|e| Error::Odd(format!("no random numbers: {e}")))?;
+        let expiry_s = self.clock.now_s() + EXPIRY_S;
+        let request = RequestToSign { method, path, body, provider: self.provider, nonce, expiry_s };
+        request.header(&self.key, &self.domain).map_err(|e| Error::Odd(e.to_string()))
+    }
+}
+
+/// An unsigned GET, for what is public.
+///
+/// # Errors
+/// [`Error`].
+pub async fn fetch(base: &str, path: &str) -> Result<Vec<u8>, Error> {
+    let base = base.trim_end_matches('/');
+    send(base, http(base)?.get(format!("{base}{path}"))).await
+}
+
+fn http(base: &str) -> Result<reqwest::Client, Error> {
+    let built = reqwest::Client::builder().timeout(Duration::from_secs(120)).build();
+    built.map_err(|e| Error::Unreachable { url: base.into(), text: e.to_string() })
+}
+
+async fn send(base: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
+    let unreachable = |e: reqwest::Error| Error::Unreachable {
+        url: base.into(),
+        text: format!("{:#}", anyhow::Error::from(e)),
+    };
+    let response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(unreachable)?;
+    if status.is_success() {
+        return Ok(body.into());
+    }
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(Problem { code, detail, hint }) => {
+            Err(Error::Refused { status: status.as_u16(), code, text: detail, hint })
+        }
+        Err(_) => Err(Error::Odd(format!("status {status} without a problem document"))),
+    }
+}
+
+fn json(body: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(body).map_err(|e| Error::Odd(e.to_string()))
+}

@@ -1,0 +1,215 @@
+//! The provider's configuration: one TOML file, unknown keys refused, secrets as paths to files.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use brizo_receipt::SecretKey;
+use serde::Deserialize;
+
+use crate::chain::Deployment;
+use crate::job::NodeCeilings;
+
+/// What can be wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{path}: {text}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the place.
+        text: String,
+    },
+}
+
+/// The file that people write. Paths are relative to it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folder for the database, blobs and compiled modules.
+    pub data_dir: PathBuf,
+    /// Address to listen on, `127.0.0.1:8030` for instance.
+    pub listen: SocketAddr,
+    /// Base URL under which consumers reach this provider; stands in DDOs.
+    pub public_url: String,
+    /// URL of an Ethereum node (JSON-RPC over HTTP).
+    pub rpc: String,
+    /// File that `brizo contracts deploy` wrote.
+    pub deployment: PathBuf,
+    /// File with the publisher's secret key: 64 hex digits, readable by its owner only.
+    pub key_file: PathBuf,
+    /// How often the chain and the queue are looked at, in milliseconds.
+    #[serde(default = "default_poll_interval_ms")]
+    pub poll_interval_ms: u64,
+    /// Jobs that run at the same time.
+    #[serde(default = "default_concurrency")]
+    pub concurrency: usize,
+    /// What this host gives to one job.
+    #[serde(default)]
+    pub node: NodeConfig,
+}
+
+/// What this host gives to one job.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// Fuel.
+    pub fuel: u64,
+    /// Linear memory in bytes.
+    pub memory_bytes: u64,
+    /// Output bytes; they are held in memory during a run.
+    pub output_bytes: u64,
+    /// Output files and folders.
+    pub output_files: u64,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self { fuel: 1_000_000_000_000, memory_bytes: 4 << 30, output_bytes: 256 << 20, output_files: 10_000 }
+    }
+}
+
+fn default_poll_interval_ms() -> u64 {
+    1_000
+}
+
+fn default_concurrency() -> usize {
+    1
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`Error`] with the file and the place.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let mut config: Self = read_toml(path)?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        for relative in [&mut config.data_dir, &mut config.deployment, &mut config.key_file] {
+            *relative = base.join(&*relative);
+        }
+        config.public_url = config.public_url.trim_end_matches('/').to_string();
+        Ok(config)
+    }
+
+    /// What this host gives to one job.
+    #[must_use]
+    pub fn ceilings(&self) -> NodeCeilings {
+        let NodeConfig { fuel, memory_bytes, output_bytes, output_files } = self.node;
+        NodeCeilings { fuel, memory_bytes, output_bytes, output_files }
+    }
+
+    /// The poll interval.
+    #[must_use]
+    pub fn poll_interval(&self) -> Duration {
+        Duration::from_millis(self.poll_interval_ms.max(10))
+    }
+}
+
+/// Reads a TOML file strictly.
+///
+/// # Errors
+/// [`Error`] with the file and the place.
+pub fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = read_text(path)?;
+    toml::from_str(&text).map_err(|e| Error::Content { path: path.to_path_buf(), text: e.to_string() })
+}
+
+/// Reads a deployment file.
+///
+/// # Errors
+/// [`Error`] with the file and the place.
+pub fn read_deployment(path: &Path) -> Result<Deployment, Error> {
+    let text = read_text(path)?;
+    serde_json::from_str(&text).map_err(|e| Error::Content {
+        path: path.to_path_buf(),
+        text: format!("{e}; `brizo contracts deploy` writes this file"),
+    })
+}
+
+/// Reads a secret key of 64 hex digits. The file must be closed to everybody but its owner.
+///
+/// # Errors
+/// [`Error`] with the file; never with its content.
+pub fn read_key(path: &Path) -> Result<SecretKey, Error> {
+    use std::os::unix::fs::PermissionsExt;
+    let content = |text: &str| Error::Content { path: path.to_path_buf(), text: text.into() };
+    let text = zeroize::Zeroizing::new(read_text(path)?);
+    let mode = std::fs::metadata(path)
+        .map_err(|source| Error::Read { path: path.to_path_buf(), source })?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        return Err(content("others may read this secret key; chmod 600 it"));
+    }
+    let mut bytes = zeroize::Zeroizing::new([0u8; 32]);
+    hex::decode_to_slice(text.trim().trim_start_matches("0x"), &mut *bytes)
+        .map_err(|_| content("not a secret key of 64 hex digits"))?;
+    SecretKey::from_bytes(&bytes).map_err(|_| content("not a secp256k1 secret key"))
+}
+
+fn read_text(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const GOOD: &str = r#"
+data_dir = "state"
+listen = "127.0.0.1:8030"
+public_url = "http://localhost:8030/"
+rpc = "http://localhost:8545"
+deployment = "deployment.json"
+key_file = "/etc/brizo/key"
+"#;
+
+    fn load(text: &str) -> Result<Config, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("brizo.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path).map(|config| {
+            assert!(config.data_dir.starts_with(folder.path()), "relative to the file");
+            config
+        })
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = load(GOOD).unwrap();
+        assert_eq!(config.key_file, Path::new("/etc/brizo/key"));
+        assert_eq!(config.public_url, "http://localhost:8030");
+        assert_eq!(config.concurrency, 1);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        let error = load(&format!("{GOOD}\npoll_intervall_ms = 5")).unwrap_err().to_string();
+        assert!(error.contains("poll_intervall_ms"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_without_showing_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "11".repeat(32)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let error = read_key(&path).unwrap_err().to_string();
+        assert!(error.contains("chmod 600") && !error.contains("1111"), "{error}");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(read_key(&path).is_ok());
+        std::fs::write(&path, "11".repeat(33)).unwrap();
+        assert!(!read_key(&path).unwrap_err().to_string().contains("1111"));
+    }
+}

@@ -1,0 +1,169 @@
+//! Blobs: bytes under their BLAKE3 digest, written once, never changed, verified when they are read.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use brizo_receipt::B256;
+use memmap2::Mmap;
+
+use super::Error;
+
+/// How much is read and hashed at a time; measured as the best size for streaming BLAKE3.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Verified bytes of a blob.
+pub type Mapped = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A private folder of blobs.
+#[derive(Debug, Clone)]
+pub struct BlobStore {
+    folder: PathBuf,
+}
+
+impl BlobStore {
+    /// Opens or makes the folder, readable by its owner only.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Io { path: folder.to_path_buf(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join("new")).map_err(failed)?;
+        Ok(Self { folder: folder.to_path_buf() })
+    }
+
+    /// Takes in everything that `reader` gives; returns digest and length. The blob is on disk before this returns.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; nothing of a failed write is left under a digest.
+    pub fn put(&self, mut reader: impl Read) -> Result<(B256, u64), Error> {
+        let path = self.folder.join("new").join(random_name()?);
+        let failed = |source| Error::Io { path: path.clone(), source };
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        let written = copy_and_hash(&mut reader, &mut file).and_then(|result| {
+            file.sync_all()?;
+            Ok(result)
+        });
+        let kept = written.and_then(|(digest, length)| {
+            let place = self.place(digest);
+            if let Some(parent) = place.parent() {
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            }
+            fs::rename(&path, &place)?;
+            // The name must survive a power cut as well as the content.
+            place.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
+            Ok((digest, length))
+        });
+        kept.map_err(|e| {
+            // The unfinished file is of no use to anybody; that it cannot be removed would be no news.
+            let _ = fs::remove_file(&path);
+            failed(e)
+        })
+    }
+
+    /// Whether a blob is there. Says nothing about its content.
+    #[must_use]
+    pub fn contains(&self, digest: B256) -> bool {
+        self.place(digest).exists()
+    }
+
+    /// Maps a blob and verifies every byte of it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is missing or not what it was.
+    pub fn map(&self, digest: B256) -> Result<Mapped, Error> {
+        let path = self.place(digest);
+        let file = File::open(&path).map_err(|_| Error::Damaged { digest, what: "missing" })?;
+        let length = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
+        let mapped: Mapped = if length == 0 {
+            Arc::new(Vec::new())
+        } else {
+            // SAFETY: blobs are renamed into place once and never written again, in a folder only we can write to.
+            let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::Io { path, source })?;
+            Arc::new(map)
+        };
+        let found = blake3::Hasher::new().update_rayon((*mapped).as_ref()).finalize();
+        if found.as_bytes() != &digest.0 {
+            return Err(Error::Damaged { digest, what: "changed" });
+        }
+        Ok(mapped)
+    }
+
+    fn place(&self, digest: B256) -> PathBuf {
+        let name = hex::encode(digest);
+        self.folder.join(&name[..2]).join(&name[2..])
+    }
+}
+
+fn copy_and_hash(reader: &mut impl Read, file: &mut File) -> std::io::Result<(B256, u64)> {
+    let mut hasher = blake3::Hasher::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut length = 0;
+    loop {
+        let read = reader.read(&mut chunk)?;
+        if read == 0 {
+            return Ok((B256::from(*hasher.finalize().as_bytes()), length));
+        }
+        hasher.update(&chunk[..read]);
+        file.write_all(&chunk[..read])?;
+        length += read as u64;
+    }
+}
+
+fn random_name() -> Result<String, Error> {
+    let mut name = [0u8; 16];
+    getrandom::fill(&mut name).map_err(|e| Error::Io {
+        path: "random numbers".into(),
+        source: std::io::Error::other(e.to_string()),
+    })?;
+    Ok(hex::encode(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back_verified() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        for content in [&b""[..], b"x", &[7; 200_000]] {
+            let (digest, length) = store.put(content).unwrap();
+            assert_eq!(digest, brizo_receipt::content_digest(content));
+            assert_eq!(length, content.len() as u64);
+            assert_eq!((*store.map(digest).unwrap()).as_ref(), content);
+            assert_eq!(store.put(content).unwrap().0, digest, "the same bytes twice are one blob");
+        }
+    }
+
+    #[test]
+    fn a_changed_or_missing_blob_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        let (digest, _) = store.put(&b"penguins"[..]).unwrap();
+        fs::write(store.place(digest), b"penguinz").unwrap();
+        assert!(matches!(store.map(digest), Err(Error::Damaged { what: "changed", .. })));
+        fs::remove_file(store.place(digest)).unwrap();
+        assert!(matches!(store.map(digest), Err(Error::Damaged { what: "missing", .. })));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing_behind() {
+        struct Breaks(u8);
+        impl Read for Breaks {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.0 += 1;
+                buffer[0] = self.0;
+                if self.0 > 3 { Err(std::io::Error::other("cable pulled")) } else { Ok(1) }
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        assert!(store.put(Breaks(0)).unwrap_err().to_string().contains("cable pulled"));
+        assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

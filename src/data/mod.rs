@@ -1,0 +1,57 @@
+//! Data: blobs by their digest, and data sets taken in from a publisher's folder.
+//!
+//! A file is read once, at ingest, through `cap-std`, so that no name in it can lead outside; from then on it is a blob
+//! that is verified whenever a run maps it.
+
+mod blobs;
+mod ingest;
+
+pub use blobs::{BlobStore, Mapped};
+pub use ingest::ingest;
+
+use std::path::PathBuf;
+
+/// What can go wrong with data.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused to read or write a file.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Something in a data set cannot be taken in.
+    #[error("{path:?} in the data set {why}")]
+    Refused {
+        /// Path below the data set.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A data set has no files.
+    #[error("{0} holds no files")]
+    Empty(PathBuf),
+    /// A blob is missing or has been changed since it was taken in.
+    #[error("the stored bytes of {digest} are {what}; publish the data set again")]
+    Damaged {
+        /// The blob.
+        digest: brizo_receipt::B256,
+        /// Missing or changed.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// Stable machine-readable name.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "data_io",
+            Self::Refused { .. } => "data_refused",
+            Self::Empty(_) => "data_empty",
+            Self::Damaged { .. } => "data_damaged",
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a guest is started with: the seeds' two folders as first arguments, Ocean's variables, then the consumer's own.
+
+use brizo_receipt::Invocation;
+
+/// Folders as the guest sees them.
+const INPUTS: &str = "/data/inputs";
+const OUTPUTS: &str = "/data/outputs";
+/// Variables that the provider sets; the consumer cannot.
+const RESERVED: [&str; 6] = ["VOLUME", "INPUTS", "OUTPUTS", "LOGS", "DIDS", "TRANSFORMATION_DID"];
+/// Bytes of all arguments and variables together.
+const BYTES_MAX: usize = 64 * 1024;
+
+/// Why arguments or variables are refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadInvocation {
+    /// A NUL inside, which C programs cannot see past.
+    #[error("argument or variable {0:?} holds a NUL byte")]
+    Nul(String),
+    /// A name that is empty, holds `=`, or belongs to the provider.
+    #[error("variable name {0:?} is empty, holds `=`, stands twice, or is set by the provider")]
+    Name(String),
+    /// Too much.
+    #[error("arguments and variables have {0} bytes, at most {BYTES_MAX} are taken")]
+    TooLong(usize),
+}
+
+/// Builds the invocation from the consumer's arguments and variables.
+///
+/// `dids` are the mounted data sets; `algorithm_did` is the algorithm's own, if it was given by DID.
+///
+/// # Errors
+/// [`BadInvocation`] says which argument or variable cannot be given to a guest.
+pub fn invocation(
+    args: &[String],
+    env: &[(String, String)],
+    dids: &[String],
+    algorithm_did: Option<&str>,
+) -> Result<Invocation, BadInvocation> {
+    let quoted: Vec<_> = dids.iter().map(|did| format!("{did:?}")).collect();
+    let mut variables: Vec<(String, String)> = [
+        ("VOLUME", "/data"),
+        ("INPUTS", INPUTS),
+        ("OUTPUTS", OUTPUTS),
+        ("LOGS", "/data/logs"),
+        ("DIDS", &format!("[{}]", quoted.join(","))),
+    ]
+    .map(|(name, value)| (name.to_string(), value.to_string()))
+    .into();
+    variables.extend(algorithm_did.map(|did| ("TRANSFORMATION_DID".to_string(), did.to_string())));
+    for (name, value) in env {
+        let taken = RESERVED.contains(&name.as_str()) || variables.iter().any(|(other, _)| other == name);
+        if name.is_empty() || name.contains('=') || taken {
+            return Err(BadInvocation::Name(name.clone()));
+        }
+        variables.push((name.clone(), value.clone()));
+    }
+    // One order for everybody: the manifest binds names, not positions.
+    variables.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+    let fixed = ["algorithm", INPUTS, OUTPUTS].map(String::from);
+    let invocation =
+        Invocation { args: fixed.into_iter().chain(args.iter().cloned()).collect(), env: variables };
+    check(&invocation)?;
+    Ok(invocation)
+}
+
+fn check(invocation: &Invocation) -> Result<(), BadInvocation> {
+    let names = invocation.env.iter().flat_map(|(name, value)| [name, value]);
+    let mut bytes = 0;
+    for text in invocation.args.iter().chain(names) {
+        if text.contains('\0') {
+            return Err(BadInvocation::Nul(text.clone()));
+        }
+        bytes += text.len() + 1;
+    }
+    if bytes > BYTES_MAX { Err(BadInvocation::TooLong(bytes)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_two_folders_come_first() {
+        let built =
+            invocation(&["--by".into()], &[("LANG".into(), "C".into())], &["did:op:1".into()], None).unwrap();
+        assert_eq!(built.args, ["algorithm", "/data/inputs", "/data/outputs", "--by"]);
+        assert!(built.env.contains(&("DIDS".into(), "[\"did:op:1\"]".into())));
+        assert!(built.env.is_sorted(), "{:?}", built.env);
+    }
+
+    #[test]
+    fn hostile_arguments_are_refused() {
+        let env = |name: &str| invocation(&[], &[(name.into(), "x".into())], &[], None);
+        for name in ["", "A=B", "INPUTS", "TRANSFORMATION_DID"] {
+            assert!(matches!(env(name), Err(BadInvocation::Name(_))), "{name:?}");
+        }
+        assert!(matches!(invocation(&["a\0b".into()], &[], &[], None), Err(BadInvocation::Nul(_))));
+        let twice = [("A".to_string(), String::new()), ("A".to_string(), String::new())];
+        assert!(matches!(invocation(&[], &twice, &[], None), Err(BadInvocation::Name(_))));
+        assert!(matches!(invocation(&["x".repeat(70_000)], &[], &[], None), Err(BadInvocation::TooLong(_))));
+    }
+}

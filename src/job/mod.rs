@@ -1,0 +1,18 @@
+//! The rules of a job, without any outside thing: states, what a guest is started with, what is admitted, what may leave,
+//! and how a receipt is put together.
+//!
+//! [`admit`] asks the checks in `checks/`, one file each, in a fixed order; the first refusal counts.
+
+pub mod checks;
+mod claim;
+mod ddo;
+mod invocation;
+mod release;
+mod state;
+
+pub use checks::{Admission, AgreementFacts, DatasetFacts, NodeCeilings, Refusal, Sort, UploadFacts, admit};
+pub use claim::{ReceiptParts, attest, inputs_root, mount, receipt};
+pub use ddo::{ComputeOffer, Condition, DdoParts, OfferedCeilings, SERVICE_DEFINITION_ID, ddo, read_offer};
+pub use invocation::{BadInvocation, invocation};
+pub use release::{Released, decide_release};
+pub use state::{End, OceanStatus, State};

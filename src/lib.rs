@@ -1,0 +1,20 @@
+//! Brizo: compute-to-data with execution receipts. The map is in `docs/ARCHITECTURE.md`.
+
+pub mod api;
+pub mod app;
+pub mod chain;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod data;
+pub mod ids;
+pub mod job;
+pub mod money;
+pub mod nudge;
+pub mod policy;
+pub mod sandbox;
+pub mod signed_request;
+pub mod store;
+pub mod telemetry;
+pub mod worker;

@@ -1,0 +1,159 @@
+//! What a rule may see: request and manifest as Cedar entities and context, checked against the schema.
+//!
+//! The names here are those of `policies/brizo.cedarschema`. Cedar compares the two at every request, and a difference
+//! is a refusal, so that they cannot drift apart unseen.
+
+use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
+
+use alloy_primitives::Address;
+use brizo_receipt::Status;
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression as Value,
+    Schema,
+};
+
+use super::manifest::{Ceilings, Consumers, Manifest};
+use super::request::{ReleaseRequest, RunRequest};
+
+/// Attributes of the data set, made once from the manifest.
+pub(super) type Attributes = HashMap<String, Value>;
+
+/// A request with the entities that it names.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) request: Request,
+    pub(super) entities: Entities,
+}
+
+/// Why a question could not even be put; the answer is a refusal.
+#[derive(Debug)]
+pub(super) struct Unclear(pub(super) String);
+
+impl<E: std::error::Error> From<E> for Unclear {
+    fn from(error: E) -> Self {
+        // Cedar's outer messages are often only a frame ("context is not valid"); the cause has the name in it.
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        Self(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+    }
+}
+
+pub(super) fn dataset_attributes(manifest: &Manifest) -> Result<Attributes, Unclear> {
+    let algorithms = manifest.algorithms.iter().map(|a| Value::new_string(a.digest.to_string()));
+    let consumers = match &manifest.consumers {
+        Consumers::Any => Vec::new(),
+        Consumers::Listed(list) => {
+            list.iter().map(|a| consumer(a).map(Value::new_entity_uid)).collect::<Result<_, _>>()?
+        }
+    };
+    let any_consumer = manifest.consumers == Consumers::Any;
+    let mut attributes = HashMap::from([
+        ("algorithms".into(), Value::new_set(algorithms)),
+        ("any_consumer".into(), Value::new_bool(any_consumer)),
+        ("consumers".into(), Value::new_set(consumers)),
+        ("ceilings".into(), ceilings(&manifest.ceilings)?),
+    ]);
+    if let Some(valid_until_s) = manifest.valid_until_s {
+        attributes.insert("valid_until_s".into(), long(valid_until_s)?);
+    }
+    Ok(attributes)
+}
+
+fn ceilings(c: &Ceilings) -> Result<Value, Unclear> {
+    record([
+        ("fuel", long(c.fuel)?),
+        ("memory_bytes", long(c.memory_bytes)?),
+        ("output_bytes", long(c.output_bytes)?),
+        ("output_files", long(c.output_files)?),
+        ("wall_clock_s", long(c.wall_clock_s)?),
+        ("algorithm_bytes", long(c.algorithm_bytes)?),
+    ])
+}
+
+pub(super) fn of_run(schema: &Schema, dataset: &Attributes, run: &RunRequest) -> Result<Question, Unclear> {
+    let imports = run.imports_refused.iter().map(|name| Value::new_string(name.clone()));
+    let algorithm = record([
+        ("digest", Value::new_string(run.algorithm.to_string())),
+        ("bytes", long(run.algorithm_bytes)?),
+        ("imports_refused", Value::new_set(imports)),
+    ])?;
+    let limits = record([
+        ("fuel", long(run.fuel)?),
+        ("memory_bytes", long(run.memory_bytes)?),
+        ("output_bytes", long(run.output_bytes)?),
+        ("output_files", long(run.output_files)?),
+    ])?;
+    let context = [("algorithm", algorithm), ("limits", limits), ("now_s", long(run.now_s)?)];
+    question(schema, "run", &run.consumer, (&run.dataset, dataset), context)
+}
+
+pub(super) fn of_release(
+    schema: &Schema,
+    dataset: &Attributes,
+    release: &ReleaseRequest,
+    declared: bool,
+) -> Result<Question, Unclear> {
+    let number = release.status;
+    let status = Status::from_number(number).ok_or_else(|| {
+        Unclear(format!("a run cannot end with status {number}; the known ones are 0 to 5"))
+    })?;
+    let output = record([
+        ("kind", Value::new_entity_uid(uid("OutputKind", release.output.kind.text())?)),
+        ("path", Value::new_string(release.output.path.clone())),
+        ("bytes", long(release.output.bytes)?),
+        ("declared", Value::new_bool(declared)),
+    ])?;
+    let context = [
+        ("algorithm", record([("digest", Value::new_string(release.algorithm.to_string()))])?),
+        ("output", output),
+        ("status", Value::new_entity_uid(uid("Status", status.text())?)),
+        ("now_s", long(release.now_s)?),
+    ];
+    question(schema, "release", &release.consumer, (&release.dataset, dataset), context)
+}
+
+fn question<const N: usize>(
+    schema: &Schema,
+    action: &str,
+    principal: &Address,
+    dataset: (&str, &Attributes),
+    context: [(&str, Value); N],
+) -> Result<Question, Unclear> {
+    let (principal, resource) = (consumer(principal)?, uid("Dataset", dataset.0)?);
+    let context = Context::from_pairs(context.map(|(key, value)| (key.to_owned(), value)))?;
+    let known = [
+        Entity::new_no_attrs(principal.clone(), HashSet::new()),
+        Entity::new(resource.clone(), dataset.1.clone(), HashSet::new())?,
+    ];
+    let entities = Entities::from_entities(known, Some(schema))?;
+    let request = Request::new(principal, uid("Action", action)?, resource, context, Some(schema))?;
+    Ok(Question { request, entities })
+}
+
+fn consumer(address: &Address) -> Result<EntityUid, Unclear> {
+    uid("Consumer", &consumer_id(address))
+}
+
+/// Lower case, so that a rule which names a consumer has one way to write it.
+fn consumer_id(address: &Address) -> String {
+    format!("{address:#x}")
+}
+
+/// Whether this is how a request would name a consumer.
+pub(super) fn is_consumer_id(id: &str) -> bool {
+    id.parse().is_ok_and(|address: Address| consumer_id(&address) == id)
+}
+
+fn uid(kind: &str, id: &str) -> Result<EntityUid, Unclear> {
+    Ok(EntityUid::from_type_name_and_id(EntityTypeName::from_str(kind)?, EntityId::new(id)))
+}
+
+fn record<const N: usize>(fields: [(&str, Value); N]) -> Result<Value, Unclear> {
+    Ok(Value::new_record(fields.map(|(key, value)| (key.to_owned(), value)))?)
+}
+
+fn long(number: u64) -> Result<Value, Unclear> {
+    let fits = i64::try_from(number)
+        .map_err(|_| Unclear(format!("{number} is more than a rule can compute with ({})", i64::MAX)))?;
+    Ok(Value::new_long(fits))
+}

@@ -1,0 +1,249 @@
+//! The gate: what a module must be before the engine sees it. One small check after the other, each naming what it refuses.
+
+use brizo_receipt::{B256, content_digest, keccak256};
+use serde::Serialize;
+use wasmparser::{ExternalKind, Parser, Payload, TypeRef, Validator, WasmFeatures};
+
+use super::preview1;
+
+/// Features that the profile allows, as wasmparser calls them; [`features`] is made from this list.
+pub(super) const FEATURE_NAMES: [&str; 9] = [
+    "bulk-memory",
+    "extended-const",
+    "floats",
+    "multi-value",
+    "mutable-global",
+    "reference-types",
+    "saturating-float-to-int",
+    "sign-extension",
+    "simd",
+];
+
+/// What is told about a module that may run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// BLAKE3 of the module's bytes: what policies approve and claims name.
+    pub digest: B256,
+    /// keccak-256 of the module's bytes: what the consumer signs at upload.
+    pub checksum: B256,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Linear memory at the start, in bytes.
+    pub memory_bytes_min: u64,
+    /// The functions it imports, and what the profile does about each.
+    pub imports: Vec<ImportUse>,
+}
+
+/// An imported function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportUse {
+    /// `module.name`.
+    pub name: String,
+    /// Whether calling it is always refused (sockets); linked because toolchains import such functions unused.
+    pub refused: bool,
+}
+
+/// Why a module may not run. Always the fault of whoever brought the module.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Refused {
+    /// Stable machine-readable name.
+    pub code: &'static str,
+    /// What is wrong, with the name of the import or feature.
+    pub text: String,
+    /// How to mend it.
+    pub hint: &'static str,
+}
+
+impl Inspection {
+    /// Names of the imports that are linked only to refuse.
+    pub fn refused_imports(&self) -> impl Iterator<Item = &str> {
+        self.imports.iter().filter(|import| import.refused).map(|import| import.name.as_str())
+    }
+}
+
+/// Checks a module.
+///
+/// # Errors
+/// The first thing that the profile does not allow.
+pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
+    check_size(module, bytes_max)?;
+    check_kind(module)?;
+    check_features(module)?;
+    let surface = read_surface(module).map_err(|e| malformed(&e))?;
+    check_start_section(&surface)?;
+    check_exports(&surface)?;
+    let imports = check_imports(&surface)?;
+    Ok(Inspection {
+        digest: content_digest(module),
+        checksum: keccak256(module),
+        bytes: module.len() as u64,
+        memory_bytes_min: surface.memory_pages_min.saturating_mul(65_536),
+        imports,
+    })
+}
+
+/// The allow-list as the parser and the engine understand it.
+pub(super) fn features() -> WasmFeatures {
+    WasmFeatures::BULK_MEMORY
+        | WasmFeatures::EXTENDED_CONST
+        | WasmFeatures::FLOATS
+        | WasmFeatures::MULTI_VALUE
+        | WasmFeatures::MUTABLE_GLOBAL
+        | WasmFeatures::REFERENCE_TYPES
+        | WasmFeatures::SATURATING_FLOAT_TO_INT
+        | WasmFeatures::SIGN_EXTENSION
+        | WasmFeatures::SIMD
+}
+
+/// What of a module the checks look at.
+#[derive(Default)]
+struct Surface {
+    imports: Vec<(String, String, &'static str)>,
+    exports: Vec<(String, ExternalKind)>,
+    memory_pages_min: u64,
+    start_section: bool,
+}
+
+fn check_size(module: &[u8], bytes_max: u64) -> Result<(), Refused> {
+    if module.len() as u64 <= bytes_max {
+        return Ok(());
+    }
+    Err(Refused {
+        code: "module_too_large",
+        text: format!("the module has {} bytes, at most {bytes_max} are taken", module.len()),
+        hint: "strip symbols (strip = true), optimise for size, or ask the publisher to raise algorithm_bytes",
+    })
+}
+
+fn check_kind(module: &[u8]) -> Result<(), Refused> {
+    if Parser::is_component(module) {
+        return Err(Refused {
+            code: "component_not_supported",
+            text: "this is a component (WASI preview 2); this profile runs core modules".into(),
+            hint: "compile for wasm32-wasip1",
+        });
+    }
+    if Parser::is_core_wasm(module) {
+        return Ok(());
+    }
+    Err(Refused {
+        code: "module_not_wasm",
+        text: "these bytes are not a WebAssembly module (they do not begin with \\0asm and version 1)".into(),
+        hint: "upload the .wasm file that the compiler writes for wasm32-wasip1",
+    })
+}
+
+/// Validates under the allow-list; a module that is valid only with more features is told which one.
+fn check_features(module: &[u8]) -> Result<(), Refused> {
+    let Err(error) = Validator::new_with_features(features()).validate_all(module) else { return Ok(()) };
+    if Validator::new_with_features(WasmFeatures::all()).validate_all(module).is_err() {
+        return Err(malformed(&error));
+    }
+    let candidates = (WasmFeatures::all() - features()).iter_names();
+    let missing = candidates
+        .filter(|(_, feature)| {
+            Validator::new_with_features(WasmFeatures::all() - *feature).validate_all(module).is_err()
+        })
+        .map(|(name, _)| name.to_lowercase().replace('_', "-"))
+        .collect::<Vec<_>>();
+    Err(Refused {
+        code: "feature_not_allowed",
+        text: format!("the module uses {}, which the profile does not allow: {error}", missing.join(", ")),
+        hint: "compile for wasm32-wasip1 without threads, relaxed SIMD, 64-bit or several memories, exceptions or tail calls",
+    })
+}
+
+fn malformed(error: &wasmparser::BinaryReaderError) -> Refused {
+    Refused {
+        code: "module_invalid",
+        text: format!("the module is not valid WebAssembly: {error}"),
+        hint: "build it again; the file may have been cut off on its way",
+    }
+}
+
+fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError> {
+    let mut surface = Surface::default();
+    for payload in Parser::new(0).parse_all(module) {
+        match payload? {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    let sort = match import.ty {
+                        TypeRef::Func(_) | TypeRef::FuncExact(_) => "function",
+                        TypeRef::Memory(_) => "memory",
+                        TypeRef::Table(_) => "table",
+                        TypeRef::Global(_) => "global",
+                        TypeRef::Tag(_) => "tag",
+                    };
+                    surface.imports.push((import.module.into(), import.name.into(), sort));
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    surface.memory_pages_min = memory?.initial;
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    surface.exports.push((export.name.into(), export.kind));
+                }
+            }
+            Payload::StartSection { .. } => surface.start_section = true,
+            _ => {}
+        }
+    }
+    Ok(surface)
+}
+
+fn check_start_section(surface: &Surface) -> Result<(), Refused> {
+    if !surface.start_section {
+        return Ok(());
+    }
+    Err(Refused {
+        code: "start_section_not_allowed",
+        text: "the module has a start section, whose code would run before it is metered".into(),
+        hint: "export the code as `_start` instead (AssemblyScript: --exportStart _start)",
+    })
+}
+
+fn check_exports(surface: &Surface) -> Result<(), Refused> {
+    for (name, wanted, hint) in [
+        ("_start", ExternalKind::Func, "compile a program with `main`, not a library"),
+        ("memory", ExternalKind::Memory, "export the memory under the name `memory`, as WASI demands"),
+    ] {
+        if !surface.exports.iter().any(|(export, kind)| export == name && *kind == wanted) {
+            return Err(Refused {
+                code: "export_missing",
+                text: format!("the module does not export `{name}`"),
+                hint,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_imports(surface: &Surface) -> Result<Vec<ImportUse>, Refused> {
+    let mut uses: Vec<ImportUse> = Vec::new();
+    for (module, name, sort) in &surface.imports {
+        let known = module == preview1::MODULE && *sort == "function";
+        let refused = known && preview1::REFUSED.contains(&name.as_str());
+        if !(refused || known && preview1::PROVIDED.contains(&name.as_str())) {
+            return Err(Refused {
+                code: "import_not_allowed",
+                text: format!(
+                    "the module imports the {sort} `{module}.{name}`, which the profile does not have"
+                ),
+                hint: "only functions of wasi_snapshot_preview1 can be imported; `brizo check` lists what a module imports",
+            });
+        }
+        let name = format!("{module}.{name}");
+        if !uses.iter().any(|other| other.name == name) {
+            uses.push(ImportUse { name, refused });
+        }
+    }
+    Ok(uses)
+}

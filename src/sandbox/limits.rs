@@ -1,0 +1,56 @@
+//! Limits that the engine asks about while a guest runs: memory and tables.
+
+use wasmtime::ResourceLimiter;
+
+/// Entries a table may have; far above what compilers produce, far below what would hurt the host.
+pub(super) const TABLE_ENTRIES_MAX: usize = 1_000_000;
+
+/// Grants memory up to exactly the ordered limit and remembers that more was asked for.
+#[derive(Debug)]
+pub(super) struct MemoryLimiter {
+    limit: u64,
+    refused: bool,
+}
+
+impl MemoryLimiter {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { limit, refused: false }
+    }
+
+    /// Whether the guest asked for more memory than it may have.
+    pub(super) fn refused(&self) -> bool {
+        self.refused
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // The module's own maximum is asked here too, so that every later failure is the host's.
+        let granted = desired as u64 <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
+        self.refused |= !granted;
+        Ok(granted)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        // Beyond 4 GiB the engine refuses before it asks; everything else that fails after our grant is the host's
+        // poverty, which a guest must not be able to observe.
+        if error.to_string().contains("memory type's limits") {
+            self.refused = true;
+            return Ok(());
+        }
+        Err(HostMemory.into())
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ENTRIES_MAX && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(HostMemory.into())
+    }
+}
+
+/// The host could not give memory that the order allows.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the host has no memory left for the guest")]
+pub(super) struct HostMemory;

@@ -1,0 +1,47 @@
+//! The sandbox: runs an algorithm as a pure function of what was ordered.
+//!
+//! `inspect` refuses modules that the profile does not allow; `Engine` compiles and runs the others. What a guest can
+//! see is one virtual file system (`vfs`), a virtual clock and seeded random numbers, through WASI preview 1
+//! (`preview1`). A second face for preview 2 components will stand beside `preview1`, over the same `vfs`.
+//! Wasmtime is named in this folder only.
+
+mod cache;
+mod clock;
+mod engine;
+mod inspect;
+mod limits;
+mod meter;
+mod preview1;
+mod profile;
+mod random;
+mod run;
+mod state;
+mod vfs;
+
+pub use cache::ArtefactCache;
+pub use engine::{Engine, Module};
+pub use inspect::{ImportUse, Inspection, Refused, inspect};
+pub use profile::{PROFILE_NAME, profile_digest, profile_document};
+pub use run::{Aborted, Bytes, Control, Ending, InputFile, Limits, Order, Outputs, RunResult};
+
+/// Why the sandbox could not do its work, through no fault of the guest.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine refused the module although `inspect` let it pass, or its settings are not available on this host.
+    #[error("the engine cannot compile the module: {0}")]
+    Compile(String),
+    /// The engine could not be set up on this host.
+    #[error("the engine cannot be set up on this host: {0}")]
+    Engine(String),
+    /// A file of the cache of compiled modules could not be read or written.
+    #[error("the cache of compiled modules at {path}: {source}")]
+    Cache {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The paths handed in as inputs cannot form one tree.
+    #[error("the inputs cannot be mounted: {0}")]
+    Inputs(String),
+}

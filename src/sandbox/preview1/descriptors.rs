@@ -1,0 +1,197 @@
+//! Descriptors: status, flags, closing, renumbering, volumes, times and lengths of open files.
+
+use wasmtime::{Caller, Linker};
+
+use super::MODULE;
+use super::abi::{
+    CHARACTER_DEVICE, DIRECTORY, Errno, FDFLAG_APPEND, FDFLAGS_ALL, FSTFLAG_MTIM, FSTFLAG_MTIM_NOW,
+    REGULAR_FILE, RIGHT_FD_READ, RIGHT_FD_WRITE, RIGHTS_ALL,
+};
+use super::call::{Call, Fail, Outcome, host};
+use crate::sandbox::meter;
+use crate::sandbox::state::State;
+use crate::sandbox::vfs::{Descriptor, NodeId, NodeKind, Target, Vfs};
+
+type C<'a> = Caller<'a, State>;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "fd_close", |mut c: C<'_>, fd: u32| {
+        host(&mut c, |call| Ok(call.state.vfs.close(fd)?))
+    })?;
+    linker.func_wrap(MODULE, "fd_renumber", |mut c: C<'_>, from: u32, to: u32| {
+        host(&mut c, |call| Ok(call.state.vfs.renumber(from, to)?))
+    })?;
+    linker.func_wrap(MODULE, "fd_fdstat_get", |mut c: C<'_>, fd: u32, out: u32| {
+        host(&mut c, |call| {
+            let stat = fdstat(&call.state.vfs, call.state.vfs.descriptor(fd)?);
+            call.memory.write(out, &stat)
+        })
+    })?;
+    linker.func_wrap(MODULE, "fd_fdstat_set_flags", |mut c: C<'_>, fd: u32, flags: u32| {
+        host(&mut c, |call| {
+            let descriptor = call.state.vfs.descriptor_mut(fd)?;
+            if flags & !FDFLAGS_ALL != 0 {
+                return Err(Errno::Inval.into());
+            }
+            descriptor.append = flags & FDFLAG_APPEND != 0;
+            Ok(())
+        })
+    })?;
+    linker.func_wrap(
+        MODULE,
+        "fd_fdstat_set_rights",
+        |mut c: C<'_>, fd: u32, base: u64, _inheriting: u64| {
+            host(&mut c, |call| {
+                // Rights can only be given up.
+                let descriptor = call.state.vfs.descriptor_mut(fd)?;
+                descriptor.readable &= base & RIGHT_FD_READ != 0;
+                descriptor.writable &= base & RIGHT_FD_WRITE != 0;
+                Ok(())
+            })
+        },
+    )?;
+    linker.func_wrap(MODULE, "fd_prestat_get", |mut c: C<'_>, fd: u32, out: u32| {
+        host(&mut c, |call| {
+            let path = call.state.vfs.descriptor(fd)?.preopen.ok_or(Errno::Badf)?;
+            call.memory.write_u32(out, 0)?;
+            call.memory.write_u32(out.wrapping_add(4), path.len() as u32)
+        })
+    })?;
+    linker.func_wrap(MODULE, "fd_prestat_dir_name", |mut c: C<'_>, fd: u32, pointer: u32, length: u32| {
+        host(&mut c, |call| {
+            let path = call.state.vfs.descriptor(fd)?.preopen.ok_or(Errno::Badf)?;
+            if (length as usize) < path.len() {
+                return Err(Errno::Nametoolong.into());
+            }
+            call.memory.write(pointer, path.as_bytes())
+        })
+    })?;
+    link_files(linker)
+}
+
+fn link_files(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "fd_filestat_get", |mut c: C<'_>, fd: u32, out: u32| {
+        host(&mut c, |call| {
+            let target = call.state.vfs.descriptor(fd)?.target;
+            let stat = filestat(call.state, target);
+            call.memory.write(out, &stat)
+        })
+    })?;
+    linker.func_wrap(MODULE, "fd_filestat_set_size", |mut c: C<'_>, fd: u32, size: u64| {
+        host(&mut c, |call| set_size(call, fd, size, false))
+    })?;
+    linker.func_wrap(MODULE, "fd_allocate", |mut c: C<'_>, fd: u32, offset: u64, length: u64| {
+        host(&mut c, |call| {
+            let size = offset.checked_add(length).ok_or(Errno::Inval)?;
+            set_size(call, fd, size, true)
+        })
+    })?;
+    linker.func_wrap(
+        MODULE,
+        "fd_filestat_set_times",
+        |mut c: C<'_>, fd: u32, _accessed: u64, modified: u64, flags: u32| {
+            host(&mut c, |call| {
+                let id = node_of(&call.state.vfs, fd)?;
+                set_times(call.state, id, modified, flags)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "fd_advise",
+        |mut c: C<'_>, fd: u32, _offset: u64, _length: u64, advice: u32| {
+            host(&mut c, |call| {
+                node_of(&call.state.vfs, fd)?;
+                if advice > 5 { Err(Errno::Inval.into()) } else { Ok(()) }
+            })
+        },
+    )?;
+    for name in ["fd_sync", "fd_datasync"] {
+        linker.func_wrap(MODULE, name, |mut c: C<'_>, fd: u32| {
+            host(&mut c, |call| Ok(call.state.vfs.descriptor(fd).map(|_| ())?))
+        })?;
+    }
+    Ok(())
+}
+
+/// The file or folder behind a descriptor.
+pub(super) fn node_of(vfs: &Vfs, fd: u32) -> Result<NodeId, Fail> {
+    match vfs.descriptor(fd)?.target {
+        Target::Node(id) => Ok(id),
+        _ => Err(Errno::Badf.into()),
+    }
+}
+
+fn fdstat(vfs: &Vfs, descriptor: &Descriptor) -> [u8; 24] {
+    let kind = match descriptor.target {
+        Target::Node(id) if vfs.node(id).is_directory() => DIRECTORY,
+        Target::Node(_) => REGULAR_FILE,
+        _ => CHARACTER_DEVICE,
+    };
+    // Folders show all rights, because libraries derive from them what they may ask of the files inside; what a volume
+    // refuses it refuses at the call.
+    let rights = match kind {
+        DIRECTORY => RIGHTS_ALL,
+        _ => {
+            let mut rights = RIGHTS_ALL & !(RIGHT_FD_READ | RIGHT_FD_WRITE);
+            rights |= if descriptor.readable { RIGHT_FD_READ } else { 0 };
+            rights | if descriptor.writable { RIGHT_FD_WRITE } else { 0 }
+        }
+    };
+    let mut stat = [0u8; 24];
+    stat[0] = kind;
+    stat[2] = u8::from(descriptor.append);
+    stat[8..16].copy_from_slice(&rights.to_le_bytes());
+    stat[16..24].copy_from_slice(&RIGHTS_ALL.to_le_bytes());
+    stat
+}
+
+/// The 64 bytes of a `filestat`: device 1, one link, and the virtual time of the last change as all three times.
+pub(super) fn filestat(state: &State, target: Target) -> [u8; 64] {
+    let (inode, kind, size, time) = match target {
+        Target::Node(id) => {
+            let node = state.vfs.node(id);
+            let kind = if node.is_directory() { DIRECTORY } else { REGULAR_FILE };
+            (id.inode(), kind, node.len(), node.modified)
+        }
+        _ => (0, CHARACTER_DEVICE, 0, state.clock.start()),
+    };
+    let mut stat = [0u8; 64];
+    for (at, number) in [(0, 1), (8, inode), (24, 1), (32, size), (40, time), (48, time), (56, time)] {
+        stat[at..at + 8].copy_from_slice(&u64::to_le_bytes(number));
+    }
+    stat[16] = kind;
+    stat
+}
+
+/// Sets or, for `fd_allocate`, only raises the length of a file.
+fn set_size(call: &mut Call<'_>, fd: u32, size: u64, only_grow: bool) -> Outcome {
+    let id = node_of(&call.state.vfs, fd)?;
+    let node = call.state.vfs.node(id);
+    match node.kind {
+        NodeKind::Directory(_) => return Err(Errno::Isdir.into()),
+        _ if !call.state.vfs.descriptor(fd)?.writable => return Err(Errno::Badf.into()),
+        _ => {}
+    }
+    let old = node.len();
+    if only_grow && size <= old {
+        return Ok(());
+    }
+    call.state.vfs.check_room(id, size)?;
+    call.charge_each(size.saturating_sub(old), meter::BYTE)?;
+    let now = call.state.clock.stamp();
+    Ok(call.state.vfs.resize(id, size, now)?)
+}
+
+/// Sets the time of the last change; access times do not exist.
+pub(super) fn set_times(state: &mut State, id: NodeId, modified: u64, flags: u32) -> Outcome {
+    let (explicit, now) = (flags & FSTFLAG_MTIM != 0, flags & FSTFLAG_MTIM_NOW != 0);
+    let time = match (explicit, now) {
+        (true, true) => return Err(Errno::Inval.into()),
+        (true, false) => modified,
+        // With neither flag the time stays, but a read-only volume still refuses.
+        (false, false) => state.vfs.node(id).modified,
+        (false, true) => state.clock.stamp(),
+    };
+    Ok(state.vfs.set_modified(id, time)?)
+}

@@ -1,0 +1,151 @@
+//! Reading, writing and positioning.
+
+use wasmtime::{Caller, Linker};
+
+use super::MODULE;
+use super::abi::Errno;
+use super::call::{Call, Fail, Outcome, host};
+use crate::sandbox::meter;
+use crate::sandbox::state::State;
+use crate::sandbox::vfs::{NodeId, Target, VfsError};
+
+type C<'a> = Caller<'a, State>;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "fd_read", |mut c: C<'_>, fd: u32, buffers: u32, count: u32, out: u32| {
+        host(&mut c, |call| {
+            let read = read(call, fd, buffers, count, None)?;
+            call.memory.write_u32(out, read)
+        })
+    })?;
+    linker.func_wrap(
+        MODULE,
+        "fd_pread",
+        |mut c: C<'_>, fd: u32, buffers: u32, count: u32, offset: u64, out: u32| {
+            host(&mut c, |call| {
+                let read = read(call, fd, buffers, count, Some(offset))?;
+                call.memory.write_u32(out, read)
+            })
+        },
+    )?;
+    linker.func_wrap(MODULE, "fd_write", |mut c: C<'_>, fd: u32, buffers: u32, count: u32, out: u32| {
+        host(&mut c, |call| {
+            let written = write(call, fd, buffers, count, None)?;
+            call.memory.write_u32(out, written)
+        })
+    })?;
+    linker.func_wrap(
+        MODULE,
+        "fd_pwrite",
+        |mut c: C<'_>, fd: u32, buffers: u32, count: u32, offset: u64, out: u32| {
+            host(&mut c, |call| {
+                let written = write(call, fd, buffers, count, Some(offset))?;
+                call.memory.write_u32(out, written)
+            })
+        },
+    )?;
+    linker.func_wrap(MODULE, "fd_seek", |mut c: C<'_>, fd: u32, offset: i64, whence: u32, out: u32| {
+        host(&mut c, |call| seek(call, fd, offset, whence, out))
+    })?;
+    linker.func_wrap(MODULE, "fd_tell", |mut c: C<'_>, fd: u32, out: u32| {
+        host(&mut c, |call| seek(call, fd, 0, 1, out))
+    })?;
+    Ok(())
+}
+
+/// The file behind a descriptor.
+fn file(call: &Call<'_>, fd: u32) -> Result<NodeId, Fail> {
+    match call.state.vfs.descriptor(fd)?.target {
+        Target::Node(id) if call.state.vfs.node(id).is_directory() => Err(Errno::Isdir.into()),
+        Target::Node(id) => Ok(id),
+        _ => Err(Errno::Spipe.into()),
+    }
+}
+
+/// Fills buffers as far as the file reaches: there are no short reads but at the end.
+fn read(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<u64>) -> Result<u32, Fail> {
+    let descriptor = call.state.vfs.descriptor(fd)?;
+    if !descriptor.readable {
+        return Err(Errno::Badf.into());
+    }
+    if descriptor.target == Target::Stdin {
+        return if offset.is_some() { Err(Errno::Spipe.into()) } else { Ok(0) };
+    }
+    let start = offset.unwrap_or(descriptor.position);
+    let id = file(call, fd)?;
+    call.charge_each(u64::from(count), meter::BYTE)?;
+    let buffers = call.memory.buffers(buffers, count)?;
+    let room: u64 = buffers.iter().map(|(_, length)| u64::from(*length)).sum();
+    let there = call.state.vfs.node(id).len().saturating_sub(start);
+    let total = room.min(there).min(u64::from(u32::MAX));
+    call.charge_each(total, meter::BYTE)?;
+    // `total` bytes lie within the file, so both bounds fit memory sizes.
+    let mut rest = call.state.vfs.node(id).bytes().get(start as usize..).unwrap_or(&[]);
+    rest = &rest[..(total as usize).min(rest.len())];
+    for (pointer, length) in buffers {
+        let (now, later) = rest.split_at(rest.len().min(length as usize));
+        call.memory.write(pointer, now)?;
+        rest = later;
+    }
+    if offset.is_none() {
+        call.state.vfs.descriptor_mut(fd)?.position = start + total;
+    }
+    Ok(total as u32)
+}
+
+/// Writes all buffers: there are no short writes; what does not fit the order ends the run.
+fn write(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<u64>) -> Result<u32, Fail> {
+    let descriptor = call.state.vfs.descriptor(fd)?;
+    if !descriptor.writable {
+        return Err(Errno::Badf.into());
+    }
+    let (target, position, append) = (descriptor.target, descriptor.position, descriptor.append);
+    call.charge_each(u64::from(count), meter::BYTE)?;
+    let buffers = call.memory.buffers(buffers, count)?;
+    let total: u64 = buffers.iter().map(|(_, length)| u64::from(*length)).sum();
+    let written = u32::try_from(total).map_err(|_| Errno::Inval)?;
+    call.charge_each(total, meter::BYTE)?;
+    let Target::Node(id) = target else {
+        if offset.is_some() {
+            return Err(Errno::Spipe.into());
+        }
+        for (pointer, length) in buffers {
+            call.state.vfs.append(target, call.memory.read(pointer, length)?)?;
+        }
+        return Ok(written);
+    };
+    let mut place = match offset {
+        Some(offset) => offset,
+        None if append => call.state.vfs.node(id).len(),
+        None => position,
+    };
+    call.state.vfs.check_room(id, place.saturating_add(total))?;
+    // A jump past the end fills the gap with zeros, which is work for the host too.
+    call.charge(place.saturating_sub(call.state.vfs.node(id).len()))?;
+    let now = call.state.clock.stamp();
+    for (pointer, length) in buffers {
+        call.state.vfs.write(id, place, call.memory.read(pointer, length)?, now)?;
+        place = place.saturating_add(u64::from(length));
+    }
+    if offset.is_none() {
+        call.state.vfs.descriptor_mut(fd)?.position = place;
+    }
+    Ok(written)
+}
+
+/// Moves the position. Beyond the end is allowed, before the start is not.
+fn seek(call: &mut Call<'_>, fd: u32, offset: i64, whence: u32, out: u32) -> Outcome {
+    let id = file(call, fd)?;
+    let base = match whence {
+        0 => 0,
+        1 => call.state.vfs.descriptor(fd)?.position,
+        2 => call.state.vfs.node(id).len(),
+        _ => return Err(Errno::Inval.into()),
+    };
+    let position = base.checked_add_signed(offset).ok_or(VfsError::Invalid)?;
+    if position > i64::MAX as u64 {
+        return Err(Errno::Overflow.into());
+    }
+    call.state.vfs.descriptor_mut(fd)?.position = position;
+    call.memory.write_u64(out, position)
+}

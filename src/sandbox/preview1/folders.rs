@@ -1,0 +1,235 @@
+//! Paths and listings.
+
+use wasmtime::{Caller, Linker};
+
+use super::MODULE;
+use super::abi::{
+    DIRECTORY, Errno, FDFLAG_APPEND, FDFLAGS_ALL, OFLAG_CREAT, OFLAG_DIRECTORY, OFLAG_EXCL, OFLAG_TRUNC,
+    REGULAR_FILE, RIGHT_FD_READ, RIGHT_FD_WRITE,
+};
+use super::call::{Call, Fail, host};
+use super::descriptors::{filestat, node_of, set_times};
+use crate::sandbox::meter;
+use crate::sandbox::state::State;
+use crate::sandbox::vfs::{Found, Listing, NodeId, Target, VfsError};
+
+type C<'a> = Caller<'a, State>;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        MODULE,
+        "path_open",
+        |mut c: C<'_>,
+         fd: u32,
+         _lookup: u32,
+         path: u32,
+         length: u32,
+         oflags: u32,
+         rights: u64,
+         _inheriting: u64,
+         fdflags: u32,
+         out: u32| {
+            host(&mut c, |call| {
+                let path = call.path(path, length)?;
+                let opened = open(call, fd, &path, oflags, rights, fdflags)?;
+                call.memory.write_u32(out, opened)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "fd_readdir",
+        |mut c: C<'_>, fd: u32, buffer: u32, length: u32, cookie: u64, out: u32| {
+            host(&mut c, |call| {
+                let used = list(call, fd, buffer, length, cookie)?;
+                call.memory.write_u32(out, used)
+            })
+        },
+    )?;
+    link_stats(linker)?;
+    link_changes(linker)
+}
+
+fn link_stats(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        MODULE,
+        "path_filestat_get",
+        |mut c: C<'_>, fd: u32, _lookup: u32, path: u32, length: u32, out: u32| {
+            host(&mut c, |call| {
+                let path = call.path(path, length)?;
+                let id = call.state.vfs.find(folder(call, fd)?, &path)?;
+                let stat = filestat(call.state, Target::Node(id));
+                call.memory.write(out, &stat)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "path_filestat_set_times",
+        |mut c: C<'_>,
+         fd: u32,
+         _lookup: u32,
+         path: u32,
+         length: u32,
+         _accessed: u64,
+         modified: u64,
+         flags: u32| {
+            host(&mut c, |call| {
+                let path = call.path(path, length)?;
+                let id = call.state.vfs.find(folder(call, fd)?, &path)?;
+                set_times(call.state, id, modified, flags)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "path_readlink",
+        |mut c: C<'_>, fd: u32, path: u32, length: u32, _buffer: u32, _buffer_length: u32, _out: u32| {
+            host(&mut c, |call| {
+                let path = call.path(path, length)?;
+                call.state.vfs.find(folder(call, fd)?, &path)?;
+                // It is there, and nothing is a link.
+                Err(Errno::Inval.into())
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn link_changes(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "path_create_directory", |mut c: C<'_>, fd: u32, path: u32, length: u32| {
+        host(&mut c, |call| {
+            let path = call.path(path, length)?;
+            create(call, fd, &path, true).map(|_| ())
+        })
+    })?;
+    for (name, directory) in [("path_unlink_file", false), ("path_remove_directory", true)] {
+        linker.func_wrap(MODULE, name, move |mut c: C<'_>, fd: u32, path: u32, length: u32| {
+            host(&mut c, |call| {
+                let path = call.path(path, length)?;
+                let from = folder(call, fd)?;
+                Ok(call.state.vfs.remove(from, &path, directory)?)
+            })
+        })?;
+    }
+    linker.func_wrap(
+        MODULE,
+        "path_rename",
+        |mut c: C<'_>, fd: u32, old: u32, old_length: u32, to: u32, new: u32, new_length: u32| {
+            host(&mut c, |call| {
+                let (old, new) = (call.path(old, old_length)?, call.path(new, new_length)?);
+                // Moving a folder looks at everything below it.
+                call.charge_each(call.state.vfs.files(), meter::COMPONENT)?;
+                let (from, to) = (folder(call, fd)?, folder(call, to)?);
+                let now = call.state.clock.stamp();
+                Ok(call.state.vfs.rename((from, &old), (to, &new), now)?)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "path_link",
+        |mut c: C<'_>, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32| {
+            host(&mut c, |_| Err(VfsError::NotSupported.into()))
+        },
+    )?;
+    linker.func_wrap(MODULE, "path_symlink", |mut c: C<'_>, _: u32, _: u32, _: u32, _: u32, _: u32| {
+        host(&mut c, |_| Err(VfsError::NotSupported.into()))
+    })?;
+    Ok(())
+}
+
+/// The open folder behind a descriptor.
+fn folder(call: &Call<'_>, fd: u32) -> Result<NodeId, Fail> {
+    let id = node_of(&call.state.vfs, fd)?;
+    if call.state.vfs.node(id).is_directory() { Ok(id) } else { Err(Errno::Notdir.into()) }
+}
+
+fn create(call: &mut Call<'_>, fd: u32, path: &str, directory: bool) -> Result<NodeId, Fail> {
+    call.charge(meter::CREATE)?;
+    let from = folder(call, fd)?;
+    match call.state.vfs.walk(from, path)? {
+        Found::There(_) => Err(Errno::Exist.into()),
+        // A trailing slash promises a folder.
+        Found::Free { .. } if !directory && path.ends_with('/') => Err(Errno::Isdir.into()),
+        Found::Free { folder, name } => {
+            let now = call.state.clock.stamp();
+            Ok(call.state.vfs.create(folder, &name, directory, now)?)
+        }
+    }
+}
+
+fn open(
+    call: &mut Call<'_>,
+    fd: u32,
+    path: &str,
+    oflags: u32,
+    rights: u64,
+    fdflags: u32,
+) -> Result<u32, Fail> {
+    let has = |flag: u32| oflags & flag != 0;
+    if fdflags & !FDFLAGS_ALL != 0 || (has(OFLAG_CREAT) && has(OFLAG_DIRECTORY)) {
+        return Err(Errno::Inval.into());
+    }
+    call.charge(meter::CREATE)?;
+    let from = folder(call, fd)?;
+    let (readable, writable) = (rights & RIGHT_FD_READ != 0, rights & RIGHT_FD_WRITE != 0);
+    let id = match call.state.vfs.walk(from, path)? {
+        Found::There(_) if has(OFLAG_CREAT) && has(OFLAG_EXCL) => return Err(Errno::Exist.into()),
+        Found::There(id) => id,
+        Found::Free { .. } if has(OFLAG_CREAT) => create(call, fd, path, false)?,
+        Found::Free { .. } => return Err(Errno::Noent.into()),
+    };
+    if call.state.vfs.node(id).is_directory() {
+        if has(OFLAG_TRUNC) || has(OFLAG_CREAT) {
+            return Err(Errno::Isdir.into());
+        }
+        return Ok(call.state.vfs.open(id, true, false, false)?);
+    }
+    if has(OFLAG_DIRECTORY) {
+        return Err(Errno::Notdir.into());
+    }
+    if has(OFLAG_TRUNC) {
+        let now = call.state.clock.stamp();
+        call.state.vfs.resize(id, 0, now)?;
+    } else if writable {
+        // Asks the volume whether it may be written at all, before a descriptor promises it.
+        let modified = call.state.vfs.node(id).modified;
+        call.state.vfs.set_modified(id, modified)?;
+    }
+    Ok(call.state.vfs.open(id, readable, writable, fdflags & FDFLAG_APPEND != 0)?)
+}
+
+/// Writes as many entries as fit, the last one cut off where the buffer ends (which tells the guest to come again).
+fn list(call: &mut Call<'_>, fd: u32, buffer: u32, length: u32, cookie: u64) -> Result<u32, Fail> {
+    let id = folder(call, fd)?;
+    let listing = listing(call, fd, id, cookie)?;
+    let mut used = 0u32;
+    for (index, entry) in listing.iter().enumerate().skip(usize::try_from(cookie).unwrap_or(usize::MAX)) {
+        if used == length {
+            break;
+        }
+        call.charge(meter::ENTRY)?;
+        let mut bytes = [0u8; 24].to_vec();
+        bytes[..8].copy_from_slice(&(index as u64 + 1).to_le_bytes());
+        bytes[8..16].copy_from_slice(&entry.inode.to_le_bytes());
+        bytes[16..20].copy_from_slice(&(entry.name.len() as u32).to_le_bytes());
+        bytes[20] = if entry.directory { DIRECTORY } else { REGULAR_FILE };
+        bytes.extend_from_slice(entry.name.as_bytes());
+        bytes.truncate((length - used) as usize);
+        call.memory.write(buffer.wrapping_add(used), &bytes)?;
+        used += bytes.len() as u32;
+    }
+    Ok(used)
+}
+
+/// The listing a walk goes on with: taken at the start, kept for the later calls.
+fn listing(call: &mut Call<'_>, fd: u32, id: NodeId, cookie: u64) -> Result<Listing, Fail> {
+    if let (true, Some(listing)) = (cookie != 0, &call.state.vfs.descriptor(fd)?.listing) {
+        return Ok(listing.clone());
+    }
+    let listing = call.state.vfs.list(id)?;
+    call.charge_each(listing.len() as u64, meter::ENTRY)?;
+    call.state.vfs.descriptor_mut(fd)?.listing = Some(listing.clone());
+    Ok(listing)
+}

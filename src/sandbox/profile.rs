@@ -1,0 +1,87 @@
+//! The profile: the exact rules of execution as a document, made from the constants that the code uses.
+//!
+//! Its digest stands in every claim, so a change of any rule is another profile and old receipts keep their meaning.
+
+use brizo_receipt::B256;
+use serde_json::json;
+
+use super::{inspect, limits, meter, preview1};
+
+/// Name of the profile, for people; the digest is what counts.
+pub const PROFILE_NAME: &str = "brizo-wasm/1";
+
+/// Version of wasmtime that the lock file pins; a test compares the two.
+pub(super) const WASMTIME_VERSION: &str = "48.0.8";
+
+/// The profile document, byte for byte as it is hashed.
+#[must_use]
+pub fn profile_document() -> String {
+    let document = json!({
+        "profile": PROFILE_NAME,
+        "engine": format!("wasmtime {WASMTIME_VERSION}, cranelift"),
+        "modules": {
+            "kind": "core module, WASI preview 1 command (export `_start`, export `memory`)",
+            "features": &inspect::FEATURE_NAMES[..],
+            "startSection": "refused",
+            "tableEntriesMax": limits::TABLE_ENTRIES_MAX,
+            "nan": "canonical bit patterns",
+        },
+        "fuel": {
+            "meter": meter::METER,
+            "operators": "wasmtime 48 defaults: 1 per operator, 0 for nop, drop, block, loop, unreachable, return, else, end; 1 per byte of bulk memory operations",
+            "start": "fuel is set after instantiation",
+            "hostCall": meter::CALL,
+            "byteCopied": meter::BYTE,
+            "randomByte": meter::RANDOM_BYTE,
+            "directoryEntry": meter::ENTRY,
+            "pathComponent": meter::COMPONENT,
+            "create": meter::CREATE,
+            "onExit": "fuel used; nothing left counts as out of fuel",
+            "onOutputLimit": "fuel used",
+            "onTrap": "the whole limit",
+            "onOutOfFuel": "the whole limit",
+        },
+        "memory": "growth beyond memoryLimit fails with -1; a trap after a refused growth is status 3",
+        "stack": "not counted: stackLimit is 0, and exhaustion of the native stack ends the run without a claim",
+        "wasi": {
+            "module": preview1::MODULE,
+            "provided": &preview1::PROVIDED[..],
+            "refusedWithEnotsup": &preview1::REFUSED[..],
+            "volumes": ["/data/algorithm (read-only)", "/data/inputs (read-only)", "/data/outputs"],
+            "files": "listings in byte order of names; inode numbers in byte order of input paths, then in order of creation; device 1; one link; times from the virtual clock; no links",
+            "clock": "wall = clockStart + elapsed, monotonic = elapsed; each reading adds clockStep, a sleep adds its length",
+            "random": "BLAKE3 derive_key \"brizo 2026 v1 random\" over randomSeed, extendable output",
+            "stdin": "empty",
+        },
+        "outputs": "outputLimit counts file bytes and both streams, filesLimit counts files and folders; exceeding either ends the run with status 5 and the exceeding write undone",
+    });
+    // The keys stand in the order above: Cargo.toml asks serde_json to preserve it.
+    format!("{document:#}\n")
+}
+
+/// Digest of the profile document.
+#[must_use]
+pub fn profile_digest() -> B256 {
+    brizo_receipt::profile_digest(profile_document().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_named_engine_is_the_locked_one() {
+        let lock = include_str!("../../Cargo.lock");
+        assert!(
+            lock.contains(&format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"\n")),
+            "the profile says wasmtime {WASMTIME_VERSION}, Cargo.lock says something else"
+        );
+    }
+
+    #[test]
+    fn the_document_is_the_published_one() {
+        // Changing the profile changes every receipt hash: do it on purpose, and publish the new document.
+        let published = include_str!("../../tests/vectors/profile/brizo-wasm-1.json");
+        assert_eq!(profile_document(), published);
+    }
+}

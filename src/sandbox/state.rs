@@ -1,0 +1,71 @@
+//! What belongs to one run: its file system, clock, random numbers and limits, and the ways in which the host ends it.
+
+use brizo_receipt::Invocation;
+use wasmtime::Memory;
+
+use super::clock::VirtualClock;
+use super::limits::MemoryLimiter;
+use super::random::SeededRandom;
+use super::vfs::Vfs;
+
+/// The data behind a store.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) vfs: Vfs,
+    pub(super) clock: VirtualClock,
+    pub(super) random: SeededRandom,
+    pub(super) memory_limiter: MemoryLimiter,
+    /// Arguments as they are copied into the guest, each ending in NUL.
+    pub(super) args: Vec<Vec<u8>>,
+    /// Variables as `NAME=value`, each ending in NUL.
+    pub(super) env: Vec<Vec<u8>>,
+    /// The guest's memory, looked up at the first host call.
+    pub(super) memory: Option<Memory>,
+}
+
+impl State {
+    pub(super) fn new(
+        vfs: Vfs,
+        clock: VirtualClock,
+        random: SeededRandom,
+        memory_limit: u64,
+        invocation: &Invocation,
+    ) -> Self {
+        let text = |text: &str| [text.as_bytes(), &[0]].concat();
+        Self {
+            vfs,
+            clock,
+            random,
+            memory_limiter: MemoryLimiter::new(memory_limit),
+            args: invocation.args.iter().map(|arg| text(arg)).collect(),
+            env: invocation.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect(),
+            memory: None,
+        }
+    }
+}
+
+/// Why a host function ends the run. Everything but [`Stop::Engine`] is a deterministic end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stop {
+    #[error("the guest called proc_exit({0})")]
+    Exit(u32),
+    #[error("the guest ran out of fuel in a host call")]
+    OutOfFuel,
+    #[error("the guest wrote more than was ordered")]
+    OutputLimit,
+    #[error("the guest gave the host a pointer outside its memory")]
+    BadPointer,
+    #[error("the engine did not do what it promises")]
+    Engine,
+}
+
+#[cfg(test)]
+impl State {
+    /// A state with nothing in it.
+    #[expect(clippy::unwrap_used, reason = "an empty file system has no paths that could collide")]
+    pub(super) fn for_tests() -> Self {
+        let vfs = Vfs::new(&[], &[], 0, 0, 0).unwrap();
+        let random = SeededRandom::new(brizo_receipt::B256::ZERO);
+        Self::new(vfs, VirtualClock::new(0, 1), random, 0, &Invocation::default())
+    }
+}

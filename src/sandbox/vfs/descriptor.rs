@@ -1,0 +1,49 @@
+//! Descriptors: what a guest holds open.
+
+use super::NodeId;
+
+/// What a descriptor leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Target {
+    /// Standard input: always at its end.
+    Stdin,
+    /// Standard output, captured.
+    Stdout,
+    /// Standard error, captured.
+    Stderr,
+    /// A file or folder.
+    Node(NodeId),
+}
+
+/// An open file, folder or stream.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Descriptor {
+    pub(in crate::sandbox) target: Target,
+    /// Position of the next read or write.
+    pub(in crate::sandbox) position: u64,
+    pub(in crate::sandbox) readable: bool,
+    pub(in crate::sandbox) writable: bool,
+    pub(in crate::sandbox) append: bool,
+    /// The guest path of a volume that is open from the start.
+    pub(in crate::sandbox) preopen: Option<&'static str>,
+    /// The listing that a walk through a folder goes on with; taken when the walk starts, so that removing entries
+    /// in between skips none.
+    pub(in crate::sandbox) listing: Option<Listing>,
+}
+
+/// A folder's content at one moment.
+pub(in crate::sandbox) type Listing = std::sync::Arc<[Entry]>;
+
+/// One line of a listing.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Entry {
+    pub(in crate::sandbox) name: String,
+    pub(in crate::sandbox) inode: u64,
+    pub(in crate::sandbox) directory: bool,
+}
+
+impl Descriptor {
+    pub(super) fn new(target: Target, readable: bool, writable: bool) -> Self {
+        Self { target, position: 0, readable, writable, append: false, preopen: None, listing: None }
+    }
+}

@@ -1,0 +1,77 @@
+//! Nodes: files and folders. Their number is their identity, given in the order of creation.
+
+use std::collections::BTreeMap;
+
+use super::Listing;
+use crate::sandbox::Bytes;
+
+/// Index of a node in its file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::sandbox) struct NodeId(pub(super) u32);
+
+impl NodeId {
+    /// Inode number that the guest sees.
+    pub(in crate::sandbox) fn inode(self) -> u64 {
+        u64::from(self.0) + 1
+    }
+}
+
+/// A file or folder.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Node {
+    pub(in crate::sandbox) kind: NodeKind,
+    /// The folder above; a volume is its own.
+    pub(super) parent: NodeId,
+    /// Its name in the folder above; empty for a volume.
+    pub(super) name: String,
+    /// Whether the guest may change it and what is below it.
+    pub(super) writable: bool,
+    /// Virtual nanoseconds since 1970-01-01 UTC of creation or last change.
+    pub(in crate::sandbox) modified: u64,
+    /// Open descriptors; the bytes of a removed file are given back when the last one closes.
+    pub(super) open: u32,
+    /// Whether a name leads here.
+    pub(super) linked: bool,
+    /// The last listing of a folder, until it changes; shared by all who walk through it.
+    pub(super) listing: Option<Listing>,
+}
+
+/// What a node is.
+pub(in crate::sandbox) enum NodeKind {
+    /// A folder with its children in byte order of their names.
+    Directory(BTreeMap<String, NodeId>),
+    /// Bytes that the host maps.
+    Input(Bytes),
+    /// Bytes that the guest wrote.
+    Output(Vec<u8>),
+}
+
+impl std::fmt::Debug for NodeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(children) => write!(f, "Directory({})", children.len()),
+            Self::Input(bytes) => write!(f, "Input({} bytes)", (**bytes).as_ref().len()),
+            Self::Output(bytes) => write!(f, "Output({} bytes)", bytes.len()),
+        }
+    }
+}
+
+impl Node {
+    pub(in crate::sandbox) fn is_directory(&self) -> bool {
+        matches!(self.kind, NodeKind::Directory(_))
+    }
+
+    /// Bytes of a file; empty for a folder.
+    pub(in crate::sandbox) fn bytes(&self) -> &[u8] {
+        match &self.kind {
+            NodeKind::Directory(_) => &[],
+            NodeKind::Input(bytes) => (**bytes).as_ref(),
+            NodeKind::Output(bytes) => bytes,
+        }
+    }
+
+    /// Length of a file in bytes; 0 for a folder.
+    pub(in crate::sandbox) fn len(&self) -> u64 {
+        self.bytes().len() as u64
+    }
+}

@@ -1,0 +1,194 @@
+//! Agreements, what is known of them, and how far the chain was read.
+
+use brizo_receipt::{Address, B256};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::row::{Place, to_json};
+use super::{Result, Step, Store, exists, outbox};
+use crate::ids::{AgreementId, Did};
+use crate::job::UploadFacts;
+use crate::money::Terms;
+
+/// An agreement as it is stored.
+#[derive(Debug, Clone)]
+pub struct AgreementRow {
+    /// Its id.
+    pub id: AgreementId,
+    /// The data set.
+    pub did: Did,
+    /// The consumer.
+    pub consumer: Address,
+    /// The price.
+    pub terms: Terms,
+    /// Until when access can be granted, in seconds since 1970-01-01 UTC.
+    pub grant_deadline_s: u64,
+    /// The uploaded algorithm.
+    pub upload: Option<UploadFacts>,
+    /// DID of the algorithm, where it was given by DID.
+    pub algorithm_did: Option<Did>,
+    /// Whether the payment is locked.
+    pub locked: bool,
+    /// Whether the computation is authorised on chain.
+    pub granted: bool,
+    /// Number of runs that were ordered.
+    pub runs: u64,
+}
+
+type Columns =
+    (String, String, String, String, u64, Option<Vec<u8>>, Option<String>, Option<String>, bool, bool, u64);
+const SELECT: &str =
+    "SELECT id, did, consumer, terms, grant_deadline_s, algorithm, algorithm_did, algorithm_facts,
+    locked, granted, (SELECT count(*) FROM job WHERE job.agreement = agreement.id) FROM agreement";
+
+fn columns(r: &Row<'_>) -> rusqlite::Result<Columns> {
+    let upload = (r.get(5)?, r.get(6)?, r.get(7)?);
+    Ok((
+        r.get(0)?,
+        r.get(1)?,
+        r.get(2)?,
+        r.get(3)?,
+        r.get(4)?,
+        upload.0,
+        upload.1,
+        upload.2,
+        r.get(8)?,
+        r.get(9)?,
+        r.get(10)?,
+    ))
+}
+
+fn read(columns: Columns) -> Result<AgreementRow> {
+    let (id, did, consumer, terms, deadline, algorithm, algorithm_did, facts, locked, granted, runs) =
+        columns;
+    let place = Place { table: "agreement", row: &id };
+    let upload = match (algorithm, facts) {
+        (Some(digest), Some(facts)) => {
+            let (bytes, memory_bytes_min, imports_refused) = place.json("algorithm_facts", &facts)?;
+            let digest = place.digest("algorithm", &digest)?;
+            Some(UploadFacts { digest, bytes, memory_bytes_min, imports_refused })
+        }
+        _ => None,
+    };
+    Ok(AgreementRow {
+        did: place.parse("did", &did)?,
+        consumer: place.parse("consumer", &consumer)?,
+        terms: place.json("terms", &terms)?,
+        grant_deadline_s: deadline,
+        algorithm_did: algorithm_did.map(|did| place.parse("algorithm_did", &did)).transpose()?,
+        upload,
+        locked,
+        granted,
+        runs,
+        id: place.parse("id", &id)?,
+    })
+}
+
+impl Store {
+    /// Records an agreement that is executed on chain.
+    ///
+    /// # Errors
+    /// [`super::Error::Exists`] when the id is known.
+    pub fn insert_agreement(&self, agreement: &AgreementRow, now_s: u64) -> Result<()> {
+        self.write(|sql| {
+            sql.execute(
+                "INSERT INTO agreement (id, did, consumer, terms, grant_deadline_s, created_s)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    agreement.id.to_string(),
+                    agreement.did.to_string(),
+                    agreement.consumer.to_string(),
+                    to_json(&agreement.terms),
+                    agreement.grant_deadline_s,
+                    now_s
+                ],
+            )
+            .map_err(exists("this agreement"))?;
+            Ok(())
+        })
+    }
+
+    /// An agreement; not found is no error.
+    ///
+    /// # Errors
+    /// Of SQLite or of a damaged row.
+    pub fn agreement(&self, id: AgreementId) -> Result<Option<AgreementRow>> {
+        let query = format!("{SELECT} WHERE id = ?1");
+        self.lock().query_row(&query, [id.to_string()], columns).optional()?.map(read).transpose()
+    }
+
+    /// Records the uploaded algorithm and, if the payment is locked already, asks for the authorisation.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn set_upload(
+        &self,
+        id: AgreementId,
+        upload: &UploadFacts,
+        algorithm_did: Option<Did>,
+    ) -> Result<()> {
+        let facts = to_json(&(upload.bytes, upload.memory_bytes_min, &upload.imports_refused));
+        self.write(|sql| {
+            sql.execute(
+                "UPDATE agreement SET algorithm = ?2, algorithm_facts = ?3, algorithm_did = ?4 WHERE id = ?1",
+                params![
+                    id.to_string(),
+                    upload.digest.as_slice(),
+                    facts,
+                    algorithm_did.map(|did| did.to_string())
+                ],
+            )?;
+            authorize_when_ready(sql, id)
+        })
+    }
+
+    /// Records events of the chain up to a block: payments that were locked. Agreements of others are passed over.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn record_locked(&self, locked: &[B256], up_to_block: u64) -> Result<()> {
+        self.write(|sql| {
+            for id in locked {
+                let id = AgreementId(*id);
+                sql.execute("UPDATE agreement SET locked = 1 WHERE id = ?1", [id.to_string()])?;
+                authorize_when_ready(sql, id)?;
+            }
+            sql.execute(
+                "INSERT INTO cursor (one, block) VALUES (1, ?1)
+                 ON CONFLICT (one) DO UPDATE SET block = max(block, excluded.block)",
+                [up_to_block],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The last block whose events were recorded.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn cursor(&self) -> Result<Option<u64>> {
+        Ok(self.lock().query_row("SELECT block FROM cursor", [], |row| row.get(0)).optional()?)
+    }
+
+    /// Records that the computation is authorised on chain.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn set_granted(&self, id: AgreementId) -> Result<()> {
+        self.write(|sql| {
+            sql.execute("UPDATE agreement SET granted = 1 WHERE id = ?1", [id.to_string()])?;
+            Ok(())
+        })
+    }
+}
+
+/// Both the upload and the payment are conditions of the authorisation, in either order.
+fn authorize_when_ready(sql: &rusqlite::Transaction<'_>, id: AgreementId) -> Result<()> {
+    let ready: Option<bool> = sql
+        .query_row(
+            "SELECT locked AND algorithm IS NOT NULL FROM agreement WHERE id = ?1",
+            [id.to_string()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if ready == Some(true) { outbox::add(sql, id, None, Step::Authorize) } else { Ok(()) }
+}

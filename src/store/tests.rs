@@ -1,0 +1,214 @@
+//! The queue, the commit point and the outbox, on a database in memory.
+
+use brizo_receipt::{Address, B256, EntryKind, Invocation, Key, Manifest, Signature};
+
+use super::*;
+use crate::ids::{AgreementId, Did};
+use crate::job::{End, State, UploadFacts};
+use crate::money::Terms;
+
+const NOW: u64 = 1_000;
+
+fn store() -> Store {
+    let store = Store::in_memory().unwrap();
+    let did = Did(B256::repeat_byte(1));
+    let dataset = DatasetRow {
+        did,
+        name: "penguins".into(),
+        root: B256::repeat_byte(2),
+        key: Key::new([3; 32]),
+        manifest: Manifest::default(),
+        policy: String::new(),
+        rules: String::new(),
+        ddo: "{}".into(),
+    };
+    store.insert_dataset(&dataset, NOW).unwrap();
+    store.insert_agreement(&agreement(4), NOW).unwrap();
+    store
+}
+
+fn agreement(id: u8) -> AgreementRow {
+    let zero = alloy_primitives::U256::ZERO;
+    AgreementRow {
+        id: AgreementId(B256::repeat_byte(id)),
+        did: Did(B256::repeat_byte(1)),
+        consumer: Address::repeat_byte(5),
+        terms: Terms { token: Address::ZERO, price: zero, base: zero, fuel_price: zero, output_price: zero },
+        grant_deadline_s: NOW + 100,
+        upload: None,
+        algorithm_did: None,
+        locked: false,
+        granted: false,
+        runs: 0,
+    }
+}
+
+fn new_job(agreement: u8) -> NewJob {
+    let spec = serde_json::json!({
+        "profile": B256::ZERO, "agreementId": B256::repeat_byte(agreement), "runIndex": "0",
+        "moduleDigest": B256::ZERO, "algorithmRoot": B256::ZERO, "invocationRoot": B256::ZERO,
+        "inputsRoot": B256::ZERO, "randomSeed": B256::ZERO, "clockStart": "0", "clockStep": "1", "fuelLimit": "18446744073709551615",
+        "memoryLimit": "1", "stackLimit": "0", "outputLimit": "1", "filesLimit": "1", "blindCommit": B256::ZERO,
+    });
+    NewJob {
+        spec: serde_json::from_value(spec).unwrap(),
+        signature: Signature([6; 65]),
+        run_key: Key::new([7; 32]),
+        invocation: Invocation { args: vec!["a".into()], env: vec![] },
+    }
+}
+
+fn commit() -> Commit {
+    let outcome = brizo_receipt::Outcome {
+        status: 0,
+        exit_code: 0,
+        trap_code: 0,
+        fuel_used: 9,
+        output_bytes: 1,
+        outputs_root: B256::ZERO,
+    };
+    let output = |kind, path: &str, withheld| OutputRow {
+        kind,
+        path: path.into(),
+        size: 1,
+        digest: B256::ZERO,
+        withheld,
+    };
+    Commit {
+        outcome,
+        end: End::Finished,
+        receipt_hash: B256::repeat_byte(8),
+        receipt: "{}".into(),
+        outputs: vec![
+            output(EntryKind::Stream, "stdout", Some("{}".into())),
+            output(EntryKind::File, "a.csv", None),
+        ],
+    }
+}
+
+fn upload() -> UploadFacts {
+    UploadFacts {
+        digest: B256::repeat_byte(9),
+        bytes: 1,
+        memory_bytes_min: 2,
+        imports_refused: vec!["x".into()],
+    }
+}
+
+#[test]
+fn a_run_is_ordered_once() {
+    let store = store();
+    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    assert!(matches!(store.insert_job(&new_job(4), NOW), Err(Error::Exists(_))));
+    let job = store.job(id).unwrap().unwrap();
+    assert_eq!((job.state, job.spec.fuel_limit), (State::Queued, u64::MAX));
+    assert_eq!(store.agreement(id.agreement).unwrap().unwrap().runs, 1);
+}
+
+#[test]
+fn one_worker_has_a_job_until_its_lease_runs_out() {
+    let store = store();
+    store.insert_job(&new_job(4), NOW).unwrap();
+    let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    assert!(store.claim_job("b", NOW + 10, 10).unwrap().is_none(), "the lease holds to its last second");
+    store.keep_lease(&first, State::Running, NOW + 10, 10).unwrap();
+    assert!(store.claim_job("b", NOW + 20, 10).unwrap().is_none(), "a kept lease is longer");
+    let second = store.claim_job("b", NOW + 21, 10).unwrap().unwrap();
+    assert_eq!((first.attempt, second.attempt), (1, 2));
+
+    // The first worker comes back from the dead and may do nothing any more.
+    assert!(matches!(store.keep_lease(&first, State::Running, NOW, 10), Err(Error::LeaseLost(_))));
+    assert!(matches!(store.commit_job(&first, &commit(), NOW), Err(Error::LeaseLost(_))));
+    assert!(matches!(store.give_up(&first, None, "x", NOW), Err(Error::LeaseLost(_))));
+    assert_eq!(store.waiting_steps().unwrap(), 0, "a lost lease commits nothing");
+}
+
+#[test]
+fn the_commit_point_writes_everything_or_nothing() {
+    let store = store();
+    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
+    let mut broken = commit();
+    broken.outputs.push(broken.outputs[0].clone());
+    assert!(store.commit_job(&claimed, &broken, NOW).is_err(), "an output twice");
+    let job = store.job(id).unwrap().unwrap();
+    assert_eq!((job.state, job.receipt_hash, store.outputs(id).unwrap().len()), (State::Running, None, 0));
+    assert_eq!(store.waiting_steps().unwrap(), 0);
+
+    store.commit_job(&claimed, &commit(), NOW).unwrap();
+    let job = store.job(id).unwrap().unwrap();
+    assert_eq!((job.state, job.end), (State::Publishing, Some(End::Finished)));
+    assert_eq!((store.outputs(id).unwrap().len(), store.waiting_steps().unwrap()), (2, 3));
+    assert!(matches!(store.commit_job(&claimed, &commit(), NOW), Err(Error::LeaseLost(_))), "not twice");
+}
+
+#[test]
+fn steps_come_in_their_order_and_wait_for_their_time() {
+    let store = store();
+    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
+    store.commit_job(&claimed, &commit(), NOW).unwrap();
+    let next = |now| store.due_steps(now).unwrap().into_iter().map(|row| row.step).collect::<Vec<_>>();
+    assert_eq!(next(NOW), [Step::Register]);
+    let row = store.due_steps(NOW).unwrap().remove(0);
+    store.step_failed(row.id, "chain is down", NOW + 5).unwrap();
+    assert_eq!((next(NOW), next(NOW + 5)), (vec![], vec![Step::Register]));
+    for step in [Step::Register, Step::Grant, Step::Release] {
+        let row = store.due_steps(NOW + 5).unwrap().remove(0);
+        assert_eq!((row.step, row.job), (step, Some(id)));
+        store.step_done(row.id, Some("0x1")).unwrap();
+    }
+    assert_eq!(next(NOW + 5), []);
+}
+
+#[test]
+fn a_dead_step_takes_the_later_ones_with_it() {
+    let store = store();
+    store.insert_job(&new_job(4), NOW).unwrap();
+    let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
+    store.commit_job(&claimed, &commit(), NOW).unwrap();
+    let row = store.due_steps(NOW).unwrap().remove(0);
+    store.step_dead(&row, "too late").unwrap();
+    assert_eq!(store.waiting_steps().unwrap(), 0);
+}
+
+#[test]
+fn the_authorisation_needs_upload_and_payment_in_either_order() {
+    let store = store();
+    store.insert_agreement(&agreement(6), NOW).unwrap();
+    let (first, second) = (AgreementId(B256::repeat_byte(4)), AgreementId(B256::repeat_byte(6)));
+    store.set_upload(first, &upload(), None).unwrap();
+    store.record_locked(&[second.0, B256::repeat_byte(99)], 7).unwrap();
+    assert_eq!((store.waiting_steps().unwrap(), store.cursor().unwrap()), (0, Some(7)));
+    store.record_locked(&[first.0], 9).unwrap();
+    store.record_locked(&[first.0], 8).unwrap();
+    store.set_upload(second, &upload(), None).unwrap();
+    let mut steps: Vec<_> =
+        store.due_steps(NOW).unwrap().into_iter().map(|row| (row.agreement, row.step)).collect();
+    steps.sort();
+    assert_eq!(steps, [(first, Step::Authorize), (second, Step::Authorize)], "once each");
+    assert_eq!(store.cursor().unwrap(), Some(9), "the cursor never goes back");
+    assert_eq!(store.agreement(first).unwrap().unwrap().upload.unwrap().imports_refused, ["x"]);
+}
+
+#[test]
+fn a_nonce_counts_once() {
+    let store = store();
+    let (caller, nonce) = (Address::repeat_byte(5), B256::repeat_byte(1));
+    assert!(store.use_nonce(caller, nonce, NOW + 60, NOW).unwrap());
+    assert!(!store.use_nonce(caller, nonce, NOW + 60, NOW).unwrap());
+    assert!(store.use_nonce(Address::repeat_byte(6), nonce, NOW + 60, NOW).unwrap(), "of another caller");
+    assert!(store.use_nonce(caller, nonce, NOW + 160, NOW + 61).unwrap(), "the first one has expired");
+}
+
+#[test]
+fn a_damaged_row_is_named() {
+    let store = store();
+    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    store.lock().execute("UPDATE job SET state = 'dreaming'", []).unwrap();
+    let error = store.job(id).unwrap_err().to_string();
+    assert!(error.contains("job.state") && error.contains(&id.to_string()), "{error}");
+}

@@ -1,0 +1,15 @@
+//! Logs: one line per event on standard error, for people or as JSON. Never a key, a nonce, a payload or an output.
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging. `RUST_LOG` overrides the level; `BRIZO_LOG=json` writes JSON lines.
+pub fn init() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("brizo=info,warn"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Starting twice (in tests) is no error: the first one counts.
+    let _ = match std::env::var("BRIZO_LOG").as_deref() {
+        Ok("json") => builder.json().try_init(),
+        _ => builder.try_init(),
+    };
+}

@@ -1,0 +1,84 @@
+//! The worker: claims jobs and runs them, listens to the chain, and does what the outbox owes it. It meets `api` in the
+//! store only; the `Nudge` between them saves waiting and carries no information.
+
+mod listen;
+mod run;
+mod settle;
+
+use std::time::Duration;
+
+use brizo_receipt::SecretKey;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::chain::Chain;
+use crate::clock::Clock;
+use crate::data::BlobStore;
+use crate::nudge::Nudge;
+use crate::sandbox::Engine;
+use crate::store::Store;
+
+/// Seconds a worker may be silent before its job goes to another one.
+const LEASE_S: u64 = 30;
+
+/// Settings of a worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Jobs that run at the same time.
+    pub concurrency: usize,
+    /// How often the store and the chain are looked at when nothing wakes the loops.
+    pub poll_interval: Duration,
+}
+
+/// Everything the loops need. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// The store.
+    pub store: Store,
+    /// The chain, with the publisher's key.
+    pub chain: Chain,
+    /// The sandbox.
+    pub engine: Engine,
+    /// Modules, inputs and outputs.
+    pub blobs: BlobStore,
+    /// The publisher's key, for attestations.
+    pub key: SecretKey,
+    /// The clock.
+    pub clock: Clock,
+    /// Base URL under which outputs are served.
+    pub public_url: String,
+    /// Settings.
+    pub options: Options,
+    /// Shared with the API.
+    pub nudge: Nudge,
+}
+
+impl Worker {
+    /// Runs all loops until `stop` turns true; jobs that run then are given back to the queue.
+    pub async fn work(self, stop: watch::Receiver<bool>) {
+        let mut loops = JoinSet::new();
+        for number in 0..self.options.concurrency.max(1) {
+            loops.spawn(self.clone().run_jobs(format!("worker-{number}"), stop.clone()));
+        }
+        loops.spawn(self.clone().listen(stop.clone()));
+        loops.spawn(self.settle(stop));
+        while let Some(ended) = loops.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a loop of the worker died");
+            }
+        }
+    }
+
+    /// Waits for a nudge, the poll interval, or the end. Returns false at the end.
+    async fn pause(&self, stop: &mut watch::Receiver<bool>) -> bool {
+        if *stop.borrow() {
+            return false;
+        }
+        tokio::select! {
+            () = self.nudge.wait() => {}
+            () = tokio::time::sleep(self.options.poll_interval) => {}
+            _ = stop.changed() => {}
+        }
+        !*stop.borrow()
+    }
+}

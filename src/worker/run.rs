@@ -1,0 +1,276 @@
+//! One job, from the claim on the queue to the commit point.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use brizo_receipt::{Consent, JobSpec, Manifest, RunInfo};
+use tokio::sync::watch;
+
+use super::{LEASE_S, Worker};
+use crate::data::Error as DataError;
+use crate::job::{self, End, Released, State};
+use crate::policy::Policy;
+use crate::sandbox::{Aborted, Control, Ending, Engine, InputFile, Module, Order, Outputs, inspect};
+use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, OutputRow};
+
+/// Attempts that a job gets when the host fails.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// Why a job could not be brought to a claim.
+enum Failure {
+    /// The host's fault; trying again may help.
+    Host(String),
+    /// Trying again will not help.
+    Final(End, String),
+    /// The provider is going down; the job goes back to the queue.
+    Stopped,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        match error.downcast_ref::<DataError>() {
+            Some(DataError::Damaged { .. }) => Self::Final(End::DataFailed, format!("{error:#}")),
+            _ => Self::Host(format!("{error:#}")),
+        }
+    }
+}
+
+/// What is needed to run a job.
+struct Prepared {
+    agreement: AgreementRow,
+    dataset: DatasetRow,
+    policy: Policy,
+    module: Module,
+    order: Order,
+}
+
+impl Worker {
+    pub(super) async fn run_jobs(self, owner: String, mut stop: watch::Receiver<bool>) {
+        loop {
+            match self.run_next(&owner, &stop).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    if !self.pause(&mut stop).await {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(error = %format!("{error:#}"), "the queue cannot be worked on");
+                    if !self.pause(&mut stop).await {
+                        return;
+                    }
+                }
+            }
+            if *stop.borrow() {
+                return;
+            }
+        }
+    }
+
+    /// Takes a job and brings it to its commit point or its end. Returns whether there was one.
+    async fn run_next(&self, owner: &str, stop: &watch::Receiver<bool>) -> anyhow::Result<bool> {
+        let (owner, now_s) = (owner.to_string(), self.clock.now_s());
+        let claimed = self.store.with(move |store| store.claim_job(&owner, now_s, LEASE_S)).await?;
+        let Some(claimed) = claimed else { return Ok(false) };
+        tracing::info!(job = %claimed.id, attempt = claimed.attempt, "job claimed");
+        match self.run(&claimed, stop.clone()).await {
+            Ok(()) => self.nudge.now(),
+            Err(failure) => self.give_up(claimed, failure).await?,
+        }
+        Ok(true)
+    }
+
+    async fn run(&self, claimed: &Claimed, stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        let (worker, job) = (self.clone(), claimed.clone());
+        let prepared = blocking(move || worker.prepare(&job)).await?;
+        self.keep(claimed, State::Running).await?;
+        let wall_clock = Duration::from_secs(prepared.policy.manifest().ceilings.wall_clock_s);
+        let control = Control::with_wall_clock(wall_clock);
+        let (engine, module, order, held) =
+            (self.engine.clone(), prepared.module.clone(), prepared.order.clone(), control.clone());
+        let (started_at, began) = (self.clock.now_s(), Instant::now());
+        let running = tokio::task::spawn_blocking(move || engine.run(&module, &order, &held));
+        let result = self.watch(claimed, running, &control, stop).await?;
+        let run_us = began.elapsed().as_micros() as u64;
+        let (ending, outputs) = match result {
+            Ok(finished) => finished,
+            Err(Aborted::Stopped) => return Err(Failure::Stopped),
+            Err(Aborted::WallClock) => {
+                return Err(Failure::Final(End::TimedOut, Aborted::WallClock.to_string()));
+            }
+            Err(Aborted::NativeStack) => {
+                return Err(Failure::Final(End::HostFailed, Aborted::NativeStack.to_string()));
+            }
+            Err(aborted) => return Err(Failure::Host(aborted.to_string())),
+        };
+        let run_info = run_info(started_at, run_us, prepared.module.cached);
+        let (worker, claimed) = (self.clone(), claimed.clone());
+        blocking(move || worker.commit(&claimed, &prepared, &ending, &outputs, &run_info)).await
+    }
+
+    /// Maps module and inputs, verifying every byte, and compiles.
+    fn prepare(&self, claimed: &Claimed) -> Result<Prepared, Failure> {
+        let agreement = self.store.agreement(claimed.id.agreement)?.context("the job's agreement is gone")?;
+        let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
+        let policy = Policy::parse(&dataset.policy, &dataset.rules)?;
+        let bytes = self.blobs.map(claimed.order.spec.module_digest)?;
+        let inspection = inspect((*bytes).as_ref(), u64::MAX)
+            .map_err(|refused| Failure::Final(End::AlgorithmFailed, refused.text))?;
+        let module = self
+            .engine
+            .compile((*bytes).as_ref(), &inspection)
+            .map_err(|e| Failure::Final(End::AlgorithmFailed, e.to_string()))?;
+        let mut inputs = Vec::new();
+        for entry in dataset.manifest.entries() {
+            inputs.push(InputFile { path: entry.path.clone(), bytes: self.blobs.map(entry.digest)? });
+        }
+        let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), inputs);
+        Ok(Prepared { agreement, dataset, policy, module, order })
+    }
+
+    async fn keep(&self, claimed: &Claimed, state: State) -> Result<(), Failure> {
+        let (claimed, now_s) = (claimed.clone(), self.clock.now_s());
+        self.store.with(move |store| store.keep_lease(&claimed, state, now_s, LEASE_S)).await?;
+        Ok(())
+    }
+
+    /// Waits for a run, keeping its lease alive, and stops it when the provider goes down or the lease is lost.
+    async fn watch<T>(
+        &self,
+        claimed: &Claimed,
+        running: tokio::task::JoinHandle<Result<T, crate::sandbox::Error>>,
+        control: &Control,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<T, Failure> {
+        let mut running = running;
+        let mut heartbeat = tokio::time::interval(Duration::from_secs(LEASE_S / 3));
+        let mut stopping = *stop.borrow();
+        if stopping {
+            control.stop();
+        }
+        loop {
+            tokio::select! {
+                ended = &mut running => return Ok(ended??),
+                _ = heartbeat.tick() => {
+                    if self.keep(claimed, State::Running).await.is_err() {
+                        control.stop();
+                    }
+                }
+                changed = stop.changed(), if !stopping => {
+                    // A closed channel means that nobody can ask for a stop any more, which is one.
+                    stopping = changed.is_err() || *stop.borrow();
+                    if stopping {
+                        control.stop();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stores the outputs, decides what may leave, signs the receipt, and commits it all.
+    fn commit(
+        &self,
+        claimed: &Claimed,
+        prepared: &Prepared,
+        ending: &Ending,
+        outputs: &Outputs,
+        run_info: &RunInfo,
+    ) -> Result<(), Failure> {
+        let (spec, run_key) = (&claimed.order.spec, &claimed.order.run_key);
+        let manifest = outputs.manifest()?;
+        let outcome = ending.outcome(manifest.root(run_key));
+        let end = End::of(&outcome).context("the outcome has no name")?;
+        self.store_outputs(outputs)?;
+        let released = self.decide(prepared, spec, outcome.status, &manifest);
+        let withheld = |entry: &brizo_receipt::Entry| {
+            released.iter().any(|released| released.withheld.is_some() && released.entry == *entry)
+        };
+        let dataset = &prepared.dataset;
+        let parts = job::ReceiptParts {
+            spec,
+            outcome: &outcome,
+            invocation: &claimed.order.invocation,
+            mounts: vec![job::mount(Some(dataset.did.to_string()), &dataset.manifest, &dataset.key)],
+            outputs: &manifest,
+            run_key,
+            run_info,
+        };
+        let mut receipt = job::receipt(&parts, withheld);
+        let domain = self.chain.deployment().domain();
+        let consumer = prepared.agreement.consumer;
+        let consent = Consent { domain, consumer, signature: claimed.order.signature };
+        job::attest(&mut receipt, &self.key, domain, self.clock.now_s(), Some(consent))?;
+        let commit = Commit {
+            end,
+            receipt_hash: receipt.claim_hash,
+            receipt: receipt.to_text(),
+            outputs: released.iter().map(output_row).collect(),
+            outcome,
+        };
+        self.store.commit_job(claimed, &commit, self.clock.now_s())?;
+        tracing::info!(job = %claimed.id, end = end.word(), receipt = %commit.receipt_hash, "job committed");
+        Ok(())
+    }
+
+    fn store_outputs(&self, outputs: &Outputs) -> Result<(), Failure> {
+        let streams = [&outputs.stdout, &outputs.stderr];
+        for bytes in outputs.files.values().chain(streams) {
+            self.blobs.put(bytes.as_slice())?;
+        }
+        Ok(())
+    }
+
+    fn decide(&self, prepared: &Prepared, spec: &JobSpec, status: u8, manifest: &Manifest) -> Vec<Released> {
+        job::decide_release(
+            &prepared.policy,
+            prepared.agreement.consumer,
+            &prepared.dataset.did.to_string(),
+            spec.module_digest,
+            status,
+            manifest,
+            self.clock.now_s(),
+        )
+    }
+
+    async fn give_up(&self, claimed: Claimed, failure: Failure) -> anyhow::Result<()> {
+        let (end, problem) = match failure {
+            Failure::Stopped => (None, "the provider was shut down during the run".to_string()),
+            Failure::Final(end, problem) => (Some(end), problem),
+            Failure::Host(problem) if claimed.attempt >= ATTEMPTS_MAX => (Some(End::HostFailed), problem),
+            Failure::Host(problem) => (None, problem),
+        };
+        tracing::warn!(job = %claimed.id, attempt = claimed.attempt, problem, "job not run");
+        let now_s = self.clock.now_s();
+        self.store.with(move |store| store.give_up(&claimed, end, &problem, now_s)).await?;
+        Ok(())
+    }
+}
+
+fn output_row(released: &Released) -> OutputRow {
+    let withheld = released.withheld.as_ref().map(|refusal| {
+        // A struct of strings always serialises.
+        serde_json::to_string(refusal).unwrap_or_default()
+    });
+    let entry = &released.entry;
+    OutputRow { kind: entry.kind, path: entry.path.clone(), size: entry.size, digest: entry.digest, withheld }
+}
+
+/// Facts about this host's run, for the attestation.
+fn run_info(started_at: u64, run_us: u64, cached_module: bool) -> RunInfo {
+    RunInfo {
+        software: format!("brizo {}", env!("CARGO_PKG_VERSION")),
+        engine: Engine::version(),
+        target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        started_at,
+        run_us,
+        cached_module,
+    }
+}
+
+/// Runs blocking work off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await?
+}

@@ -1,0 +1,163 @@
+//! The outbox: tells the chain what is owed. Each step first looks whether its effect is there already, so it can be
+//! repeated after a crash at any point, and money moves once.
+
+use anyhow::Context as _;
+use brizo_receipt::B256;
+use tokio::sync::watch;
+
+use super::Worker;
+use crate::chain::Error as ChainError;
+use crate::ids::{AgreementId, JobId};
+use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
+
+/// How often a contract may refuse before a step counts as dead.
+const REFUSALS_MAX: u32 = 5;
+/// Longest wait between two tries, in seconds.
+const WAIT_MAX_S: u64 = 30;
+
+impl Worker {
+    pub(super) async fn settle(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            match self.do_due_steps().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::error!(error = %format!("{error:#}"), "the outbox cannot be read"),
+            }
+            if !self.pause(&mut stop).await {
+                return;
+            }
+        }
+    }
+
+    /// Does what is due; returns whether anything moved.
+    async fn do_due_steps(&self) -> anyhow::Result<bool> {
+        let now_s = self.clock.now_s();
+        let due = self.store.with(move |store| store.due_steps(now_s)).await?;
+        let mut moved = false;
+        for row in due {
+            moved |= self.do_step(row).await?;
+        }
+        Ok(moved)
+    }
+
+    async fn do_step(&self, row: OutboxRow) -> anyhow::Result<bool> {
+        let (id, step) = (row.id, row.step.word());
+        match self.perform(&row).await {
+            Ok(tx) => {
+                tracing::info!(agreement = %row.agreement, step, tx = tx.as_deref().unwrap_or("none needed"), "step done");
+                self.store.with(move |store| store.step_done(id, tx.as_deref())).await?;
+                self.nudge.now();
+                Ok(true)
+            }
+            Err(error) => {
+                self.note_failure(row, error).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Performs a step unless its effect is on chain already. Returns the transaction it sent.
+    async fn perform(&self, row: &OutboxRow) -> anyhow::Result<Option<String>> {
+        let agreement = self.agreement(row.agreement).await?;
+        match row.step {
+            Step::Authorize => self.authorize(&agreement).await,
+            Step::Register => self.register(&self.job(row).await?).await,
+            Step::Grant => self.grant(&self.job(row).await?).await,
+            Step::Release => self.release(&agreement, &self.job(row).await?).await,
+        }
+    }
+
+    async fn authorize(&self, agreement: &AgreementRow) -> anyhow::Result<Option<String>> {
+        let (id, consumer) = (agreement.id, agreement.consumer);
+        let tx = match self.chain.permitted(id, consumer).await? {
+            true => None,
+            false => Some(self.chain.authorize(id, consumer).await?.tx.to_string()),
+        };
+        self.store.with(move |store| store.set_granted(id)).await?;
+        Ok(tx)
+    }
+
+    async fn register(&self, job: &JobRow) -> anyhow::Result<Option<String>> {
+        let (id, run) = (job.id.agreement, job.id.run_index);
+        let hash = receipt_hash(job)?;
+        let derived = self.chain.derived_did(id, run).await?;
+        if self.chain.asset(derived).await?.is_some_and(|(_, checksum, _)| checksum == hash) {
+            return Ok(None);
+        }
+        let url = format!("{}/api/v1/jobs/{}/outputs", self.public_url, job.id);
+        Ok(Some(self.chain.register_derived(id, run, hash, &url).await?.tx.to_string()))
+    }
+
+    async fn grant(&self, job: &JobRow) -> anyhow::Result<Option<String>> {
+        let id = job.id.agreement;
+        let derived = self.chain.derived_did(id, job.id.run_index).await?;
+        if self.chain.access_granted(job.consumer, derived).await? {
+            return Ok(None);
+        }
+        Ok(Some(self.chain.grant_access(id, derived).await?.tx.to_string()))
+    }
+
+    async fn release(&self, agreement: &AgreementRow, job: &JobRow) -> anyhow::Result<Option<String>> {
+        let (id, did, price) = (agreement.id, agreement.did, agreement.terms.price);
+        let (hash, spec_hash) = (receipt_hash(job)?, job.spec.hash());
+        let outcome = job.outcome.as_ref().context("the job has no outcome")?;
+        let tx = if self.chain.receipt_of(id).await? == hash {
+            None
+        } else {
+            let mined =
+                self.chain.release_payment(id, did, price, spec_hash, outcome, &job.signature).await?;
+            Some(mined.tx.to_string())
+        };
+        let (job_id, now_s) = (job.id, self.clock.now_s());
+        let settlement = self.chain.settlement(id).await?;
+        self.store
+            .with(move |store| store.settle_job(job_id, settlement.paid, settlement.refunded, now_s))
+            .await?;
+        Ok(tx)
+    }
+
+    /// Decides between trying again and giving up, and says so.
+    async fn note_failure(&self, row: OutboxRow, error: anyhow::Error) -> anyhow::Result<()> {
+        let problem = format!("{error:#}");
+        let refused = matches!(error.downcast_ref(), Some(ChainError::Refused(_)));
+        let now_s = self.clock.now_s();
+        tracing::warn!(agreement = %row.agreement, step = row.step.word(), attempt = row.attempts + 1, error = %problem, "step failed");
+        if !(refused && (row.attempts + 1 >= REFUSALS_MAX || self.closed(row.agreement).await)) {
+            let wait_s = 2u64.saturating_pow(row.attempts.min(16)).min(WAIT_MAX_S);
+            self.store.with(move |store| store.step_failed(row.id, &problem, now_s + wait_s)).await?;
+            return Ok(());
+        }
+        tracing::error!(agreement = %row.agreement, step = row.step.word(), error = %problem, "step is dead");
+        self.store
+            .with(move |store| {
+                store.step_dead(&row, &problem)?;
+                match row.job {
+                    Some(job) => store.unsettle_job(job, &problem, now_s),
+                    None => Ok(()),
+                }
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the agreement is over on chain, so that no step of it can ever work.
+    async fn closed(&self, id: AgreementId) -> bool {
+        matches!(self.chain.agreement(id).await, Ok(Some(agreement)) if agreement.closed)
+    }
+
+    async fn agreement(&self, id: AgreementId) -> anyhow::Result<AgreementRow> {
+        self.store
+            .with(move |store| store.agreement(id))
+            .await?
+            .context("the outbox names an unknown agreement")
+    }
+
+    async fn job(&self, row: &OutboxRow) -> anyhow::Result<JobRow> {
+        let id: JobId = row.job.context("the outbox row names no job")?;
+        self.store.with(move |store| store.job(id)).await?.context("the outbox names an unknown job")
+    }
+}
+
+fn receipt_hash(job: &JobRow) -> anyhow::Result<B256> {
+    job.receipt_hash.context("the job has no receipt")
+}

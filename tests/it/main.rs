@@ -1,0 +1,7 @@
+//! The one integration test binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod guests;
+mod layers;
+mod sandbox;
+mod vectors;

@@ -1,0 +1,111 @@
+//! Each limit, obeyed at its edge and violated one beyond it.
+
+use brizo::sandbox::{Aborted, Control};
+use brizo_receipt::Status;
+
+use super::{order, run, run_with, text};
+use crate::guests::{guest, repository, wat_text};
+
+fn column_stats_fuel() -> u64 {
+    run(&guest("column_stats"), &order(&[])).0.fuel_used
+}
+
+#[test]
+fn fuel_is_exact_at_its_edge() {
+    let needed = column_stats_fuel();
+    let mut enough = order(&[]);
+    enough.limits.fuel = needed + 1;
+    let (ending, _) = run(&guest("column_stats"), &enough);
+    assert_eq!((ending.status, ending.fuel_used), (Status::Exit, needed));
+    for limit in [needed, needed - 1, needed / 2, 1] {
+        let mut short = order(&[]);
+        short.limits.fuel = limit;
+        let (ending, _) = run(&guest("column_stats"), &short);
+        assert_eq!((ending.status, ending.fuel_used), (Status::OutOfFuel, limit));
+    }
+}
+
+#[test]
+fn straight_line_code_does_not_escape_the_meter() {
+    // The engine looks only at loop heads and calls: 4000 operators in a row would pass a limit of 1000.
+    let body = "(drop (i32.add (i32.const 1) (i32.const 2)))".repeat(1000);
+    let module =
+        wat_text(&format!("(module (memory (export \"memory\") 1) (func (export \"_start\") {body}))"));
+    let mut short = order(&[]);
+    short.limits.fuel = 1000;
+    assert_eq!(run(&module, &short).0.status, Status::OutOfFuel);
+}
+
+#[test]
+fn output_bytes_are_exact_at_their_edge() {
+    let (free, outputs) = run(&guest("column_stats"), &order(&[]));
+    let written = free.output_bytes;
+    assert_eq!(
+        written,
+        outputs.files.values().map(Vec::len).sum::<usize>() as u64
+            + outputs.stdout.len() as u64
+            + outputs.stderr.len() as u64
+    );
+    let mut enough = order(&[]);
+    enough.limits.output_bytes = written;
+    assert_eq!(run(&guest("column_stats"), &enough).0.status, Status::Exit);
+    enough.limits.output_bytes = written - 1;
+    assert_eq!(run(&guest("column_stats"), &enough).0.status, Status::OutputLimit);
+}
+
+#[test]
+fn output_files_are_exact_at_their_edge() {
+    let mut two = order(&[]);
+    two.limits.output_files = 2;
+    let (ending, outputs) = run(&guest("column_stats"), &two);
+    assert_eq!((ending.status, outputs.files.len()), (Status::Exit, 2));
+    two.limits.output_files = 1;
+    assert_eq!(run(&guest("column_stats"), &two).0.status, Status::OutputLimit);
+}
+
+#[test]
+fn memory_that_is_missing_at_the_start_is_the_memory_limit() {
+    let module = wat_text("(module (memory (export \"memory\") 10) (func (export \"_start\")))");
+    let mut small = order(&[]);
+    small.limits.memory_bytes = 10 * 65_536;
+    assert_eq!(run(&module, &small).0.status, Status::Exit);
+    small.limits.memory_bytes -= 1;
+    assert_eq!(run(&module, &small).0.status, Status::MemoryLimit);
+}
+
+#[test]
+fn growth_beyond_what_memory_can_be_is_the_guests_affair() {
+    let module = wat_text(
+        "(module (memory (export \"memory\") 1 100) (func (export \"_start\")
+            (if (i32.ne (memory.grow (i32.const 65535)) (i32.const -1)) (then unreachable))
+            (if (i32.ne (memory.grow (i32.const 100)) (i32.const -1)) (then unreachable))
+            (if (i32.ne (memory.grow (i32.const 99)) (i32.const 1)) (then unreachable))))",
+    );
+    assert_eq!(run(&module, &order(&[])).0.status, Status::Exit);
+}
+
+#[test]
+fn a_stopped_run_makes_no_claim() {
+    let control = Control::default();
+    control.stop();
+    let result = run_with(&guest("hostile"), &order(&["loop"]), &control);
+    assert_eq!(result.unwrap_err(), Aborted::Stopped);
+    let control = Control::with_wall_clock(std::time::Duration::ZERO);
+    let result = run_with(&guest("hostile"), &order(&["loop"]), &control);
+    assert_eq!(result.unwrap_err(), Aborted::WallClock);
+}
+
+#[test]
+fn the_examples_write_what_was_checked_by_hand() {
+    let expected =
+        |name: &str| std::fs::read_to_string(repository(&format!("examples/expected/{name}"))).unwrap();
+    let (ending, outputs) = run(&guest("column_stats"), &order(&["--file", "penguins.csv"]));
+    assert_eq!(ending.exit_code, 0, "{}", text(&outputs.stderr));
+    for name in ["column-stats.csv", "column-stats.json"] {
+        assert_eq!(text(&outputs.files[name]), expected(name));
+    }
+    let (ending, outputs) =
+        run(&guest("group_aggregate"), &order(&["--by", "species", "--value", "body_mass_g"]));
+    assert_eq!(ending.exit_code, 0, "{}", text(&outputs.stderr));
+    assert_eq!(text(&outputs.files["groups.csv"]), expected("groups.csv"));
+}

@@ -1,0 +1,168 @@
+//! Builds the example algorithms to wasm and leaves them under stable names in `examples/target/guests`.
+//!
+//! Two toolchains can do it: rustup's, which is fast, and Debian's packages, for machines where rustup cannot fetch
+//! the target. They produce different bytes for the same behaviour, so digests are never compared between them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::command::{APT_LIMIT, apt, clean, run};
+
+const TARGET: &str = "wasm32-wasip1";
+const GUESTS: [(&str, &str); 3] = [
+    ("column-stats.wasm", "column_stats.wasm"),
+    ("group-aggregate.wasm", "group_aggregate.wasm"),
+    ("hostile.wasm", "hostile.wasm"),
+];
+
+/// `cargo` takes the last four; the standard library is built from `rust-web-src`, against `wasi-libc`.
+const DEBIAN_PACKAGES: [&str; 5] = ["rustc-web", "rust-web-src", "wasi-libc", "lld-19", "cargo-web"];
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_LINKER: &str = "/usr/bin/wasm-ld-19";
+/// The same C library and start code that rustup's target carries inside itself.
+const DEBIAN_LINK_FLAGS: &str = "-Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi \
+     -Clink-arg=/usr/lib/wasm32-wasi/crt1-command.o";
+
+/// A mirror that does not answer keeps rustup waiting for ever.
+const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Toolchain {
+    Rustup,
+    Debian,
+}
+
+/// Makes sure that some toolchain can compile to wasm, builds `examples/`, and copies the modules.
+pub(crate) fn build(root: &Path) -> Result<(), String> {
+    let examples = root.join("examples");
+    let toolchain = choose(&examples)?;
+    let started = Instant::now();
+    say(&format!("building examples/ for {TARGET} with {toolchain:?}"));
+    let built = compile(toolchain, root, &examples)?;
+    say(&format!("built in {:.1} s", started.elapsed().as_secs_f64()));
+    collect(&built, &examples.join("target/guests"))
+}
+
+/// The forced toolchain, or the first that is or can be made ready.
+fn choose(examples: &Path) -> Result<Toolchain, String> {
+    match std::env::var("BRIZO_WASM_TOOLCHAIN").as_deref() {
+        Ok("rustup") => ready_rustup(examples).map(|()| Toolchain::Rustup),
+        Ok("debian") => ready_debian().map(|()| Toolchain::Debian),
+        Ok(other) => Err(format!("BRIZO_WASM_TOOLCHAIN is {other:?}; it can be `rustup` or `debian`")),
+        Err(_) => ready_rustup(examples).map(|()| Toolchain::Rustup).or_else(|rustup| {
+            say(&format!("{rustup}; trying Debian's packages"));
+            ready_debian().map(|()| Toolchain::Debian).map_err(|debian| {
+                format!(
+                    "no compiler for {TARGET}: {rustup}; {debian}. \
+                     Run `rustup target add {TARGET}` on a machine with access, or install {}",
+                    DEBIAN_PACKAGES.join(" ")
+                )
+            })
+        }),
+    }
+}
+
+fn ready_rustup(examples: &Path) -> Result<(), String> {
+    let mut list = clean("rustup");
+    list.args(["target", "list", "--installed"]).current_dir(examples);
+    let listed = list.output().map_err(|cause| format!("rustup does not start ({cause})"))?;
+    if String::from_utf8_lossy(&listed.stdout).lines().any(|target| target == TARGET) {
+        say(&format!("rustup has {TARGET}"));
+        return Ok(());
+    }
+    say(&format!("rustup target add {TARGET} (at most {} s)", RUSTUP_LIMIT.as_secs()));
+    let mut add = clean("rustup");
+    add.args(["target", "add", TARGET]).current_dir(examples);
+    run(&mut add, Some(RUSTUP_LIMIT))
+}
+
+fn ready_debian() -> Result<(), String> {
+    let missing: Vec<&str> = DEBIAN_PACKAGES.into_iter().filter(|package| !installed(package)).collect();
+    if missing.is_empty() {
+        say("Debian's packages are installed");
+        return Ok(());
+    }
+    say(&format!("apt-get install {}", missing.join(" ")));
+    run(apt().args(["update", "-q"]), Some(APT_LIMIT))?;
+    run(apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(missing), Some(APT_LIMIT))
+}
+
+fn installed(package: &str) -> bool {
+    let mut query = clean("dpkg-query");
+    let output = query.args(["-W", "-f", "${Status}", package]).stderr(Stdio::null()).output();
+    output.is_ok_and(|output| output.stdout.ends_with(b" installed"))
+}
+
+/// Builds and returns the folder with the modules.
+fn compile(toolchain: Toolchain, root: &Path, examples: &Path) -> Result<PathBuf, String> {
+    // Each toolchain has its own folder, so that changing between them does not throw the other's work away.
+    let (mut cargo, target) = match toolchain {
+        Toolchain::Rustup => (clean("cargo"), examples.join("target")),
+        Toolchain::Debian => (debian_cargo(), examples.join("target/debian")),
+    };
+    let link_flags = if toolchain == Toolchain::Debian { DEBIAN_LINK_FLAGS } else { "" };
+    cargo
+        .args([
+            "build",
+            "--release",
+            "--workspace",
+            "--locked",
+            "--quiet",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
+        .arg(&target)
+        .current_dir(examples)
+        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", format!("{link_flags} {}", remap(root)).trim());
+    run(&mut cargo, None)
+        .map_err(|cause| format!("building examples/ failed ({cause}); the compiler's reason is above"))?;
+    Ok(target.join(TARGET).join("release"))
+}
+
+/// Debian ships no standard library for wasm, so it is built along; that switch is meant for nightly compilers.
+fn debian_cargo() -> Command {
+    let mut cargo = clean(DEBIAN_CARGO);
+    cargo
+        .args(["-Z", "build-std=std,panic_abort"])
+        .env("RUSTC", DEBIAN_RUSTC)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_WASM32_WASIP1_LINKER", DEBIAN_LINKER)
+        // The outer cargo puts the libraries of its own compiler first.
+        .env_remove("LD_LIBRARY_PATH");
+    cargo
+}
+
+/// Panic messages name source files: without this a module would carry, and its digest depend on, local folders.
+fn remap(root: &Path) -> String {
+    let mut flags = format!("--remap-path-prefix={}=/brizo", root.display());
+    let home =
+        std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    if let Ok(home) = home {
+        flags.push_str(&format!(" --remap-path-prefix={home}=/cargo"));
+    }
+    flags
+}
+
+/// Copies the modules to their stable names; one that did not change keeps its time.
+fn collect(built: &Path, guests: &Path) -> Result<(), String> {
+    fs::create_dir_all(guests).map_err(|cause| format!("cannot make {}: {cause}", guests.display()))?;
+    for (from, to) in GUESTS {
+        let (from, to) = (built.join(from), guests.join(to));
+        let module = fs::read(&from).map_err(|cause| format!("cannot read {}: {cause}", from.display()))?;
+        if fs::read(&to).is_ok_and(|old| old == module) {
+            say(&format!("{} is unchanged", to.display()));
+            continue;
+        }
+        fs::write(&to, &module).map_err(|cause| format!("cannot write {}: {cause}", to.display()))?;
+        say(&format!("{} ({} bytes)", to.display(), module.len()));
+    }
+    Ok(())
+}
+
+fn say(step: &str) {
+    println!("guests: {step}");
+}
