@@ -30,6 +30,7 @@ impl Clock {
 
     /// Seconds since 1970-01-01 UTC.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's clock")]
     pub fn now_s(&self) -> u64 {
         match &self.0 {
             Some(time) => time.load(Ordering::SeqCst),

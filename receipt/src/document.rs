@@ -12,6 +12,9 @@ use crate::{
 /// Value of the document's `format` field. Another value is another format: nothing is negotiated inside a file.
 pub const FORMAT: &str = "brizo-receipt/1";
 
+/// Largest receipt that is read; a list of a million leaves fits.
+const BYTES_MAX: usize = 128 << 20;
+
 /// Unsigned 64-bit numbers as decimal strings, because JSON numbers are rounded above 2^53 by common readers.
 pub mod decimal {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -207,6 +210,9 @@ impl Receipt {
     /// [`Error::Malformed`] with the place.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let malformed = |e: serde_json::Error| Error::Malformed(e.to_string());
+        if bytes.len() > BYTES_MAX {
+            return Err(Error::Malformed(format!("{} bytes, at most {BYTES_MAX} are read", bytes.len())));
+        }
         let receipt: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         let read: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
         let written = serde_json::to_value(&receipt).map_err(malformed)?;

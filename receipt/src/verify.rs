@@ -1,10 +1,12 @@
 //! Checks that need nothing but the receipt itself: structure and signatures. Each says how far it got and why it stopped.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{Address, B256};
 
 use crate::{
-    Domain, Entry, EntryKind, Error, Key, OutputEntry, Receipt, Result, RunInfo, blind_commit, check_path,
-    recover, root_of_leaves,
+    Domain, Entry, EntryKind, Error, Key, Manifest, OutputEntry, Receipt, Result, RunInfo, blind_commit,
+    check_path, content_digest, recover, root_of_leaves,
 };
 
 /// How far a receipt has been verified. Each tier includes the ones before it.
@@ -70,8 +72,7 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     let spec = &receipt.claim.spec;
     receipt.claim.outcome.check(spec)?;
     check_lists(receipt)?;
-    serde_json::from_str::<RunInfo>(&receipt.run_info)
-        .map_err(|e| Error::Malformed(format!("runInfo: {e}")))?;
+    check_run_info(&receipt.run_info)?;
     same_hash("claimHash", receipt.claim_hash, receipt.claim.hash())?;
     same_hash("claim.spec.inputsRoot", spec.inputs_root, receipt.opening.inputs_root())?;
     same_hash(
@@ -95,6 +96,12 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
             statement.run_info_digest,
             receipt.run_info_digest(),
         )?;
+        if statement.kind != receipt.kind as u8 {
+            let (stated, signed) = (receipt.kind, statement.kind);
+            return Err(Error::Contradiction(format!(
+                "kind is {stated:?}, the attestation was signed for {signed}"
+            )));
+        }
     }
     expect("claim hash", expected.claim_hash, receipt.claim_hash)?;
     expect("agreement", expected.agreement_id, spec.agreement_id)?;
@@ -119,12 +126,25 @@ fn check_lists(receipt: &Receipt) -> Result<()> {
             return bad(format!("opening.inputs {outer:?} and {inner:?} are out of order or the same"));
         }
     }
-    for (outer, inner) in mounts.iter().flat_map(|a| mounts.iter().map(move |b| (&a.path, &b.path))) {
-        if outer != inner && (outer.is_empty() || inner.starts_with(&format!("{outer}/"))) {
-            return bad(format!("opening.inputs {inner:?} lies inside {outer:?}"));
+    let paths: BTreeSet<&str> = mounts.iter().map(|mount| mount.path.as_str()).collect();
+    for path in &paths {
+        let mut above = *path;
+        while !above.is_empty() {
+            above = above.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if paths.contains(above) {
+                return bad(format!("opening.inputs {path:?} lies inside {above:?}"));
+            }
         }
     }
     check_outputs_list(receipt)
+}
+
+/// The run info is a JSON object with the fields of [`RunInfo`] and no others.
+fn check_run_info(text: &str) -> Result<()> {
+    if !text.starts_with('{') {
+        return Err(Error::Malformed("runInfo is not a JSON object".into()));
+    }
+    serde_json::from_str::<RunInfo>(text).map(|_| ()).map_err(|e| Error::Malformed(format!("runInfo: {e}")))
 }
 
 fn check_outputs_list(receipt: &Receipt) -> Result<()> {
@@ -150,11 +170,52 @@ fn check_outputs_list(receipt: &Receipt) -> Result<()> {
             "opening.outputs must list both streams and at most spec.filesLimit files and folders".into()
         );
     }
+    check_outputs_tree(outputs)?;
+    check_outputs_sum(receipt)
+}
+
+/// The outputs form a tree, and every folder of it is listed. A withheld output counts with its name only.
+fn check_outputs_tree(outputs: &[OutputEntry]) -> Result<()> {
+    let entry = |output: &OutputEntry| Entry {
+        kind: output.kind,
+        path: output.path.clone(),
+        size: output.size.unwrap_or(0),
+        digest: output.digest.unwrap_or_else(|| content_digest(&[])),
+    };
+    Manifest::new(outputs.iter().map(entry).collect())?;
+    let folders: BTreeSet<&str> = outputs
+        .iter()
+        .filter(|output| output.kind == EntryKind::Directory)
+        .map(|output| output.path.as_str())
+        .collect();
+    for output in outputs.iter().filter(|output| output.kind != EntryKind::Stream) {
+        if let Some((folder, _)) =
+            output.path.rsplit_once('/').filter(|(folder, _)| !folders.contains(folder))
+        {
+            return Err(Error::Manifest(format!(
+                "opening.outputs {:?} lies in {folder:?}, which is not listed",
+                output.path
+            )));
+        }
+    }
     Ok(())
 }
 
-/// Checks the signatures. `None` when the receipt carries neither attestation nor consent (a local, unsigned run) and
-/// the caller expects none.
+/// The provider is paid by `outputBytes`, so it must be what the list adds up to, as far as the list shows it.
+fn check_outputs_sum(receipt: &Receipt) -> Result<()> {
+    let (stated, outputs) = (receipt.claim.outcome.output_bytes, &receipt.opening.outputs);
+    let shown = outputs.iter().filter_map(|output| output.size).try_fold(0u64, u64::checked_add);
+    let all_shown = outputs.iter().all(|output| output.size.is_some() || output.kind == EntryKind::Directory);
+    match shown {
+        Some(shown) if shown == stated || (shown < stated && !all_shown) => Ok(()),
+        _ => Err(Error::Contradiction(format!(
+            "outcome.outputBytes is {stated}, the listed outputs add up to {shown:?}"
+        ))),
+    }
+}
+
+/// Checks the signatures. `None` when the receipt carries no attestation (a local, unsigned run) and the caller expects
+/// none.
 ///
 /// # Errors
 /// A signature that is missing although expected, malformed, of somebody else, or under another deployment.
@@ -182,7 +243,8 @@ pub fn check_signatures(receipt: &Receipt, expected: &Expectation) -> Result<Opt
             notes.push(format!("consumer {} signed the spec before the run", consent.consumer));
         }
     }
-    Ok((!notes.is_empty()).then_some(notes))
+    // A consent alone covers what was ordered, not what happened.
+    Ok(receipt.attestation.is_some().then_some(notes))
 }
 
 /// A signature that the caller expects is not in the receipt.

@@ -1,7 +1,7 @@
 //! Who is asking, and may they see this job? `Caller` proves a signed request; `authorize` is the one decision.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::http::{Method, Uri, header};
 use brizo_receipt::Address;
 
@@ -22,7 +22,9 @@ impl FromRequest<ApiState> for Caller {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
+        // Nested routes see a shortened URI; what the caller signed is the one that was sent.
+        let sent = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0);
+        let (method, uri) = (request.method().clone(), sent.clone());
         let header = request.headers().get(header::AUTHORIZATION).cloned();
         let body = Bytes::from_request(request, &()).await.map_err(|e| {
             Problem::bad_request("bad_body", e.to_string()).hint("send a smaller or complete body")

@@ -8,6 +8,7 @@ mod deploy;
 mod error;
 mod events;
 mod publisher;
+mod token;
 
 pub use agreement::{ComputeTemplate, OnChainAgreement, Timeouts};
 pub use client::{Chain, Mined};

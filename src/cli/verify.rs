@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use brizo_receipt::{
-    B256, Entry, EntryKind, Expectation, Key, Receipt, Tier, Verdict, check_signatures, check_structure,
+    B256, Entry, EntryKind, Expectation, Key, Receipt, Tier, Verdict, blind_commit, check_signatures,
+    check_structure,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -94,7 +95,7 @@ impl Verify {
 
     fn opening(&self, receipt: &Receipt) -> Result<Checked> {
         let key = read_salt_key(self.run_key.as_deref())?;
-        if self.run_key.is_none() && receipt.check_invocation(&key).is_err() {
+        if self.run_key.is_none() && receipt.claim.spec.blind_commit != blind_commit(&key) {
             let why = "the receipt is salted with a run key: give --run-key".to_string();
             return Ok((Tier::Opening, Verdict::NotAttempted(why), Exit::OK));
         }
@@ -135,7 +136,17 @@ impl Verify {
             }
             text + "\n" + &result
         })?;
-        Ok(failed.map_or(Exit::OK, |(_, _, exit)| *exit))
+        // What was asked for and could not be attempted is neither success nor failure.
+        let asked = |tier: Tier| match tier {
+            Tier::Chain => self.rpc.is_some(),
+            Tier::Opening => self.outputs.is_some() || self.run_key.is_some(),
+            _ => false,
+        };
+        let open_question = checked
+            .iter()
+            .any(|(tier, verdict, _)| matches!(verdict, Verdict::NotAttempted(_)) && asked(*tier));
+        let otherwise = if open_question { Exit::INCONCLUSIVE } else { Exit::OK };
+        Ok(failed.map_or(otherwise, |(_, _, exit)| *exit))
     }
 }
 
@@ -204,22 +215,24 @@ pub(super) fn open(receipt: &Receipt, key: &Key, folder: Option<&Path>) -> Resul
     let Some(folder) = folder else { return Ok(notes) };
     let files = read_outputs(folder)?;
     let listed = receipt.opening.outputs.iter().filter(|output| output.kind == EntryKind::File);
-    let mut shown = 0;
-    for output in listed.clone().filter(|output| output.digest.is_some()) {
-        shown += 1;
+    for output in listed.clone() {
+        // A withheld file that is there all the same must be the committed one, too.
         let Some(bytes) = files.get(&output.path) else {
+            if output.digest.is_none() {
+                continue;
+            }
             return Err(mismatch(&output.path, "a file", "none").into());
         };
         let entry = Entry::of(EntryKind::File, &output.path, bytes);
         if entry.leaf(key) != output.leaf {
-            let (expected, found) = (format!("{:?}", output.digest), entry.digest.to_string());
-            return Err(mismatch(&output.path, &expected, &found).into());
+            let expected = output.digest.map_or("the withheld content".into(), |digest| digest.to_string());
+            return Err(mismatch(&output.path, &expected, &entry.digest.to_string()).into());
         }
     }
     if let Some(extra) = files.keys().find(|path| !listed.clone().any(|output| output.path == **path)) {
         return Err(mismatch(extra, "no file", "one").into());
     }
-    notes.push(format!("{shown} files in {} are the committed ones", folder.display()));
+    notes.push(format!("{} files in {} are the committed ones", files.len(), folder.display()));
     Ok(notes)
 }
 

@@ -62,7 +62,6 @@ pub(super) enum Stop {
 #[cfg(test)]
 impl State {
     /// A state with nothing in it.
-    #[expect(clippy::unwrap_used, reason = "an empty file system has no paths that could collide")]
     pub(super) fn for_tests() -> Self {
         let vfs = Vfs::new(&[], &[], 0, 0, 0).unwrap();
         let random = SeededRandom::new(brizo_receipt::B256::ZERO);

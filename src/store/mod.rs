@@ -8,6 +8,7 @@ mod datasets;
 mod jobs;
 mod nonces;
 mod outbox;
+mod queue;
 mod row;
 
 use std::path::Path;

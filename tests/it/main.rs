@@ -1,7 +1,10 @@
 //! The one integration test binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api;
+mod cli;
 mod guests;
 mod layers;
 mod sandbox;
 mod vectors;
+mod world;

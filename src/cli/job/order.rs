@@ -96,6 +96,9 @@ pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
     if session.chain.upload_checksum(id).await?.is_zero() {
         bail!("the upload is not confirmed on chain; nothing was paid");
     }
+    if !terms.token.is_zero() {
+        session.chain.approve_token(terms.token, terms.price).await?;
+    }
     session.chain.lock_payment(id, session.file.did, terms).await?;
     Ok(())
 }

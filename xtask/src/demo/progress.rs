@@ -13,9 +13,9 @@ impl Progress {
         Self { titles, took: Vec::new() }
     }
 
-    /// The step that runs, or failed; the last one after the end.
+    /// The step that runs, or failed.
     pub(crate) fn current(&self) -> &'static str {
-        self.titles.get(self.took.len()).or(self.titles.last()).copied().unwrap_or_default()
+        self.titles.get(self.took.len()).copied().unwrap_or("summing up")
     }
 
     /// Does the next step.

@@ -66,7 +66,9 @@ impl Summary {
         for output in outputs {
             let kept = if is_withheld(output) { ", withheld by the policy" } else { "" };
             let (path, kind) = (output.text("path")?, output.text("kind")?);
-            println!("  {path:<28}{:>8} bytes  {kind}{kept}", output.text("size")?);
+            // What is withheld, and what is a folder, has no size to tell.
+            let size = output.text("size").map_or_else(|_| "-".to_owned(), |size| format!("{size} bytes"));
+            println!("  {path:<28}{size:>14}  {kind}{kept}");
         }
         let file = outputs
             .iter()

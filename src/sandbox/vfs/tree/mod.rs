@@ -1,4 +1,8 @@
-//! The tree: volumes, walking, making, changing and removing, and the count of what was written.
+//! The tree: volumes, walking, making and listing. Content, names and open descriptors each have their own file.
+
+mod content;
+mod names;
+mod table;
 
 use std::collections::BTreeMap;
 
@@ -6,8 +10,6 @@ use super::path::{PATH_BYTES_MAX, parts};
 use super::{Descriptor, Entry, Listing, Node, NodeId, NodeKind, Target, VfsError, VfsResult};
 use crate::sandbox::InputFile;
 
-/// Descriptors a guest may hold at once.
-const DESCRIPTORS_MAX: usize = 1024;
 const ROOT: NodeId = NodeId(0);
 
 /// The volumes, in the order of their descriptors from 3 on.
@@ -237,86 +239,6 @@ impl Vfs {
         length
     }
 
-    /// Writes bytes into a file at a position, filling a gap with zeros. Returns nothing less than everything.
-    ///
-    /// # Errors
-    /// `ReadOnly`, `IsDirectory`, `OutputLimit` (and then nothing is written).
-    pub(in crate::sandbox) fn write(
-        &mut self,
-        id: NodeId,
-        position: u64,
-        bytes: &[u8],
-        time: u64,
-    ) -> VfsResult<()> {
-        if !self.node(id).writable {
-            return Err(VfsError::ReadOnly);
-        }
-        let end = position.checked_add(bytes.len() as u64).ok_or(VfsError::OutputLimit)?;
-        if !bytes.is_empty() && end > self.node(id).len() {
-            self.resize(id, end, time)?;
-        }
-        let node = self.node_mut(id);
-        node.modified = time;
-        let NodeKind::Output(content) = &mut node.kind else { return Err(VfsError::IsDirectory) };
-        // `resize` has made the file at least this long, and both numbers are below the output limit.
-        if let Some(place) = content.get_mut(position as usize..end as usize) {
-            place.copy_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    /// Sets the length of a file, with zeros at its end where it grows.
-    ///
-    /// # Errors
-    /// As for [`Vfs::write`].
-    pub(in crate::sandbox) fn resize(&mut self, id: NodeId, length: u64, time: u64) -> VfsResult<()> {
-        let (writable, old) = (self.node(id).writable, self.node(id).len());
-        if !writable {
-            return Err(VfsError::ReadOnly);
-        }
-        if length > old {
-            self.count(length - old)?;
-        }
-        let node = self.node_mut(id);
-        let NodeKind::Output(content) = &mut node.kind else { return Err(VfsError::IsDirectory) };
-        content.resize(length as usize, 0);
-        node.modified = time;
-        self.bytes -= old.saturating_sub(length);
-        Ok(())
-    }
-
-    /// Appends to a captured stream.
-    ///
-    /// # Errors
-    /// `OutputLimit`, `BadDescriptor` for standard input.
-    pub(in crate::sandbox) fn append(&mut self, stream: Target, bytes: &[u8]) -> VfsResult<()> {
-        self.count(bytes.len() as u64)?;
-        match stream {
-            Target::Stdout => self.stdout.extend_from_slice(bytes),
-            Target::Stderr => self.stderr.extend_from_slice(bytes),
-            _ => return Err(VfsError::BadDescriptor),
-        }
-        Ok(())
-    }
-
-    /// Asks whether a file may reach a length, before anybody pays for filling it.
-    ///
-    /// # Errors
-    /// `OutputLimit`.
-    pub(in crate::sandbox) fn check_room(&self, id: NodeId, end: u64) -> VfsResult<()> {
-        let more = end.saturating_sub(self.node(id).len());
-        if more > self.bytes_limit - self.bytes { Err(VfsError::OutputLimit) } else { Ok(()) }
-    }
-
-    fn count(&mut self, more: u64) -> VfsResult<()> {
-        let bytes = self.bytes.checked_add(more).ok_or(VfsError::OutputLimit)?;
-        if bytes > self.bytes_limit {
-            return Err(VfsError::OutputLimit);
-        }
-        self.bytes = bytes;
-        Ok(())
-    }
-
     /// Files and folders that the guest has made.
     pub(in crate::sandbox) fn files(&self) -> u64 {
         self.files
@@ -330,144 +252,6 @@ impl Vfs {
         }
         node.modified = time;
         Ok(())
-    }
-
-    /// Removes a name. The bytes are given back once nothing holds the file open.
-    ///
-    /// # Errors
-    /// `IsDirectory`/`NotDirectory` for the wrong sort, `NotEmpty`, `ReadOnly`, `Invalid` for a volume itself.
-    pub(in crate::sandbox) fn remove(&mut self, from: NodeId, path: &str, directory: bool) -> VfsResult<()> {
-        let id = self.find(from, path)?;
-        let node = self.node(id);
-        if !node.writable {
-            return Err(VfsError::ReadOnly);
-        }
-        if node.parent == id {
-            return Err(VfsError::Invalid);
-        }
-        match (&node.kind, directory) {
-            (NodeKind::Directory(_), false) => return Err(VfsError::IsDirectory),
-            (NodeKind::Directory(children), true) if !children.is_empty() => return Err(VfsError::NotEmpty),
-            (NodeKind::Directory(_), true) | (_, false) => {}
-            (_, true) => return Err(VfsError::NotDirectory),
-        }
-        self.unlink(id)
-    }
-
-    fn unlink(&mut self, id: NodeId) -> VfsResult<()> {
-        let (parent, name) = (self.node(id).parent, self.node(id).name.clone());
-        self.children_mut(parent)?.remove(&name);
-        self.node_mut(id).linked = false;
-        self.files = self.files.saturating_sub(1);
-        self.forget(id);
-        Ok(())
-    }
-
-    /// Gives back the bytes of a file that has neither a name nor a descriptor.
-    fn forget(&mut self, id: NodeId) {
-        let node = self.node_mut(id);
-        if node.linked || node.open > 0 {
-            return;
-        }
-        let freed = node.len();
-        node.kind = NodeKind::Output(Vec::new());
-        self.bytes -= freed;
-        self.free.push(id);
-    }
-
-    /// Moves a file or folder to another name, replacing what is there as POSIX `rename` does.
-    ///
-    /// # Errors
-    /// `ReadOnly`, `Invalid` when a folder would come to lie inside itself, `NotEmpty`, `IsDirectory`, `NotDirectory`.
-    pub(in crate::sandbox) fn rename(
-        &mut self,
-        (from, old): (NodeId, &str),
-        (to, new): (NodeId, &str),
-        time: u64,
-    ) -> VfsResult<()> {
-        let id = self.find(from, old)?;
-        let target = self.walk(to, new)?;
-        if !self.node(id).writable {
-            return Err(VfsError::ReadOnly);
-        }
-        if self.node(id).parent == id {
-            return Err(VfsError::Invalid);
-        }
-        let (folder, name) = match target {
-            Found::There(there) if there == id => return Ok(()),
-            Found::There(there) => {
-                let name = self.replace(id, there)?;
-                (self.node(there).parent, name)
-            }
-            Found::Free { folder, name } => (folder, name),
-        };
-        self.check_new_place(id, folder, &name)?;
-        if let Found::There(there) = self.walk(to, new)? {
-            self.unlink(there)?;
-        }
-        let (parent, old_name) = (self.node(id).parent, self.node(id).name.clone());
-        self.children_mut(parent)?.remove(&old_name);
-        self.children_mut(folder)?.insert(name.clone(), id);
-        self.node_mut(id).parent = folder;
-        self.node_mut(id).name = name;
-        self.node_mut(folder).modified = time;
-        Ok(())
-    }
-
-    /// Whether `id` may take the place of `there`; returns the name of that place.
-    fn replace(&self, id: NodeId, there: NodeId) -> VfsResult<String> {
-        let parent = self.node(there).parent;
-        if parent == there {
-            return Err(VfsError::Invalid);
-        }
-        match (&self.node(id).kind, &self.node(there).kind) {
-            (NodeKind::Directory(_), NodeKind::Directory(children)) if !children.is_empty() => {
-                return Err(VfsError::NotEmpty);
-            }
-            (NodeKind::Directory(_), NodeKind::Directory(_)) => {}
-            (NodeKind::Directory(_), _) => return Err(VfsError::NotDirectory),
-            (_, NodeKind::Directory(_)) => return Err(VfsError::IsDirectory),
-            _ => {}
-        }
-        Ok(self.node(there).name.clone())
-    }
-
-    fn check_new_place(&self, id: NodeId, folder: NodeId, name: &str) -> VfsResult<()> {
-        let place = self.node(folder);
-        if !place.writable {
-            return Err(VfsError::ReadOnly);
-        }
-        if !place.linked {
-            return Err(VfsError::NotFound);
-        }
-        let mut above = folder;
-        loop {
-            if above == id {
-                return Err(VfsError::Invalid);
-            }
-            let parent = self.node(above).parent;
-            if parent == above {
-                break;
-            }
-            above = parent;
-        }
-        if self.path_length(folder) + 1 + name.len() + self.deepest(id) > PATH_BYTES_MAX {
-            return Err(VfsError::NameTooLong);
-        }
-        Ok(())
-    }
-
-    /// Bytes of the longest path below a node.
-    fn deepest(&self, id: NodeId) -> usize {
-        let mut longest = 0;
-        let mut stack = vec![(id, 0)];
-        while let Some((id, length)) = stack.pop() {
-            longest = longest.max(length);
-            if let Ok(children) = self.children(id) {
-                stack.extend(children.iter().map(|(name, child)| (*child, length + 1 + name.len())));
-            }
-        }
-        longest
     }
 
     /// The listing of a folder: `.`, `..`, then its entries in byte order.
@@ -486,74 +270,6 @@ impl Vfs {
         let listing: Listing = dots.into_iter().chain(children).map(entry).collect();
         self.node_mut(id).listing = Some(listing.clone());
         Ok(listing)
-    }
-
-    /// Opens a node under the lowest free number.
-    ///
-    /// # Errors
-    /// `TooManyOpen`.
-    pub(in crate::sandbox) fn open(
-        &mut self,
-        id: NodeId,
-        readable: bool,
-        writable: bool,
-        append: bool,
-    ) -> VfsResult<u32> {
-        let free = self.descriptors.iter().position(Option::is_none).unwrap_or(self.descriptors.len());
-        if free >= DESCRIPTORS_MAX {
-            return Err(VfsError::TooManyOpen);
-        }
-        let descriptor = Descriptor { append, ..Descriptor::new(Target::Node(id), readable, writable) };
-        if free == self.descriptors.len() {
-            self.descriptors.push(None);
-        }
-        self.descriptors[free] = Some(descriptor);
-        self.node_mut(id).open += 1;
-        Ok(free as u32)
-    }
-
-    /// An open descriptor.
-    ///
-    /// # Errors
-    /// `BadDescriptor`.
-    pub(in crate::sandbox) fn descriptor(&self, fd: u32) -> VfsResult<&Descriptor> {
-        self.descriptors.get(fd as usize).and_then(Option::as_ref).ok_or(VfsError::BadDescriptor)
-    }
-
-    /// An open descriptor, to be changed.
-    ///
-    /// # Errors
-    /// `BadDescriptor`.
-    pub(in crate::sandbox) fn descriptor_mut(&mut self, fd: u32) -> VfsResult<&mut Descriptor> {
-        self.descriptors.get_mut(fd as usize).and_then(Option::as_mut).ok_or(VfsError::BadDescriptor)
-    }
-
-    /// Closes a descriptor.
-    ///
-    /// # Errors
-    /// `BadDescriptor`.
-    pub(in crate::sandbox) fn close(&mut self, fd: u32) -> VfsResult<()> {
-        let place = self.descriptors.get_mut(fd as usize).ok_or(VfsError::BadDescriptor)?;
-        let closed = place.take().ok_or(VfsError::BadDescriptor)?;
-        if let (Target::Node(id), None) = (closed.target, closed.preopen) {
-            self.node_mut(id).open -= 1;
-            self.forget(id);
-        }
-        Ok(())
-    }
-
-    /// Moves a descriptor to another number, closing what was there.
-    ///
-    /// # Errors
-    /// `BadDescriptor` when either is not open (WASI does not create numbers).
-    pub(in crate::sandbox) fn renumber(&mut self, from: u32, to: u32) -> VfsResult<()> {
-        self.descriptor(from)?;
-        self.descriptor(to)?;
-        if from != to {
-            self.close(to)?;
-            self.descriptors.swap(from as usize, to as usize);
-        }
-        Ok(())
     }
 
     /// Files with their content and folders below `/data/outputs`, in byte order of their paths. Empties the volume.

@@ -1,0 +1,86 @@
+//! Writing, and the count of what was written.
+
+use super::Vfs;
+use crate::sandbox::vfs::{NodeId, NodeKind, Target, VfsError, VfsResult};
+
+impl Vfs {
+    /// Writes bytes into a file at a position, filling a gap with zeros. Returns nothing less than everything.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `IsDirectory`, `OutputLimit` (and then nothing is written).
+    pub(in crate::sandbox) fn write(
+        &mut self,
+        id: NodeId,
+        position: u64,
+        bytes: &[u8],
+        time: u64,
+    ) -> VfsResult<()> {
+        if !self.node(id).writable {
+            return Err(VfsError::ReadOnly);
+        }
+        let end = position.checked_add(bytes.len() as u64).ok_or(VfsError::OutputLimit)?;
+        if !bytes.is_empty() && end > self.node(id).len() {
+            self.resize(id, end, time)?;
+        }
+        let node = self.node_mut(id);
+        node.modified = time;
+        let NodeKind::Output(content) = &mut node.kind else { return Err(VfsError::IsDirectory) };
+        // `resize` has made the file at least this long, and both numbers are below the output limit.
+        if let Some(place) = content.get_mut(position as usize..end as usize) {
+            place.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Sets the length of a file, with zeros at its end where it grows.
+    ///
+    /// # Errors
+    /// As for [`Vfs::write`].
+    pub(in crate::sandbox) fn resize(&mut self, id: NodeId, length: u64, time: u64) -> VfsResult<()> {
+        let (writable, old) = (self.node(id).writable, self.node(id).len());
+        if !writable {
+            return Err(VfsError::ReadOnly);
+        }
+        if length > old {
+            self.count(length - old)?;
+        }
+        let node = self.node_mut(id);
+        let NodeKind::Output(content) = &mut node.kind else { return Err(VfsError::IsDirectory) };
+        content.resize(length as usize, 0);
+        node.modified = time;
+        self.bytes -= old.saturating_sub(length);
+        Ok(())
+    }
+
+    /// Appends to a captured stream.
+    ///
+    /// # Errors
+    /// `OutputLimit`, `BadDescriptor` for standard input.
+    pub(in crate::sandbox) fn append(&mut self, stream: Target, bytes: &[u8]) -> VfsResult<()> {
+        self.count(bytes.len() as u64)?;
+        match stream {
+            Target::Stdout => self.stdout.extend_from_slice(bytes),
+            Target::Stderr => self.stderr.extend_from_slice(bytes),
+            _ => return Err(VfsError::BadDescriptor),
+        }
+        Ok(())
+    }
+
+    /// Asks whether a file may reach a length, before anybody pays for filling it.
+    ///
+    /// # Errors
+    /// `OutputLimit`.
+    pub(in crate::sandbox) fn check_room(&self, id: NodeId, end: u64) -> VfsResult<()> {
+        let more = end.saturating_sub(self.node(id).len());
+        if more > self.bytes_limit - self.bytes { Err(VfsError::OutputLimit) } else { Ok(()) }
+    }
+
+    fn count(&mut self, more: u64) -> VfsResult<()> {
+        let bytes = self.bytes.checked_add(more).ok_or(VfsError::OutputLimit)?;
+        if bytes > self.bytes_limit {
+            return Err(VfsError::OutputLimit);
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}

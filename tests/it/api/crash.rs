@@ -1,0 +1,132 @@
+//! Kill -9 at the points that matter; after the restart the job ends, and money has moved exactly once.
+
+use brizo::ids::JobId;
+use brizo_receipt::{Expectation, Receipt, check_signatures, check_structure};
+
+use crate::guests::guest;
+use crate::world::{Consumer, Fault, MINTED, World, eventually};
+
+/// The one assertion over the whole world: a settled job, a receipt that holds and is on chain, exact balances.
+async fn check_world(world: &World, consumer: &Consumer, job: JobId) {
+    let status = consumer.wait_for(job, "settled").await;
+    let bytes = consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await.unwrap();
+    let receipt = Receipt::parse(&bytes).unwrap();
+    let committed = consumer.chain.committed(job.agreement).await.unwrap().unwrap();
+    let expected = Expectation {
+        claim_hash: Some(committed.receipt_hash),
+        consumer: Some(consumer.key.address()),
+        ..Expectation::default()
+    };
+    check_structure(&receipt, &expected).unwrap();
+    check_signatures(&receipt, &expected).unwrap().unwrap();
+    let outcome = &receipt.claim.outcome;
+    let due: u64 = consumer.offer().await.terms.due(outcome.fuel_used, outcome.output_bytes).to();
+    assert_eq!(world.balances().await, [due, MINTED - due, 0], "{status}");
+    assert_eq!(status["paid"].as_str(), Some(&*due.to_string()), "{status}");
+    assert_eq!(status["receiptHash"].as_str(), Some(&*receipt.claim_hash.to_string()));
+}
+
+/// An order of column statistics, ready and paid.
+async fn ordered(consumer: &Consumer) -> JobId {
+    let module = guest("column_stats");
+    let id = consumer.pay_for(&module).await;
+    consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_during_the_run() {
+    let mut world = World::start().await;
+    let consumer = world.consumer();
+    let module = guest("hostile");
+    let id = consumer.pay_for(&module).await;
+    // Long enough to be caught running, bounded by its fuel.
+    let job = consumer.order(id, &module, &["loop"], 5_000_000_000).await;
+    consumer.wait_for(job, "running").await;
+    world.kill_and_restart().await;
+    check_world(&world, &consumer, job).await;
+    let history = consumer.client.get_json(&format!("/api/v1/jobs/{job}/history")).await.unwrap();
+    assert!(history.to_string().contains("attempt 2"), "{history}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_during_the_run() {
+    let mut world = World::start().await;
+    let consumer = world.consumer();
+    let module = guest("hostile");
+    let id = consumer.pay_for(&module).await;
+    let job = consumer.order(id, &module, &["loop"], 5_000_000_000).await;
+    consumer.wait_for(job, "running").await;
+    assert!(world.provider.terminate().success(), "an orderly end");
+    world.provider = crate::world::Provider::start(world.folder.path()).await;
+    check_world(&world, &consumer, job).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_the_commit() {
+    let mut world = World::start().await;
+    let consumer = world.consumer();
+    let module = guest("column_stats");
+    let id = consumer.pay_for(&module).await;
+    let body = consumer.order_body(id, &module, &["--file", "penguins.csv"]).await;
+    // Nothing of the settlement can reach the chain.
+    world.proxy.set(Fault::LoseTransaction(1));
+    eventually("authorised", async || {
+        consumer.chain.permitted(id, consumer.key.address()).await.unwrap() || world.proxy.is_down()
+    })
+    .await;
+    world.proxy.set(Fault::None);
+    consumer.exec_when_granted(&body).await;
+    world.proxy.set(Fault::Down);
+    let job = JobId { agreement: id, run_index: 0 };
+    // The job may have been settled before the line went down; then the kill finds nothing to lose.
+    eventually("committed", async || {
+        let state = consumer.status(job).await["state"].as_str().unwrap().to_string();
+        state == "publishing" || state == "settled"
+    })
+    .await;
+    world.provider.kill();
+    world.proxy.set(Fault::None);
+    world.provider = crate::world::Provider::start(world.folder.path()).await;
+    check_world(&world, &consumer, job).await;
+}
+
+/// Each transaction of the settlement, lost on its way there or on its way back, and the provider killed right then.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_during_the_settlement() {
+    for step in 1..=3 {
+        for fault in [Fault::LoseTransaction(step), Fault::LoseAnswerOf(step)] {
+            let mut world = World::start().await;
+            let consumer = world.consumer();
+            let job = settle_with(&world, &consumer, fault).await;
+            eventually("the fault struck", async || world.proxy.is_down()).await;
+            world.provider.kill();
+            world.proxy.set(Fault::None);
+            world.provider = crate::world::Provider::start(world.folder.path()).await;
+            check_world(&world, &consumer, job).await;
+        }
+    }
+}
+
+/// Orders a job while the computation is already granted, with a fault on the settlement's transactions.
+async fn settle_with(world: &World, consumer: &Consumer, fault: Fault) -> JobId {
+    let module = guest("column_stats");
+    let id = consumer.pay_for(&module).await;
+    eventually("granted", async || consumer.chain.permitted(id, consumer.key.address()).await.unwrap()).await;
+    // The provider sends nothing now until the job is committed.
+    let idle = async || brizo::client::fetch(&world.provider.url, "/healthz").await.unwrap();
+    eventually("nothing waits", async || {
+        String::from_utf8(idle().await).unwrap().contains("\"waitingSteps\":0")
+    })
+    .await;
+    world.proxy.set(fault);
+    consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_provider_on_the_same_folder_is_refused() {
+    let world = World::start().await;
+    let output = world.brizo(&["serve", "--config", "brizo.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another `brizo serve` uses"));
+    ordered(&world.consumer()).await;
+}

@@ -1,0 +1,18 @@
+//! The API against a real chain: the whole job, everything that bad input gets, and crashes.
+
+mod bad_input;
+mod crash;
+mod whole_job;
+
+use brizo::client::Error;
+
+/// Checks that a request was refused with this status and code, with a sentence and a hint.
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Error>, status: u16, code: &str) {
+    match result {
+        Err(Error::Refused { status: found_status, code: found, text, hint }) => {
+            assert_eq!((found_status, found.as_str()), (status, code), "{text}");
+            assert!(!text.is_empty() && !hint.is_empty(), "{code}: text {text:?}, hint {hint:?}");
+        }
+        other => panic!("expected {status} {code}, got {other:?}"),
+    }
+}

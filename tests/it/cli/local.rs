@@ -1,0 +1,116 @@
+//! Local runs: the same hash wherever and however often, and errors that say what to do.
+
+use super::{LocalRun, RUN, json, said};
+use crate::guests::{guest_path, repository};
+use crate::world::brizo;
+
+#[test]
+fn a_replay_gives_the_same_hash_and_verify_agrees() {
+    let run = LocalRun::new();
+    let replay = run.replay();
+    assert_eq!(replay.status.code(), Some(0), "{}", said(&replay));
+    let document = json(&replay);
+    assert_eq!(
+        (document["receiptHash"].as_str(), document["replayedHash"].as_str()),
+        (Some(&*run.hash), Some(&*run.hash))
+    );
+    let verify = run.verify();
+    assert_eq!(verify.status.code(), Some(0), "{}", said(&verify));
+    assert_eq!(json(&verify)["verdict"], "verified up to opening");
+    let expected = std::fs::read(repository("examples/expected/column-stats.csv")).unwrap();
+    assert_eq!(std::fs::read(run.path("out/column-stats.csv")).unwrap(), expected);
+}
+
+#[test]
+fn another_file_system_and_order_of_creation_give_the_same_hash() {
+    let run = LocalRun::new();
+    // /dev/shm is a tmpfs wherever Linux has one; the temporary folder usually is not.
+    let memory = std::path::Path::new("/dev/shm");
+    let place = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    std::fs::create_dir(place.path().join("data")).unwrap();
+    for name in ["seattle-weather.csv", "penguins.csv"] {
+        std::fs::copy(run.path("data").join(name), place.path().join("data").join(name)).unwrap();
+    }
+    for name in ["run.key", "dataset.key", "algorithm.wasm"] {
+        std::fs::copy(run.path(name), place.path().join(name)).unwrap();
+    }
+    let again = brizo(place.path(), &RUN);
+    assert_eq!(json(&again)["receiptHash"].as_str(), Some(&*run.hash), "{}", said(&again));
+}
+
+#[test]
+fn a_second_run_gives_the_same_hash_and_overwrites_nothing() {
+    let run = LocalRun::new();
+    let refused = run.brizo(&RUN);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("out is not empty"), "{}", said(&refused));
+    std::fs::rename(run.path("out"), run.path("first")).unwrap();
+    assert_eq!(json(&run.brizo(&RUN))["receiptHash"].as_str(), Some(&*run.hash));
+}
+
+#[test]
+fn every_order_changes_the_hash() {
+    let run = LocalRun::new();
+    for extra in [
+        ["--seed", &*format!("0x{}", "11".repeat(32))],
+        ["--clock-start", "5"],
+        ["--fuel", "9000000000"],
+        ["--env", "A=B"],
+    ] {
+        std::fs::remove_dir_all(run.path("out")).unwrap();
+        let mut args = RUN.to_vec();
+        args.splice(1..1, extra);
+        let hash = json(&run.brizo(&args))["receiptHash"].as_str().unwrap().to_string();
+        assert_ne!(hash, run.hash, "{extra:?}");
+    }
+}
+
+#[test]
+fn a_failing_guest_still_has_a_receipt_and_its_own_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let hostile = guest_path("hostile");
+    let hostile = hostile.to_str().unwrap();
+    let table = [
+        ("exit", "3", "exit 3"),
+        ("trap-div0", "", "trap: integer division by zero"),
+        ("loop", "", "out of fuel"),
+    ];
+    for (attack, argument, end) in table {
+        let args = [
+            "run",
+            hostile,
+            "--output",
+            attack,
+            "--fuel",
+            "10_000_000",
+            "--format",
+            "json",
+            "--",
+            attack,
+            argument,
+        ];
+        let output = brizo(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        assert_eq!(json(&output)["end"], end);
+        let replay =
+            brizo(folder.path(), &["replay", &format!("{attack}.receipt.json"), "--module", hostile]);
+        assert_eq!(replay.status.code(), Some(0), "{}", said(&replay));
+    }
+    let recurse = ["run", hostile, "--output", "recurse", "--", "recurse"];
+    let output = brizo(folder.path(), &recurse);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("no claim"), "{}", said(&output));
+    assert!(!folder.path().join("recurse").exists(), "nothing half-written");
+}
+
+#[test]
+fn check_says_yes_and_no_in_the_same_words_as_the_provider() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = brizo(folder.path(), &["check", guest_path("column_stats").to_str().unwrap()]);
+    assert_eq!(good.status.code(), Some(0));
+    assert!(said(&good).contains("may run under brizo-wasm/1"));
+    std::fs::write(folder.path().join("bad.wasm"), crate::guests::wat("import-env")).unwrap();
+    let bad = brizo(folder.path(), &["check", "bad.wasm"]);
+    assert_eq!(bad.status.code(), Some(5));
+    assert!(said(&bad).contains("`env.secret`") && said(&bad).contains("hint:"), "{}", said(&bad));
+}

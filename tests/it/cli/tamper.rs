@@ -1,0 +1,97 @@
+//! One byte changed anywhere: replay and verify fail, and name the place.
+
+use super::{LocalRun, flip, json, said};
+
+/// Asserts exit code and that the differences name the place.
+fn named(output: &std::process::Output, code: i32, place: &str) {
+    assert_eq!(output.status.code(), Some(code), "{}", said(output));
+    assert!(said(output).contains(place), "{place:?} is not named in {}", said(output));
+}
+
+#[test]
+fn module() {
+    let run = LocalRun::new();
+    flip(&run.path("algorithm.wasm"), 1000);
+    named(&run.replay(), 20, "module: the receipt names");
+}
+
+#[test]
+fn input() {
+    let run = LocalRun::new();
+    flip(&run.path("data/seattle-weather.csv"), 5000);
+    named(&run.replay(), 20, "\\\"seattle-weather.csv\\\" is not what it was (1 of 2 files differ)");
+    std::fs::remove_file(run.path("data/seattle-weather.csv")).unwrap();
+    named(&run.replay(), 20, "counts 2 files, the folder has 1");
+}
+
+#[test]
+fn argument() {
+    let run = LocalRun::new();
+    let text = std::fs::read_to_string(run.path("out.receipt.json")).unwrap();
+    std::fs::write(run.path("out.receipt.json"), text.replace("penguins.csv\"\n", "penguinz.csv\"\n"))
+        .unwrap();
+    named(&run.replay(), 20, "invocation (arguments, variables or run key)");
+    named(&run.verify(), 17, "invocationRoot");
+}
+
+#[test]
+fn output() {
+    let run = LocalRun::new();
+    flip(&run.path("out/column-stats.csv"), 100);
+    named(&run.replay(), 20, "delivered \\\"column-stats.csv\\\": first difference at byte 100");
+    named(&run.verify(), 17, "column-stats.csv");
+    std::fs::remove_file(run.path("out/column-stats.csv")).unwrap();
+    named(&run.replay(), 20, "delivered \\\"column-stats.csv\\\": missing");
+    named(&run.verify(), 17, "column-stats.csv");
+}
+
+#[test]
+fn keys() {
+    let run = LocalRun::new();
+    flip(&run.path("dataset.key"), 0);
+    named(&run.replay(), 20, "wrong data set key");
+    flip(&run.path("run.key"), 0);
+    named(&run.verify(), 17, "wrong run key");
+}
+
+/// Every field of the claim: changed alone, the document contradicts itself; changed with the hash, the replay differs.
+#[test]
+fn claim() {
+    let run = LocalRun::new();
+    let text = std::fs::read_to_string(run.path("out.receipt.json")).unwrap();
+    let fuel = json_field(&text, &["claim", "outcome", "fuelUsed"]);
+    let less = (fuel.parse::<u64>().unwrap() - 1).to_string();
+    std::fs::write(
+        run.path("out.receipt.json"),
+        text.replace(&format!("\"fuelUsed\": \"{fuel}\""), &format!("\"fuelUsed\": \"{less}\"")),
+    )
+    .unwrap();
+    named(&run.verify(), 11, "claimHash");
+    named(&run.replay(), 11, "claimHash");
+
+    let mut receipt = brizo_receipt::Receipt::parse(text.as_bytes()).unwrap();
+    receipt.claim.outcome.fuel_used -= 1;
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    assert_eq!(run.verify().status.code(), Some(0), "an unsigned receipt can be forged consistently");
+    named(&run.replay(), 20, &format!("outcome.fuelUsed: the receipt says {less}, the replay gives {fuel}"));
+    let replay = json(&run.replay());
+    assert_eq!((replay["match"].as_bool(), replay["replayedHash"].as_str()), (Some(false), Some(&*run.hash)));
+}
+
+#[test]
+fn document() {
+    let run = LocalRun::new();
+    std::fs::write(run.path("out.receipt.json"), "{}").unwrap();
+    named(&run.verify(), 10, "format");
+    named(&run.replay(), 10, "format");
+    named(&run.brizo(&["verify", "nowhere.json"]), 1, "nowhere.json");
+}
+
+fn json_field(text: &str, path: &[&str]) -> String {
+    let mut value: &serde_json::Value = &serde_json::from_str(text).unwrap();
+    for part in path {
+        value = &value[part];
+    }
+    value.as_str().unwrap().to_string()
+}

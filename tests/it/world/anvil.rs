@@ -1,0 +1,61 @@
+//! A chain on this machine.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use super::process::{free_port, wait_for_port};
+
+/// A running anvil; ends when it is dropped.
+pub(crate) struct Anvil {
+    child: Child,
+    url: String,
+}
+
+impl Anvil {
+    pub(crate) fn start(timestamp_s: Option<u64>) -> Self {
+        let port = free_port();
+        let mut command = Command::new(binary());
+        command.args(["--silent", "--port", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(timestamp_s) = timestamp_s {
+            command.args(["--timestamp", &timestamp_s.to_string()]);
+        }
+        let child = command.spawn().unwrap();
+        wait_for_port(port);
+        Self { child, url: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// Lets time pass on the chain.
+    pub(crate) async fn pass(&self, seconds: u64) {
+        for (method, params) in
+            [("evm_increaseTime", serde_json::json!([seconds])), ("evm_mine", serde_json::json!([]))]
+        {
+            let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+            let answer = reqwest::Client::new().post(&self.url).json(&body).send().await.unwrap();
+            assert!(answer.status().is_success());
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The platform package's binary itself: the wrapper script of npm leaves the real process behind when it is killed.
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("BRIZO_ANVIL") {
+        return path.into();
+    }
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let path =
+        crate::guests::repository(&format!("contracts/node_modules/@foundry-rs/anvil-{os}-{arch}/bin/anvil"));
+    assert!(path.exists(), "{} is not there; run `cargo xtask tools`", path.display());
+    path
+}

@@ -1,0 +1,188 @@
+//! A consumer with a key, who can also do what no honest one would.
+
+use alloy_primitives::U256;
+use brizo::chain::{Chain, Deployment, Mined, Timeouts};
+use brizo::client::{Client, Error, fetch};
+use brizo::ids::{AgreementId, JobId};
+use brizo::job::{self, ComputeOffer};
+use brizo_receipt::{
+    AlgorithmUpload, B256, JobSpec, Key, SecretKey, blind_commit, content_digest, invocation_manifest,
+    keccak256, root_of_leaves,
+};
+use serde_json::{Value, json};
+
+use super::World;
+
+pub(crate) const SERVICES: &str = "/api/v1/brizo/services/computing";
+
+pub(crate) struct Consumer {
+    pub(crate) key: SecretKey,
+    pub(crate) client: Client,
+    pub(crate) chain: Chain,
+    pub(crate) url: String,
+    pub(crate) deployment: Deployment,
+    pub(crate) did: brizo::ids::Did,
+    pub(crate) publisher: brizo_receipt::Address,
+}
+
+impl Consumer {
+    pub(super) fn new(world: &World, key: SecretKey) -> Self {
+        let url = world.provider.url.clone();
+        let domain = world.deployment.domain();
+        Self {
+            client: Client::new(&url, key.clone(), world.publisher(), domain).unwrap(),
+            chain: world.chain(&key),
+            deployment: world.deployment.clone(),
+            did: world.did,
+            publisher: world.publisher(),
+            url,
+            key,
+        }
+    }
+
+    pub(crate) async fn offer(&self) -> ComputeOffer {
+        let ddo = fetch(&self.url, &format!("/api/v1/assets/{}", self.did)).await.unwrap();
+        job::read_offer(&serde_json::from_slice(&ddo).unwrap()).unwrap()
+    }
+
+    pub(crate) fn new_id(&self) -> AgreementId {
+        AgreementId(B256::random())
+    }
+
+    /// The body of a good initialize request.
+    pub(crate) async fn agreement_body(&self, id: AgreementId) -> Value {
+        let offer = self.offer().await;
+        let timeouts = Timeouts { lock_s: offer.lock_timeout_s, grant_s: offer.grant_timeout_s };
+        let parties = (self.publisher, self.key.address());
+        let digest = self.deployment.agreement_digest(id, self.did, parties, &offer.terms, timeouts);
+        json!({
+            "did": self.did, "serviceAgreementId": id, "serviceDefinitionId": "0",
+            "signature": hex0x(&self.key.sign(digest).unwrap().0), "consumerAddress": self.key.address(),
+        })
+    }
+
+    pub(crate) async fn post(&self, endpoint: &str, body: &Value) -> Result<Value, Error> {
+        self.client
+            .post(&format!("{SERVICES}/{endpoint}"), "application/json", serde_json::to_vec(body).unwrap())
+            .await
+    }
+
+    pub(crate) async fn agree(&self) -> AgreementId {
+        let id = self.new_id();
+        self.post("initialize", &self.agreement_body(id).await).await.unwrap();
+        id
+    }
+
+    /// The signature of good upload, over any bytes.
+    pub(crate) fn signed_checksum(&self, id: AgreementId, bytes: &[u8]) -> String {
+        let statement = AlgorithmUpload { agreement_id: id.0, checksum: keccak256(bytes) };
+        hex0x(&self.key.sign(statement.digest(&self.deployment.domain())).unwrap().0)
+    }
+
+    pub(crate) async fn upload(&self, id: AgreementId, module: &[u8]) -> Result<Value, Error> {
+        self.upload_signed(id, module, &self.signed_checksum(id, module)).await
+    }
+
+    pub(crate) async fn upload_signed(
+        &self,
+        id: AgreementId,
+        module: &[u8],
+        signed: &str,
+    ) -> Result<Value, Error> {
+        let path = format!("{SERVICES}/upload?serviceAgreementId={id}&signedChecksum={signed}");
+        self.client.post(&path, "application/octet-stream", module.to_vec()).await
+    }
+
+    pub(crate) async fn lock(&self, id: AgreementId) -> Mined {
+        let terms = self.offer().await.terms;
+        self.chain.approve_token(terms.token, U256::MAX).await.unwrap();
+        self.chain.lock_payment(id, self.did, &terms).await.unwrap()
+    }
+
+    /// The body of a good exec request.
+    pub(crate) async fn order_body(&self, id: AgreementId, module: &[u8], args: &[&str]) -> Value {
+        self.order_with(id, module, args, 200_000_000, |_| {}).await
+    }
+
+    pub(crate) async fn order_with(
+        &self,
+        id: AgreementId,
+        module: &[u8],
+        args: &[&str],
+        fuel: u64,
+        change: impl FnOnce(&mut JobSpec),
+    ) -> Value {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let run_key = Key::new([7; 32]);
+        let invocation = job::invocation(&args, &[], &[self.did.to_string()], None).unwrap();
+        let mut spec = JobSpec {
+            profile: brizo::sandbox::profile_digest(),
+            agreement_id: id.0,
+            run_index: 0,
+            module_digest: content_digest(module),
+            algorithm_root: root_of_leaves(&[]),
+            invocation_root: invocation_manifest(&invocation).unwrap().root(&run_key),
+            inputs_root: self.offer().await.inputs_root,
+            random_seed: B256::repeat_byte(3),
+            clock_start: 0,
+            clock_step: 1000,
+            fuel_limit: fuel,
+            memory_limit: 64 << 20,
+            stack_limit: 0,
+            output_limit: 1 << 20,
+            files_limit: 50,
+            blind_commit: blind_commit(&run_key),
+        };
+        change(&mut spec);
+        let signature = self.key.sign(spec.order_digest(&self.deployment.domain())).unwrap();
+        json!({
+            "serviceAgreementId": id, "consumerAddress": self.key.address(), "spec": spec,
+            "specSignature": hex0x(&signature.0), "runKey": B256::from(*run_key.bytes()), "args": args, "env": [],
+        })
+    }
+
+    /// Orders, repeating while the authorisation is on its way.
+    pub(crate) async fn order(&self, id: AgreementId, module: &[u8], args: &[&str], fuel: u64) -> JobId {
+        let body = self.order_with(id, module, args, fuel, |_| {}).await;
+        self.exec_when_granted(&body).await;
+        JobId { agreement: id, run_index: 0 }
+    }
+
+    pub(crate) async fn exec_when_granted(&self, body: &Value) -> Value {
+        let answer = std::sync::Mutex::new(None);
+        super::eventually("the computation is granted", async || match self.post("exec", body).await {
+            Ok(given) => {
+                *answer.lock().unwrap() = Some(given);
+                true
+            }
+            Err(error) => {
+                assert_eq!(error.code(), Some("computation_not_granted"), "{error}");
+                false
+            }
+        })
+        .await;
+        answer.into_inner().unwrap().unwrap()
+    }
+
+    /// Agreement, upload and payment, ready to be ordered.
+    pub(crate) async fn pay_for(&self, module: &[u8]) -> AgreementId {
+        let id = self.agree().await;
+        self.upload(id, module).await.unwrap();
+        self.lock(id).await;
+        id
+    }
+
+    pub(crate) async fn status(&self, id: JobId) -> Value {
+        self.client.get_json(&format!("/api/v1/jobs/{id}")).await.unwrap()
+    }
+
+    /// Waits until the job is in a state.
+    pub(crate) async fn wait_for(&self, id: JobId, state: &str) -> Value {
+        super::eventually(state, async || self.status(id).await["state"] == state).await;
+        self.status(id).await
+    }
+}
+
+pub(crate) fn hex0x(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}

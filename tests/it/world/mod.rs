@@ -1,0 +1,189 @@
+//! A small world for end-to-end tests: a chain of its own, a provider as a real process, a consumer.
+
+mod anvil;
+mod consumer;
+mod process;
+mod proxy;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use alloy_primitives::U256;
+use brizo::chain::{Chain, Deployment, deploy};
+use brizo::ids::Did;
+use brizo_receipt::{Address, SecretKey};
+
+pub(crate) use anvil::Anvil;
+pub(crate) use consumer::Consumer;
+pub(crate) use process::Provider;
+pub(crate) use proxy::{Fault, Proxy};
+
+/// Anvil's first two development keys; public.
+const PUBLISHER: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const CONSUMER: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+const STRANGER: &str = "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a";
+
+/// Tokens that the consumer has at the start.
+pub(crate) const MINTED: u64 = 1_000_000_000;
+
+/// How a world differs from the usual one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    /// Start of the chain's clock, in seconds since 1970-01-01 UTC; now if absent.
+    pub(crate) chain_starts_s: Option<u64>,
+}
+
+/// Everything of one test. Ends its processes when it is dropped.
+pub(crate) struct World {
+    pub(crate) provider: Provider,
+    pub(crate) proxy: Proxy,
+    pub(crate) deployment: Deployment,
+    pub(crate) did: Did,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) anvil: Anvil,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let anvil = Anvil::start(settings.chain_starts_s);
+        let proxy = Proxy::start(anvil.url()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let deployment = deploy(anvil.url(), &key(PUBLISHER), true).await.unwrap();
+        write_files(folder.path(), &deployment, proxy.url());
+        let did = publish(folder.path(), &crate::guests::repository("examples/data"));
+        let provider = Provider::start(folder.path()).await;
+        let world = Self { provider, proxy, deployment, did, folder, anvil };
+        let chain = world.chain(&key(PUBLISHER));
+        let token = world.token();
+        chain.mint_test_token(token, key(CONSUMER).address(), U256::from(MINTED)).await.unwrap();
+        world
+    }
+
+    /// A direct connection to the chain, past the proxy.
+    pub(crate) fn chain(&self, key: &SecretKey) -> Chain {
+        Chain::connect(self.anvil.url(), self.deployment.clone(), Some(key)).unwrap()
+    }
+
+    pub(crate) fn token(&self) -> Address {
+        self.deployment.test_token.unwrap()
+    }
+
+    pub(crate) fn consumer(&self) -> Consumer {
+        Consumer::new(self, key(CONSUMER))
+    }
+
+    pub(crate) fn stranger(&self) -> Consumer {
+        Consumer::new(self, key(STRANGER))
+    }
+
+    pub(crate) fn publisher(&self) -> Address {
+        key(PUBLISHER).address()
+    }
+
+    /// Tokens of publisher, consumer and escrow.
+    pub(crate) async fn balances(&self) -> [u64; 3] {
+        let chain = self.chain(&key(CONSUMER));
+        let mut balances = [0; 3];
+        let accounts = [self.publisher(), key(CONSUMER).address(), self.deployment.payment_conditions];
+        for (balance, account) in balances.iter_mut().zip(accounts) {
+            *balance = chain.token_balance(self.token(), account).await.unwrap().to();
+        }
+        balances
+    }
+
+    /// Kills the provider hard and starts it again.
+    pub(crate) async fn kill_and_restart(&mut self) {
+        self.provider.kill();
+        self.provider = Provider::start(self.folder.path()).await;
+    }
+
+    /// Runs a `brizo` command in the world's folder.
+    pub(crate) fn brizo(&self, args: &[&str]) -> Output {
+        brizo(self.folder.path(), args)
+    }
+}
+
+pub(crate) fn brizo(folder: &Path, args: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_brizo")).args(args).current_dir(folder).output().unwrap()
+}
+
+fn key(hex_digits: &str) -> SecretKey {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(hex_digits, &mut bytes).unwrap();
+    SecretKey::from_bytes(&bytes).unwrap()
+}
+
+fn write_files(folder: &Path, deployment: &Deployment, rpc: &str) {
+    write_key(&folder.join("provider.key"), PUBLISHER);
+    write_key(&folder.join("consumer.key"), CONSUMER);
+    std::fs::write(folder.join("deployment.json"), serde_json::to_string(deployment).unwrap()).unwrap();
+    let port = process::free_port();
+    let config = format!(
+        "data_dir = \"state\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\nrpc = \"{rpc}\"\n\
+         deployment = \"deployment.json\"\nkey_file = \"provider.key\"\npoll_interval_ms = 50\n"
+    );
+    std::fs::write(folder.join("brizo.toml"), config).unwrap();
+    std::fs::create_dir(folder.join("policy")).unwrap();
+    std::fs::write(folder.join("policy/manifest.toml"), manifest(deployment.test_token.unwrap())).unwrap();
+    let rules = crate::guests::repository("policies/open-statistics/rules.cedar");
+    std::fs::copy(rules, folder.join("policy/rules.cedar")).unwrap();
+}
+
+fn write_key(path: &Path, digits: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, digits).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A policy that approves the examples, the hostile one included, at a metered price in test tokens.
+fn manifest(token: Address) -> String {
+    let mut modules: Vec<_> =
+        ["column_stats", "group_aggregate", "hostile"].map(|name| (name, crate::guests::guest(name))).into();
+    // Approved by mistake: the rules still refuse it for its sockets.
+    modules.push(("import-sock", crate::guests::wat("import-sock")));
+    let approved: String = modules
+        .iter()
+        .map(|(name, bytes)| {
+            let digest = brizo_receipt::content_digest(bytes);
+            format!("[[algorithms]]\ndigest = \"{digest}\"\nname = \"{name}\"\n")
+        })
+        .collect();
+    format!(
+        "name = \"test\"\ndescription = \"the examples over the penguins\"\n{approved}\
+         [ceilings]\nfuel = 20_000_000_000\nmemory_bytes = 268435456\noutput_bytes = 1048576\noutput_files = 100\n\
+         wall_clock_s = 120\nalgorithm_bytes = 1000000\n[consumers]\nany = true\n\
+         [outputs]\ndeclared = [\"*.csv\", \"*.json\"]\nstreams = [\"stdout\"]\nfile_bytes_max = 1048576\n\
+         [price]\ntoken = \"{token}\"\nmax = \"1000000\"\nbase = \"1000\"\nfuel_per_million = \"7\"\noutput_per_million = \"1000000\"\n"
+    )
+}
+
+/// Publishes a folder; returns its DID.
+fn publish(folder: &Path, data: &Path) -> Did {
+    let data = data.to_str().unwrap();
+    let output =
+        brizo(folder, &["publish", data, "--policy", "policy", "--name", "Penguins", "--format", "json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    answer["did"].as_str().unwrap().parse().unwrap()
+}
+
+/// Waits until a condition holds, looking again and again; fails after a minute.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !condition().await {
+        assert!(std::time::Instant::now() < end, "not within a minute: {what}");
+        tokio::task::yield_now().await;
+        tokio::time::timeout(std::time::Duration::from_millis(20), std::future::pending::<()>())
+            .await
+            .unwrap_err();
+    }
+}
+
+/// A path in the world's folder.
+pub(crate) fn inside(world: &World, path: &str) -> PathBuf {
+    world.folder.path().join(path)
+}

@@ -1,0 +1,75 @@
+//! The provider as a process, as users run it.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// A running `brizo serve`; ends hard when it is dropped.
+pub(crate) struct Provider {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Provider {
+    pub(crate) async fn start(folder: &Path) -> Self {
+        let config = std::fs::read_to_string(folder.join("brizo.toml")).unwrap();
+        let url = config
+            .lines()
+            .find_map(|line| line.strip_prefix("public_url = "))
+            .unwrap()
+            .trim_matches('"')
+            .to_string();
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(folder.join("provider.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_brizo"))
+            .args(["serve", "--config", "brizo.toml"])
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        wait_for_port(url.rsplit(':').next().unwrap().parse().unwrap());
+        Self { child, url }
+    }
+
+    /// SIGKILL: nothing is said and nothing is tidied.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM: asks it to end, and waits until it has.
+    pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody uses now and that no other test of this process is given. Below the range from which the system
+/// gives ports to outgoing connections, so that none of those takes it before the server does.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = 12_000 + (std::process::id() % 16_000) as u16;
+    (0..1_000)
+        .map(|_| base + NEXT.fetch_add(1, Ordering::Relaxed))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
+
+/// Waits until somebody listens.
+pub(crate) fn wait_for_port(port: u16) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < end, "nobody listens on port {port}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
