@@ -16,21 +16,33 @@ use super::format::Format;
 use file::{JobFile, Saved};
 use prepare::Session;
 
+/// Shown below the help of `brizo job`; kept as it stands, so that it can be copied.
+const JOB_FILE: &str = "\
+A job file (TOML; paths are relative to it):
+
+  provider = \"http://127.0.0.1:8030\"     # base URL of the provider
+  rpc = \"http://127.0.0.1:8545\"          # an Ethereum node you trust
+  deployment = \"deployment.json\"         # where the contracts are
+  key_file = \"consumer.key\"              # your secret key (brizo key new)
+  did = \"did:op:…\"                       # the data set
+  algorithm = \"column_stats.wasm\"        # your module
+  args = [\"--file\", \"penguins.csv\"]      # its arguments
+  output = \"out\"                         # folder for outputs, receipt and run key
+
+  [limits]
+  fuel = 200000000                       # `brizo run` prints how much a run uses
+  memory_bytes = 67108864
+  output_bytes = 1048576
+  output_files = 16
+
+  [payment]
+  max_price = \"50000000000000000\"        # most you are willing to lock, in the token's smallest unit
+
+Optional: a table [env] with variables for the guest.";
+
 /// Order, watch and fetch runs at a provider. Every verb takes the same job file.
-///
-/// A job file (TOML; paths are relative to it):
-///
-///   provider = "http://127.0.0.1:8030"     base URL of the provider
-///   rpc = "http://127.0.0.1:8545"          an Ethereum node you trust
-///   deployment = "deployment.json"         where the contracts are
-///   key_file = "consumer.key"              your secret key (brizo key new)
-///   did = "did:op:…"                       the data set
-///   algorithm = "column_stats.wasm"        your module
-///   args = ["--file", "penguins.csv"]      its arguments
-///   output = "out"                         folder for outputs, receipt and run key
-///   [limits]   fuel, memory_bytes, output_bytes, output_files
-///   [payment]  max_price = "…"             most you are willing to lock, in the token's smallest unit
 #[derive(Debug, Subcommand)]
+#[command(after_help = JOB_FILE)]
 pub(super) enum Job {
     /// Do everything: agree, upload, lock the payment, order, wait, fetch, and verify the receipt.
     Run {

@@ -48,3 +48,6 @@ pub(super) enum VfsError {
 
 /// Result of an operation.
 pub(super) type VfsResult<T> = Result<T, VfsError>;
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,9 @@ impl Vfs {
         if !writable {
             return Err(VfsError::ReadOnly);
         }
+        if self.node(id).is_directory() {
+            return Err(VfsError::IsDirectory);
+        }
         if length > old {
             self.count(length - old)?;
         }

@@ -239,6 +239,12 @@ impl Vfs {
         length
     }
 
+    /// Bytes that count against the limit: files, removed files that are still open, and both streams.
+    #[cfg(test)]
+    pub(in crate::sandbox) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Files and folders that the guest has made.
     pub(in crate::sandbox) fn files(&self) -> u64 {
         self.files

@@ -1,0 +1,147 @@
+//! The file system under random use: no operation panics, and what is counted is what is there.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::sandbox::InputFile;
+
+const BYTES_MAX: u64 = 4_000;
+const FILES_MAX: u64 = 12;
+
+fn vfs() -> Vfs {
+    let input = |path: &str| InputFile { path: path.into(), bytes: Arc::new(b"input".to_vec()) };
+    Vfs::new(&[], &[input("a.csv"), input("sub/b.csv")], 7, BYTES_MAX, FILES_MAX).unwrap()
+}
+
+/// Something a guest may do; numbers are descriptors, paths or sizes.
+#[derive(Debug, Clone)]
+enum Act {
+    Open(u32, String),
+    Create(u32, String, bool),
+    Write(u32, u64, usize),
+    Resize(u32, u64),
+    Remove(u32, String, bool),
+    Rename(u32, String, u32, String),
+    Close(u32),
+    Renumber(u32, u32),
+    List(u32),
+    Print(usize),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let path = "(\\.\\./|[abc]/){0,3}([abc]|\\.|\\.\\.|a\\.csv|sub)/?";
+    let fd = 0u32..9;
+    prop_oneof![
+        (fd.clone(), path).prop_map(|(fd, path)| Act::Open(fd, path)),
+        (fd.clone(), path, any::<bool>()).prop_map(|(fd, path, folder)| Act::Create(fd, path, folder)),
+        (fd.clone(), prop_oneof![0u64..3000, Just(u64::MAX), Just(1 << 40)], 0usize..1500)
+            .prop_map(|(fd, at, length)| Act::Write(fd, at, length)),
+        (fd.clone(), prop_oneof![0u64..5000, Just(u64::MAX)]).prop_map(|(fd, size)| Act::Resize(fd, size)),
+        (fd.clone(), path, any::<bool>()).prop_map(|(fd, path, folder)| Act::Remove(fd, path, folder)),
+        (fd.clone(), path, fd.clone(), path).prop_map(|(from, old, to, new)| Act::Rename(from, old, to, new)),
+        fd.clone().prop_map(Act::Close),
+        (fd.clone(), fd.clone()).prop_map(|(from, to)| Act::Renumber(from, to)),
+        fd.prop_map(Act::List),
+        (0usize..800).prop_map(Act::Print),
+    ]
+}
+
+fn node(vfs: &Vfs, fd: u32) -> VfsResult<NodeId> {
+    match vfs.descriptor(fd)?.target {
+        Target::Node(id) => Ok(id),
+        _ => Err(VfsError::BadDescriptor),
+    }
+}
+
+fn perform(vfs: &mut Vfs, act: Act) -> VfsResult<()> {
+    match act {
+        Act::Open(fd, path) => {
+            let id = vfs.find(node(vfs, fd)?, &path)?;
+            vfs.open(id, true, true, false).map(|_| ())
+        }
+        Act::Create(fd, path, folder) => match vfs.walk(node(vfs, fd)?, &path)? {
+            Found::There(_) => Err(VfsError::Exists),
+            Found::Free { folder: parent, name } => {
+                let id = vfs.create(parent, &name, folder, 9)?;
+                vfs.open(id, true, true, false).map(|_| ())
+            }
+        },
+        Act::Write(fd, at, length) => vfs.write(node(vfs, fd)?, at, &vec![1; length], 9),
+        Act::Resize(fd, size) => vfs.resize(node(vfs, fd)?, size, 9),
+        Act::Remove(fd, path, folder) => vfs.remove(node(vfs, fd)?, &path, folder),
+        Act::Rename(from, old, to, new) => vfs.rename((node(vfs, from)?, &old), (node(vfs, to)?, &new), 9),
+        Act::Close(fd) => vfs.close(fd),
+        Act::Renumber(from, to) => vfs.renumber(from, to),
+        Act::List(fd) => vfs.list(node(vfs, fd)?).map(|_| ()),
+        Act::Print(length) => vfs.append(Target::Stdout, &vec![1; length]),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_of_acts_keeps_the_books(acts in proptest::collection::vec(act(), 1..120)) {
+        let mut vfs = vfs();
+        for act in acts {
+            // Any refusal is fine; a panic or a wrong count is not.
+            let _ = perform(&mut vfs, act);
+            prop_assert!(vfs.files() <= FILES_MAX);
+        }
+        // With everything closed, only what has a name still counts.
+        for fd in 3..200 {
+            let _ = vfs.close(fd);
+        }
+        let (counted, files) = (vfs.bytes(), vfs.files());
+        let stdout = vfs.stdout.len() as u64;
+        let (outputs, folders) = vfs.take_outputs();
+        let there: u64 = outputs.values().map(|bytes| bytes.len() as u64).sum();
+        prop_assert_eq!(counted, there + stdout);
+        prop_assert_eq!(files, (outputs.len() + folders.len()) as u64);
+        prop_assert!(counted <= BYTES_MAX);
+        for path in outputs.keys().chain(&folders) {
+            prop_assert!(brizo_receipt::check_path(path).is_ok(), "{}", path);
+        }
+    }
+}
+
+#[test]
+fn a_folder_cannot_be_moved_into_itself() {
+    let mut vfs = vfs();
+    let outputs = node(&vfs, 5).unwrap();
+    let a = vfs.create(outputs, "a", true, 9).unwrap();
+    vfs.create(a, "b", true, 9).unwrap();
+    assert_eq!(vfs.rename((outputs, "a"), (outputs, "a/b/c"), 9), Err(VfsError::Invalid));
+    assert_eq!(vfs.rename((outputs, "a"), (outputs, "c"), 9), Ok(()));
+    assert!(vfs.find(outputs, "c/b").is_ok());
+}
+
+#[test]
+fn removed_names_give_their_numbers_back_only_when_closed() {
+    let mut vfs = vfs();
+    let outputs = node(&vfs, 5).unwrap();
+    let first = vfs.create(outputs, "a", false, 9).unwrap();
+    let fd = vfs.open(first, true, true, false).unwrap();
+    vfs.write(first, 0, b"abc", 9).unwrap();
+    vfs.remove(outputs, "a", false).unwrap();
+    let second = vfs.create(outputs, "a", false, 9).unwrap();
+    assert_ne!(first, second, "still open under its old number");
+    assert_eq!((vfs.node(first).bytes(), vfs.bytes()), (&b"abc"[..], 3));
+    vfs.close(fd).unwrap();
+    assert_eq!(vfs.bytes(), 0);
+    assert_eq!(vfs.create(outputs, "b", false, 9).unwrap(), first, "the number is given again");
+}
+
+#[test]
+fn a_listing_outlives_the_changes_to_its_folder() {
+    let mut vfs = vfs();
+    let outputs = node(&vfs, 5).unwrap();
+    for name in ["c", "a", "b"] {
+        vfs.create(outputs, name, false, 9).unwrap();
+    }
+    let listing = vfs.list(outputs).unwrap();
+    vfs.remove(outputs, "a", false).unwrap();
+    let names: Vec<_> = listing.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, [".", "..", "a", "b", "c"]);
+    assert_eq!(vfs.list(outputs).unwrap().len(), 4);
+}
