@@ -199,6 +199,19 @@ def check_mounts(mounts):
         raise Refused("one inside another")
 
 
+def check_outputs(outputs, output_bytes):
+    """§4.7, as far as a list shows it: a withheld output counts with its kind and its path."""
+    entries = ordered([e if released else entry(e["kind"], e["path"]) for e, released in outputs])
+    folders = {e["path"] for e in entries if e["kind"] == "directory"}
+    for e in entries:
+        if e["kind"] != "stream" and "/" in e["path"] and e["path"].rpartition("/")[0] not in folders:
+            raise Refused("folder not listed")
+    shown = sum(e["size"] for e, released in outputs if released)
+    withheld = any(not released and e["kind"] != "directory" for e, released in outputs)
+    if shown > output_bytes or (shown < output_bytes and not withheld):
+        raise Refused("outputBytes")
+
+
 def inputs_root(mounts):
     return root_of([raw_leaf(4, m["path"], m["root"]) for m in mounts])
 
@@ -319,6 +332,7 @@ class Case:
             self.entries = ordered(self.entries)
             check_mounts(self.mounts)
             check_invocation(self.invocation)
+            check_outputs(self.outputs, sum(e["size"] for e in self.entries))
         released = {(e["kind"], e["path"]) for e, released in self.outputs if released}
         self.output_leaves = [leaf_of(e, self.key) for e in self.entries]
         self.invocation_leaves = [leaf_of(e, self.key) for e in sorted(self.called, key=rank)]
@@ -430,7 +444,8 @@ def put_case(name, about, body, code="ok", lines=None):
 
 
 def good(name, about, case, more=None, body=None):
-    lines = {**case.values(), "runKey": hexa(case.key), **(more or {})}
+    signature = "reached" if case.provider else "not attempted"
+    lines = {"signature": signature, **case.values(), "runKey": hexa(case.key), **(more or {})}
     put_case(name, about, body or case.document, lines=lines)
 
 
@@ -476,17 +491,24 @@ def good_cases():
     good("ok-files-limit", "as many files and folders as ordered; streams do not count", make(spec={"filesLimit": 3}))
     good("ok-no-files", "nothing but the streams, where no file was ordered", make(outputs=OUTPUTS[3:], spec={"filesLimit": 0}))
     good("ok-all-withheld", "no size and no digest at all", make(outputs=[(e, False) for e, _ in OUTPUTS]))
+    good("ok-withheld-empty", "a withheld file of no bytes: the shown ones make the whole sum", make(outputs=[(entry("file", "a"), False), *OUTPUTS[3:]]))
+    good("ok-withheld-folder", "nothing but a folder is withheld: the sum is exact", make(outputs=[(entry("file", "a/b", b"12"), True), (entry("directory", "a"), False), *OUTPUTS[3:]]))
+    good("ok-withheld-stream", "a withheld stream: the shown ones make less than the sum", make(outputs=[*OUTPUTS[3:4], (OUTPUTS[4][0], False)]))
+    deep = [(entry("directory", "/".join("abcd"[:n])), True) for n in range(1, 5)]
+    good("ok-folders-deep", "every folder on the way is listed, the last one is empty", make(outputs=[(entry("file", "a/b/c/f", b"1"), True), *deep, *OUTPUTS[3:]]))
     good("ok-folders", "a folder beside a file whose name begins alike", make(outputs=[(entry("directory", "a"), True), (entry("file", "a/b", b"1"), True), (entry("file", "a.b", b"2"), True), *OUTPUTS[3:]]))
     nothing = {"args": [], "env": []}
     good("ok-empty-invocation", "no argument, no variable", make(invocation=nothing))
     odd = {"args": ["", "=", "a\nb", "ä"], "env": [["A", ""], ["A B", "x=y"], ["a", "1"], ["Ä", "2"]]}
     good("ok-odd-invocation", "names in the order of their bytes, empty texts, values with =", make(invocation=odd))
+    good("ok-local-attested", "made in a container, unsigned: the kind is a hint", make(**local, provider=None, kind="attested", spec={"agreementId": bytes(32)}))
     good("ok-no-attestation", "a consent alone; nobody signed the outcome", make(provider=None), {k: v for k, v in EXPECT_ALL.items() if k != "expect-provider"})
+    good("ok-no-attestation-forged", "the same consent beside another outcome, which anybody can write", make(provider=None, outcome={"exitCode": 77, "fuelUsed": 1}))
     good("ok-no-consent", "an attestation alone", make(consumer=None), {k: v for k, v in EXPECT_ALL.items() if k != "expect-consumer"})
     spaced = json.dumps(dict(reversed(json.loads(RUN_INFO).items())), indent=1) + " "
     good("ok-run-info-layout", "run info is JSON: white space and the order of fields are free, but hashed", make(run_info=spaced))
     names = ["ä/ß.csv", "Z", "a", "a b", "a..b", "日本", "😀", '"quoted"', "tab\tnew\nline\x1f\x7f"]
-    odd = [(entry("file", name, name.encode()), True) for name in names] + OUTPUTS[3:]
+    odd = [(entry("file", name, name.encode()), True) for name in names] + [(entry("directory", "ä"), True), *OUTPUTS[3:]]
     good("ok-odd-paths", "order by bytes, no normalisation, characters that JSON escapes", make(outputs=odd))
     most = {n: 2**64 - 1 for n in ("runIndex", "clockStart", "clockStep", "fuelLimit", "memoryLimit", "outputLimit", "filesLimit")}
     good("ok-largest-numbers", "2^64-1 everywhere", make(spec=most, outcome={"fuelUsed": 2**64 - 1}, issued_at=2**64 - 1))
@@ -567,6 +589,12 @@ def bad_text():
         ("leading-zero", "runUs 01532", RUN_INFO.replace("1532", "01532")),
         ("null", "null for a text", json.dumps({**info, "engine": None})),
         ("trailing", "a second value", RUN_INFO + "{}"),
+        ("list", "a list of its values", json.dumps(list(info.values()))),
+        ("list-of-object", "an object in a list", f"[{RUN_INFO}]"),
+        ("string", "a JSON string of the text", json.dumps(RUN_INFO)),
+        ("null-alone", "null", "null"),
+        ("space-before", "a space before the object", " " + RUN_INFO),
+        ("byte-order-mark", "a mark before the object", "\ufeff" + RUN_INFO),
     ]:
         refuse(f"run-info-{name}", f"run info: {about}; hashed and signed like a good one", make(run_info=text).document)
 
@@ -606,6 +634,9 @@ def lists():
     refuse("list-inputs-twice", "a mount twice", "opening.inputs", datasets=[*DATASETS, DATASETS[1]])
     refuse("list-inputs-inside", "a mount inside another", "opening.inputs", datasets=mounts("a", "a/b"))
     refuse("list-inputs-inside-apart", "a mount inside another, a third one between them", "opening.inputs", datasets=mounts("a", "a.b", "a/b/c"))
+    refuse("list-inputs-inside-deep", "a mount three levels inside another", "opening.inputs", datasets=mounts("a", "a/b/c/d", "b"))
+    refuse("list-inputs-inside-last", "a mount inside another, many between them", "opening.inputs", datasets=mounts("a", *(f"a-{n:02}" for n in range(40)), "a/b"))
+    refuse("list-inputs-inside-all-deep", "a deep mount beside one at /data/inputs itself", "opening.inputs", datasets=mounts("", "a/b/c"))
     refuse("list-inputs-inside-all", "a mount beside one at /data/inputs itself", "opening.inputs", datasets=mounts("", "a"))
     for name, path in [("parent", "../a"), ("parent-inside", "a/../b"), ("absolute", "/a"), ("end", "a/"), ("dot", "."), ("double", "a//b"), ("backslash", "a\\b"), ("nul", "a\0"), ("component", "x" * 256)]:
         refuse(f"list-inputs-path-{name}", "a mount's path that §4.2 does not allow", "path", "bad_manifest", datasets=mounts(path))
@@ -641,6 +672,73 @@ def lists():
     refuse("list-outputs-stream-size-alone", "the same of a stream", "only one", change=without((4, "digest")))
     refuse("list-outputs-files-limit", "one file or folder more than ordered", "filesLimit", spec={"filesLimit": 2})
     refuse("list-outputs-files-limit-zero", "an empty folder where nothing was ordered", "filesLimit", spec={"filesLimit": 0}, outputs=[(entry("directory", "d"), True), *streams])
+
+
+def trees():
+    """Outputs that are no tree, or not a whole one (§4.7), with roots, hashes and signatures like good ones."""
+
+    def refuse(name, about, where, *outputs, **parts):
+        outputs = sorted(outputs, key=lambda o: rank(o[0]))
+        document = make(lax=True, outputs=[*outputs, *OUTPUTS[3:]], **parts).document
+        put_case(f"tree-{name}", about, document, "bad_manifest", {"where": where})
+
+    def file(path, released=True):
+        return entry("file", path, b"1"), released
+
+    def folder(path, released=True, **changes):
+        return {**entry("directory", path), **changes}, released
+
+    refuse("file-and-folder", "a path that is a file and a folder", "both a file and a folder", file("a"), folder("a"))
+    refuse("file-and-folder-withheld", "the same, both withheld", "both a file and a folder", file("a", released=False), folder("a", released=False))
+    refuse("inside-file", "a file inside a file", 'inside the file "a"', file("a"), file("a/b"))
+    refuse("inside-file-apart", "a file inside a file, another one between them", 'inside the file "a"', file("a"), file("a.b"), file("a/b"))
+    refuse("inside-file-deep", "a folder three levels inside a file", 'inside the file "a"', file("a"), folder("a/b/c/d"))
+    refuse("inside-file-withheld", "a file inside a withheld file", 'inside the file "a"', file("a", released=False), file("a/b"))
+    refuse("inside-file-both-withheld", "a withheld file inside a withheld file", 'inside the file "a"', file("a", released=False), file("a/b", released=False))
+    refuse("folder-with-size", "a folder of one byte, which the sum counts", "is a folder with content", folder("a", size=1))
+    refuse("folder-with-digest", "a folder with the digest of a byte", "is a folder with content", folder("a", digest=content_digest(b"1")))
+    refuse("folder-that-was-a-file", "a file with content called a folder", "is a folder with content", folder("a", size=1, digest=content_digest(b"1")))
+    refuse("unlisted", "a file in a folder that is not listed", 'in "a", which is not listed', file("a/b"))
+    refuse("unlisted-withheld", "a withheld file in a folder that is not listed", 'in "a", which is not listed', file("a/b", released=False))
+    refuse("unlisted-renamed", "a folder listed under another name", 'in "tables", which is not listed', file("tables/secret.csv"), folder("table"))
+    refuse("unlisted-begins-alike", "names that begin alike are other folders", 'in "a", which is not listed', file("a/b"), folder("a.b"), folder("ab"), file("a0"))
+    refuse("unlisted-case", "upper and lower case are different folders", 'in "a", which is not listed', file("a/b"), folder("A"))
+    refuse("unlisted-between", "a folder on the way is not listed", 'in "a/b", which is not listed', file("a/b/c"), folder("a"))
+    refuse("unlisted-first", "the first folder on the way is not listed", 'in "a", which is not listed', file("a/b/c"), folder("a/b"))
+    refuse("unlisted-of-folder", "an empty folder in a folder that is not listed", 'in "a", which is not listed', folder("a/b"))
+    refuse("unlisted-of-withheld-folder", "a withheld folder in a folder that is not listed", 'in "a", which is not listed', folder("a/b", released=False))
+    refuse("unlisted-before-sum", "the tree is looked at before the sum", 'in "a", which is not listed', file("a/b"), outcome={"outputBytes": 0})
+
+
+def sums():
+    """`outputBytes` that the list contradicts (§9.2), with hashes and signatures like good ones."""
+
+    def refuse(name, about, output_bytes, *files, folders=(), streams=OUTPUTS[3:], **parts):
+        document = make(lax=True, outputs=[*files, *folders, *streams], outcome={"outputBytes": output_bytes}, **parts).document
+        put_case(f"sum-{name}", about, document, "receipt_contradiction", {"where": "outputBytes"})
+
+    def file(path, size, released=True):
+        return {**entry("file", path, b"x"), "size": size}, released
+
+    a, b = file("a", 10), file("b", 20)
+    refuse("too-large", "one byte more than the list, everything shown", 36, a, b)
+    refuse("too-small", "one byte less than the list", 34, a, b)
+    refuse("zero", "nothing, although something is listed", 0, a, b)
+    refuse("most", "the whole limit, everything shown", 1048576, a, b)
+    refuse("without-streams", "the files alone, without what stdout holds", 30, a, b)
+    refuse("nothing-listed", "one byte, although only empty streams are listed", 1, streams=[OUTPUTS[3], (entry("stream", "stdout"), True)])
+    refuse("withheld-too-small", "less than what is shown, one file withheld", 14, a, file("b", 20, False))
+    refuse("withheld-zero", "nothing, one file withheld, one shown", 0, a, file("b", 20, False))
+    refuse("withheld-stream-too-small", "less than what is shown, stdout withheld", 9, a, streams=[OUTPUTS[3], (OUTPUTS[4][0], False)])
+    refuse("folder-withheld-too-large", "a withheld folder holds no bytes that could be missing", 16, a, folders=[(entry("directory", "d"), False)])
+    refuse("folder-withheld-too-small", "less than what is shown, a folder withheld", 14, a, folders=[(entry("directory", "d"), False)])
+    half = 2**63
+    most = {"outputLimit": 2**64 - 1}
+    refuse("wraps", "sizes that make 2^64 and a bit: the sum does not wrap", 5, file("a", half), file("b", half), spec=most)
+    refuse("wraps-withheld", "the same beside a withheld file", 2**64 - 1, file("a", half), file("b", half), file("c", 1, False), spec=most)
+    put_case("sum-size-changed", "the size of a file changed after hashing, everything shown", edit(make(outputs=[(e, True) for e, _ in OUTPUTS]).document, "opening/outputs/0/size", "15"), "receipt_contradiction", {"where": "outputBytes"})
+    shown = edit(make().document, "opening/outputs/1", lambda o: {**o, "size": "3", "digest": hexa(content_digest(b"no\n"))})
+    put_case("sum-withheld-shown", "a withheld output shown with a made-up content of another length", shown, "receipt_contradiction", {"where": "outputBytes", "runKey": hexa(RUN_KEY)})
 
 
 def flip(text):
@@ -730,19 +828,21 @@ def mismatches():
     document = edit(make().document, "opening/invocation/env", lambda env: env[::-1])
     put_case("key-variables-turned", "variables turned round after hashing: the root would be the same", document, "bad_manifest", {"runKey": hexa(RUN_KEY)})
 
-    one = dict(outputs=[(entry("file", "a", b"1"), True), *OUTPUTS[3:]])
+    empty = dict(outputs=[(entry("file", "a"), True), *OUTPUTS[3:]])
+    folder = dict(outputs=[*OUTPUTS[:2], (entry("directory", "empty"), True), *OUTPUTS[2:]])
     for name, about, change in [
         ("key-output-size", "the size of an output changed", at("opening/outputs/0/size", "15")),
         ("key-output-digest", "the digest of an output changed", at("opening/outputs/0/digest", flip)),
         ("key-output-path", "the name of an output changed", at("opening/outputs/0/path", "mean.jsom")),
         ("key-output-stream", "the size of a stream changed", at("opening/outputs/4/size", "6")),
-        ("key-output-folder", "a folder named otherwise", at("opening/outputs/2/path", "table")),
-        ("key-output-shown", "a withheld output shown with a made-up content", at("opening/outputs/1", lambda o: {**o, "size": "3", "digest": hexa(content_digest(b"no\n"))})),
+        ("key-output-shown", "a withheld output shown with a made-up content of the same length", at("opening/outputs/1", lambda o: {**o, "size": "4", "digest": hexa(content_digest(b"no!\n"))})),
     ]:
         document = change(make().document)
         put_case(name, about, document, "hash_mismatch", {"where": "opening.outputs", "runKey": hexa(RUN_KEY)})
-    document = at("opening/outputs/0/kind", "directory")(make(**one).document)
-    put_case("key-output-kind", "a file called a folder", document, "hash_mismatch", {"where": "opening.outputs", "runKey": hexa(RUN_KEY)})
+    document = at("opening/outputs/2/path", "empti")(make(**folder).document)
+    put_case("key-output-folder", "an empty folder named otherwise", document, "hash_mismatch", {"where": "opening.outputs", "runKey": hexa(RUN_KEY)})
+    document = at("opening/outputs/0/kind", "directory")(make(**empty).document)
+    put_case("key-output-kind", "an empty file called a folder", document, "hash_mismatch", {"where": "opening.outputs", "runKey": hexa(RUN_KEY)})
     leaves = [leaf_of(e, OPEN) for e in make().entries]
     other = make(outcome={"outputsRoot": root_of(leaves)}).document
     for output, leaf in zip(other["opening"]["outputs"], leaves):
@@ -824,6 +924,7 @@ def signatures():
     alone = make(provider=None).document
     refuse("sign-consumer-alone-zero", "no attestation, r = s = 0 in the consent", "bad_signature", "consumer", edit(alone, "consent/signature", "0x" + "00" * 64 + "1b"))
     refuse("sign-consumer-alone-stranger", "no attestation, an order signed by somebody else", "wrong_signer", "consumer", edit(alone, "consent/signature", hexa(sign(STRANGER, case.order_digest))))
+    refuse("sign-consumer-alone-other-spec", "no attestation, consent to another spec", "wrong_signer", "consumer", edit(alone, "consent/signature", hexa(sign(CONSUMER, other.order_digest))))
     refuse("expect-consumer-alone", "no attestation, a consent of another consumer", "unexpected_receipt", "consumer", alone, {"expect-consumer": stranger})
 
     mixed = copy.deepcopy(case.document)
@@ -843,6 +944,9 @@ def kinds():
     refuse("kind-changed", "an attested receipt passed off as re-executable", edit(make(kind="attested").document, "kind", "re-executable"))
     refuse("kind-changed-back", "a re-executable receipt passed off as attested", edit(make().document, "kind", "attested"))
     refuse("kind-signed-undefined", "the provider signed kind 2", make(signed_kind=2).document)
+    unexpected = {"where": "kind", "expect-claimHash": "0x" + "00" * 32}
+    put_case("kind-before-expectation", "the kind is looked at before what the caller expects", edit(make().document, "kind", "attested"), "receipt_contradiction", unexpected)
+    refuse("kind-without-consent", "an attestation alone, the kind changed", edit(make(consumer=None).document, "kind", "attested"))
     refuse("kind-signed-otherwise", "the provider signed attested, the document says re-executable", make(signed_kind=1).document)
 
 
@@ -1050,7 +1154,7 @@ def main(arguments):
     if arguments == ["--example"]:
         print(example())
         return 0
-    for part in (good_cases, bad_text, contradictions, lists, mismatches, signatures, kinds, manifests, primitives):
+    for part in (good_cases, bad_text, contradictions, lists, trees, sums, mismatches, signatures, kinds, manifests, primitives):
         part()
     folders = ("receipt", "manifest", "primitive")
     if arguments == ["--check"]:

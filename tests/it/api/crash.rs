@@ -65,26 +65,11 @@ async fn asked_to_end_during_the_run() {
 async fn killed_after_the_commit() {
     let mut world = World::start().await;
     let consumer = world.consumer();
-    let module = guest("column_stats");
-    let id = consumer.pay_for(&module).await;
-    let body = consumer.order_body(id, &module, &["--file", "penguins.csv"]).await;
-    // Nothing of the settlement can reach the chain.
-    world.proxy.set(Fault::LoseTransaction(1));
-    eventually("authorised", async || {
-        consumer.chain.permitted(id, consumer.key.address()).await.unwrap() || world.proxy.is_down()
-    })
-    .await;
-    world.proxy.set(Fault::None);
-    consumer.exec_when_granted(&body).await;
-    world.proxy.set(Fault::Down);
-    let job = JobId { agreement: id, run_index: 0 };
-    // The job may have been settled before the line went down; then the kill finds nothing to lose.
-    eventually("committed", async || {
-        let state = consumer.status(job).await["state"].as_str().unwrap().to_string();
-        state == "publishing" || state == "settled"
-    })
-    .await;
+    // Nothing of the settlement reaches the chain, so the job stays where the commit point left it.
+    let job = settle_with(&world, &consumer, Fault::LoseTransaction(1)).await;
+    consumer.wait_for(job, "publishing").await;
     world.provider.kill();
+    assert!(consumer.chain.receipt_of(job.agreement).await.unwrap().is_zero(), "nothing is on chain yet");
     world.proxy.set(Fault::None);
     world.provider = crate::world::Provider::start(world.folder.path()).await;
     check_world(&world, &consumer, job).await;
