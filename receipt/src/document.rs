@@ -13,7 +13,7 @@ use crate::{
 pub const FORMAT: &str = "brizo-receipt/1";
 
 /// Largest receipt that is read; a list of a million leaves fits.
-const BYTES_MAX: usize = 128 << 20;
+pub const BYTES_MAX: usize = 128 << 20;
 
 /// Unsigned 64-bit numbers as decimal strings, because JSON numbers are rounded above 2^53 by common readers.
 pub mod decimal {

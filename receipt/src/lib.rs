@@ -20,7 +20,8 @@ mod verify;
 pub use alloy_primitives::{Address, B256, keccak256};
 pub use claim::{AlgorithmUpload, ExecutionClaim, JobSpec, Outcome, ReceiptAttestation, Status, TrapCode};
 pub use document::{
-    Attestation, Consent, FORMAT, Invocation, Kind, Mount, Opening, OutputEntry, Receipt, RunInfo, decimal,
+    Attestation, BYTES_MAX, Consent, FORMAT, Invocation, Kind, Mount, Opening, OutputEntry, Receipt, RunInfo,
+    decimal,
 };
 pub use error::{Error, Result};
 pub use hash::{

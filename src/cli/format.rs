@@ -1,7 +1,7 @@
 //! Output formats, and reading and writing files for every verb.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -53,6 +53,16 @@ fn yaml(value: &Value, depth: usize) -> String {
 /// Reads a whole file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("{}", path.display()))
+}
+
+/// Reads a receipt file, of which no more is taken in than can be a receipt.
+pub(super) fn read_receipt(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).with_context(|| format!("{}", path.display()))?;
+    file.take(brizo_receipt::BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("{}", path.display()))?;
+    Ok(bytes)
 }
 
 /// Reads a text file.

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Exit;
-use super::format::{Format, read, read_salt_key};
+use super::format::{Format, read, read_receipt, read_salt_key};
 use super::spec::{LocalInputs, compile, read_outputs};
 use crate::job;
 use crate::sandbox::{Control, Order, Outputs, profile_digest};
@@ -46,7 +46,7 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn run(self) -> Result<Exit> {
-        let receipt = match Receipt::parse(&read(&self.receipt)?) {
+        let receipt = match Receipt::parse(&read_receipt(&self.receipt)?) {
             Ok(receipt) => receipt,
             Err(error) => return self.refuse(&error),
         };

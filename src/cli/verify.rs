@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use brizo_receipt::{
-    B256, Entry, EntryKind, Expectation, Key, Receipt, Tier, Verdict, blind_commit, check_signatures,
-    check_structure,
+    Address, B256, Entry, EntryKind, Expectation, Key, Receipt, Tier, Verdict, blind_commit,
+    check_signatures, check_structure,
 };
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::format::{Format, read, read_salt_key};
+use super::format::{Format, read_receipt, read_salt_key};
 use super::spec::read_outputs;
 use crate::chain::{Chain, Error as ChainError};
 use crate::config::read_deployment;
@@ -40,6 +40,12 @@ pub(super) struct Verify {
     /// The receipt hash you expect.
     #[arg(long)]
     expect: Option<B256>,
+    /// The provider's address you expect.
+    #[arg(long)]
+    provider: Option<Address>,
+    /// The consumer's address you expect.
+    #[arg(long)]
+    consumer: Option<Address>,
     /// How to print the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -50,7 +56,7 @@ type Checked = (Tier, Verdict, Exit);
 
 impl Verify {
     pub(super) async fn run(self) -> Result<Exit> {
-        let bytes = read(&self.receipt)?;
+        let bytes = read_receipt(&self.receipt)?;
         let receipt = match Receipt::parse(&bytes) {
             Ok(receipt) => receipt,
             Err(error) => {
@@ -74,6 +80,8 @@ impl Verify {
         let deployment = self.deployment.as_deref().map(read_deployment).transpose()?;
         Ok(Expectation {
             claim_hash: self.expect,
+            provider: self.provider,
+            consumer: self.consumer,
             domain: deployment.map(|deployment| deployment.domain()),
             ..Expectation::default()
         })
@@ -111,11 +119,9 @@ impl Verify {
 
     fn report(&self, receipt: Option<&Receipt>, checked: &[Checked]) -> Result<Exit> {
         let failed = checked.iter().find(|(_, verdict, _)| matches!(verdict, Verdict::Failed(_)));
-        let reached = checked.iter().rev().find(|(_, verdict, _)| matches!(verdict, Verdict::Reached(_)));
-        let result = match (failed, reached) {
-            (Some((tier, ..)), _) => format!("FAILED at {}", tier.name()),
-            (None, Some((tier, ..))) => format!("verified up to {}", tier.name()),
-            (None, None) => "inconclusive".to_string(),
+        let result = match failed {
+            Some((tier, ..)) => format!("FAILED at {}", tier.name()),
+            None => format!("holds: {}", names(checked, |verdict| matches!(verdict, Verdict::Reached(_)))),
         };
         let hash = receipt.map(|receipt| receipt.claim_hash);
         let tiers: Vec<Value> =
@@ -150,6 +156,13 @@ impl Verify {
     }
 }
 
+/// Names of the tiers with such a verdict; a tier that was not attempted is never glossed over.
+fn names(checked: &[Checked], with: impl Fn(&Verdict) -> bool) -> String {
+    let names: Vec<_> =
+        checked.iter().filter(|(_, verdict, _)| with(verdict)).map(|(tier, ..)| tier.name()).collect();
+    names.join(", ")
+}
+
 fn structure(receipt: &Receipt, expected: &Expectation) -> Checked {
     match check_structure(receipt, expected) {
         Ok(notes) => (Tier::Structure, Verdict::Reached(notes), Exit::OK),
@@ -164,7 +177,11 @@ fn signature(receipt: &Receipt, expected: &Expectation) -> Checked {
     match check_signatures(receipt, expected) {
         Ok(Some(notes)) => (Tier::Signature, Verdict::Reached(notes), Exit::OK),
         Ok(None) => {
-            let why = "the receipt is of a local run and carries no signature".to_string();
+            let why = match receipt.consent {
+                Some(_) => "only the consumer signed (what was ordered); nobody attests what happened",
+                None => "the receipt is of a local run and carries no signature",
+            };
+            let why = why.to_string();
             (Tier::Signature, Verdict::NotAttempted(why), Exit::OK)
         }
         Err(error) => {
