@@ -2,9 +2,11 @@
 
 use brizo_receipt::{B256, content_digest, keccak256};
 use serde::Serialize;
-use wasmparser::{ExternalKind, Parser, Payload, TypeRef, Validator, WasmFeatures};
+use wasmparser::{
+    CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, Validator, WasmFeatures,
+};
 
-use super::preview1;
+use super::{limits, preview1};
 
 /// Features that the profile allows, as wasmparser calls them; [`features`] is made from this list.
 pub(super) const FEATURE_NAMES: [&str; 9] = [
@@ -75,6 +77,8 @@ pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
     let surface = read_surface(module).map_err(|e| malformed(&e))?;
     check_start_section(&surface)?;
     check_exports(&surface)?;
+    check_start_type(&surface)?;
+    check_tables(&surface)?;
     let imports = check_imports(&surface)?;
     Ok(Inspection {
         digest: content_digest(module),
@@ -101,8 +105,13 @@ pub(super) fn features() -> WasmFeatures {
 /// What of a module the checks look at.
 #[derive(Default)]
 struct Surface {
-    imports: Vec<(String, String, &'static str)>,
-    exports: Vec<(String, ExternalKind)>,
+    types: Vec<Option<FuncType>>,
+    /// Module, name, sort and, for functions, the index of the type.
+    imports: Vec<(String, String, &'static str, Option<u32>)>,
+    /// Types of all functions, the imported ones first.
+    functions: Vec<u32>,
+    table_entries_min: u64,
+    exports: Vec<(String, ExternalKind, u32)>,
     memory_pages_min: u64,
     start_section: bool,
 }
@@ -168,6 +177,26 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
     let mut surface = Surface::default();
     for payload in Parser::new(0).parse_all(module) {
         match payload? {
+            Payload::TypeSection(section) => {
+                for group in section {
+                    for ty in group?.into_types() {
+                        surface.types.push(match ty.composite_type.inner {
+                            CompositeInnerType::Func(function) => Some(function),
+                            _ => None,
+                        });
+                    }
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for function in section {
+                    surface.functions.push(function?);
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    surface.table_entries_min = surface.table_entries_min.saturating_add(table?.ty.initial);
+                }
+            }
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import?;
@@ -178,7 +207,12 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
                         TypeRef::Global(_) => "global",
                         TypeRef::Tag(_) => "tag",
                     };
-                    surface.imports.push((import.module.into(), import.name.into(), sort));
+                    let ty = match import.ty {
+                        TypeRef::Func(ty) | TypeRef::FuncExact(ty) => Some(ty),
+                        _ => None,
+                    };
+                    surface.functions.extend(ty);
+                    surface.imports.push((import.module.into(), import.name.into(), sort, ty));
                 }
             }
             Payload::MemorySection(section) => {
@@ -189,7 +223,7 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;
-                    surface.exports.push((export.name.into(), export.kind));
+                    surface.exports.push((export.name.into(), export.kind, export.index));
                 }
             }
             Payload::StartSection { .. } => surface.start_section = true,
@@ -215,7 +249,7 @@ fn check_exports(surface: &Surface) -> Result<(), Refused> {
         ("_start", ExternalKind::Func, "compile a program with `main`, not a library"),
         ("memory", ExternalKind::Memory, "export the memory under the name `memory`, as WASI demands"),
     ] {
-        if !surface.exports.iter().any(|(export, kind)| export == name && *kind == wanted) {
+        if !surface.exports.iter().any(|(export, kind, _)| export == name && *kind == wanted) {
             return Err(Refused {
                 code: "export_missing",
                 text: format!("the module does not export `{name}`"),
@@ -226,9 +260,45 @@ fn check_exports(surface: &Surface) -> Result<(), Refused> {
     Ok(())
 }
 
+impl Surface {
+    /// Type of a function by its type index, as text.
+    fn signature(&self, ty: Option<u32>) -> Option<String> {
+        let function = self.types.get(ty? as usize)?.as_ref()?;
+        Some(preview1::signature(function.params().iter(), function.results().iter()))
+    }
+}
+
+/// `_start` takes nothing and returns nothing.
+fn check_start_type(surface: &Surface) -> Result<(), Refused> {
+    let start =
+        surface.exports.iter().find(|(name, kind, _)| name == "_start" && *kind == ExternalKind::Func);
+    let ty = start.and_then(|(_, _, index)| surface.functions.get(*index as usize));
+    let found = surface.signature(ty.copied()).unwrap_or_default();
+    if found == "() -> ()" {
+        return Ok(());
+    }
+    Err(Refused {
+        code: "start_type_mismatch",
+        text: format!("`_start` has the type {found}; it must take and return nothing"),
+        hint: "compile a program with `main`, not a library",
+    })
+}
+
+fn check_tables(surface: &Surface) -> Result<(), Refused> {
+    let (asked, most) = (surface.table_entries_min, limits::TABLE_ENTRIES_MAX);
+    if asked <= most as u64 {
+        return Ok(());
+    }
+    Err(Refused {
+        code: "tables_too_large",
+        text: format!("the module starts with {asked} table entries, at most {most} are given"),
+        hint: "no compiler needs that many; check how the module was made",
+    })
+}
+
 fn check_imports(surface: &Surface) -> Result<Vec<ImportUse>, Refused> {
     let mut uses: Vec<ImportUse> = Vec::new();
-    for (module, name, sort) in &surface.imports {
+    for (module, name, sort, ty) in &surface.imports {
         let known = module == preview1::MODULE && *sort == "function";
         let refused = known && preview1::REFUSED.contains(&name.as_str());
         if !(refused || known && preview1::PROVIDED.contains(&name.as_str())) {
@@ -238,6 +308,18 @@ fn check_imports(surface: &Surface) -> Result<Vec<ImportUse>, Refused> {
                     "the module imports the {sort} `{module}.{name}`, which the profile does not have"
                 ),
                 hint: "only functions of wasi_snapshot_preview1 can be imported; `brizo check` lists what a module imports",
+            });
+        }
+        let (stated, wanted) = (surface.signature(*ty), preview1::signatures().get(name));
+        if stated.as_ref() != wanted {
+            return Err(Refused {
+                code: "import_type_mismatch",
+                text: format!(
+                    "the module imports `{module}.{name}` as {}, the profile has it as {}",
+                    stated.unwrap_or_default(),
+                    wanted.map_or("nothing", String::as_str)
+                ),
+                hint: "the toolchain is made for another version of WASI; compile for wasm32-wasip1",
             });
         }
         let name = format!("{module}.{name}");

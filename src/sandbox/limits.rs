@@ -2,7 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
-/// Entries a table may have; far above what compilers produce, far below what would hurt the host.
+/// Entries that all tables together may have; far above what compilers produce, far below what would hurt the host.
 pub(super) const TABLE_ENTRIES_MAX: usize = 1_000_000;
 
 /// Grants memory up to exactly the ordered limit and remembers that more was asked for.
@@ -10,11 +10,12 @@ pub(super) const TABLE_ENTRIES_MAX: usize = 1_000_000;
 pub(super) struct MemoryLimiter {
     limit: u64,
     refused: bool,
+    table_entries: usize,
 }
 
 impl MemoryLimiter {
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit, refused: false }
+        Self { limit, refused: false, table_entries: 0 }
     }
 
     /// Whether the guest asked for more memory than it may have.
@@ -41,8 +42,18 @@ impl ResourceLimiter for MemoryLimiter {
         Err(HostMemory.into())
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ENTRIES_MAX && maximum.is_none_or(|maximum| desired <= maximum))
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let together = self.table_entries.saturating_add(desired.saturating_sub(current));
+        let granted = together <= TABLE_ENTRIES_MAX && maximum.is_none_or(|maximum| desired <= maximum);
+        if granted {
+            self.table_entries = together;
+        }
+        Ok(granted)
     }
 
     fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {

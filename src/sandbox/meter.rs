@@ -3,7 +3,7 @@
 //! The engine's own fuel is exact where the guest calls the host, returns, exits or runs out. On a trap the count is lost
 //! (wasmtime#13802), and straight-line code may overrun the limit before the next check. The profile therefore says: a
 //! trap costs the whole limit, and a run that ends with nothing left has run out. A meter of our own, made by rewriting
-//! the module before compilation, fits behind these functions: `configure`, `prepare`, `start`, `left`, `charge`.
+//! the module before compilation, fits behind these functions.
 
 use std::borrow::Cow;
 
@@ -27,6 +27,8 @@ pub(super) const RANDOM_BYTE: u64 = 4;
 pub(super) const ENTRY: u64 = 200;
 /// Fuel per component of a path that is walked.
 pub(super) const COMPONENT: u64 = 200;
+/// Fuel per argument or variable copied, besides its bytes.
+pub(super) const STRING: u64 = 50;
 /// Fuel for making a file, a folder or a descriptor.
 pub(super) const CREATE: u64 = 5_000;
 

@@ -23,7 +23,7 @@ pub fn profile_document() -> String {
             "kind": "core module, WASI preview 1 command (export `_start`, export `memory`)",
             "features": &inspect::FEATURE_NAMES[..],
             "startSection": "refused",
-            "tableEntriesMax": limits::TABLE_ENTRIES_MAX,
+            "tableEntriesTogetherMax": limits::TABLE_ENTRIES_MAX,
             "nan": "canonical bit patterns",
         },
         "fuel": {
@@ -36,6 +36,7 @@ pub fn profile_document() -> String {
             "directoryEntry": meter::ENTRY,
             "pathComponent": meter::COMPONENT,
             "create": meter::CREATE,
+            "string": meter::STRING,
             "onExit": "fuel used; nothing left counts as out of fuel",
             "onOutputLimit": "fuel used",
             "onTrap": "the whole limit",

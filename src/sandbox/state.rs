@@ -59,12 +59,10 @@ pub(super) enum Stop {
     Engine,
 }
 
-#[cfg(test)]
 impl State {
-    /// A state with nothing in it.
-    pub(super) fn for_tests() -> Self {
-        let vfs = Vfs::new(&[], &[], 0, 0, 0).unwrap();
+    /// A state with nothing in it, for asking the linker what it has.
+    pub(super) fn empty() -> Self {
         let random = SeededRandom::new(brizo_receipt::B256::ZERO);
-        Self::new(vfs, VirtualClock::new(0, 1), random, 0, &Invocation::default())
+        Self::new(Vfs::empty(), VirtualClock::new(0, 1), random, 0, &Invocation::default())
     }
 }

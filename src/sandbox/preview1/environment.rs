@@ -76,8 +76,10 @@ fn link_refused(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn sizes(call: &mut Call<'_>, strings: fn(&State) -> &Vec<Vec<u8>>, count: u32, bytes: u32) -> Outcome {
-    let strings = strings(call.state);
-    let (number, total) = (strings.len(), strings.iter().map(Vec::len).sum::<usize>());
+    let number = strings(call.state).len();
+    // Counting them is work as well.
+    call.charge_each(number as u64, meter::STRING)?;
+    let total = strings(call.state).iter().map(Vec::len).sum::<usize>();
     // Both are bounded far below 32 bits where the order is admitted.
     call.memory.write_u32(count, number as u32)?;
     call.memory.write_u32(bytes, total as u32)
@@ -89,6 +91,7 @@ fn copy_strings(
     mut pointers: u32,
     mut place: u32,
 ) -> Outcome {
+    call.charge_each(strings(call.state).len() as u64, meter::STRING)?;
     let total: usize = strings(call.state).iter().map(Vec::len).sum();
     call.charge_each(total as u64, meter::BYTE)?;
     for string in strings(call.state) {

@@ -119,6 +119,9 @@ fn write(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<
         None if append => call.state.vfs.node(id).len(),
         None => position,
     };
+    if total == 0 {
+        return Ok(0);
+    }
     call.state.vfs.check_room(id, place.saturating_add(total))?;
     // A jump past the end fills the gap with zeros, which is work for the host too.
     call.charge(place.saturating_sub(call.state.vfs.node(id).len()))?;

@@ -150,13 +150,17 @@ fn create(call: &mut Call<'_>, fd: u32, path: &str, directory: bool) -> Result<N
     let from = folder(call, fd)?;
     match call.state.vfs.walk(from, path)? {
         Found::There(_) => Err(Errno::Exist.into()),
-        // A trailing slash promises a folder.
-        Found::Free { .. } if !directory && path.ends_with('/') => Err(Errno::Isdir.into()),
+        Found::Free { .. } if !directory && promises_folder(path) => Err(Errno::Isdir.into()),
         Found::Free { folder, name } => {
             let now = call.state.clock.stamp();
             Ok(call.state.vfs.create(folder, &name, directory, now)?)
         }
     }
+}
+
+/// Whether a path says by its end that it means a folder.
+fn promises_folder(path: &str) -> bool {
+    path.ends_with('/') || path.ends_with("/.")
 }
 
 fn open(
@@ -172,6 +176,7 @@ fn open(
         return Err(Errno::Inval.into());
     }
     call.charge(meter::CREATE)?;
+    call.state.vfs.check_can_open()?;
     let from = folder(call, fd)?;
     let (readable, writable) = (rights & RIGHT_FD_READ != 0, rights & RIGHT_FD_WRITE != 0);
     let id = match call.state.vfs.walk(from, path)? {

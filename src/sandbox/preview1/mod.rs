@@ -10,8 +10,12 @@ mod environment;
 mod files;
 mod folders;
 
-use super::state::State;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 use wasmtime::Linker;
+
+use super::state::State;
 
 /// Name of the import module.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
@@ -76,6 +80,38 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     folders::link(linker)
 }
 
+/// The type of each linked function, `(i32, i64) -> (i32)`, read from the linker itself so that the gate cannot drift
+/// away from it. Empty only if the engine could not be set up, and then nothing runs anyway.
+pub(super) fn signatures() -> &'static BTreeMap<String, String> {
+    static SIGNATURES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    SIGNATURES.get_or_init(|| {
+        let engine = wasmtime::Engine::default();
+        let mut linker = Linker::new(&engine);
+        if link(&mut linker).is_err() {
+            return BTreeMap::new();
+        }
+        let mut store = wasmtime::Store::new(&engine, State::empty());
+        let linked: Vec<_> =
+            linker.iter(&mut store).map(|(_, name, item)| (name.to_string(), item)).collect();
+        let function = |(name, item): (String, wasmtime::Extern)| {
+            let ty = item.into_func()?.ty(&store);
+            Some((name, signature(ty.params(), ty.results())))
+        };
+        linked.into_iter().filter_map(function).collect()
+    })
+}
+
+/// A function type as text.
+pub(super) fn signature(
+    params: impl Iterator<Item = impl std::fmt::Display>,
+    results: impl Iterator<Item = impl std::fmt::Display>,
+) -> String {
+    let list = |types: Vec<String>| types.join(", ");
+    let (params, results) =
+        (params.map(|t| t.to_string()).collect(), results.map(|t| t.to_string()).collect());
+    format!("({}) -> ({})", list(params), list(results))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,7 +121,7 @@ mod tests {
         let engine = wasmtime::Engine::default();
         let mut linker = Linker::new(&engine);
         link(&mut linker).unwrap();
-        let store = &mut wasmtime::Store::new(&engine, State::for_tests());
+        let store = &mut wasmtime::Store::new(&engine, State::empty());
         let mut linked: Vec<String> = linker.iter(&mut *store).map(|(_, name, _)| name.to_string()).collect();
         linked.sort();
         let mut listed: Vec<String> = PROVIDED.iter().chain(&REFUSED).map(ToString::to_string).collect();

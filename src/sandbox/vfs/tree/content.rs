@@ -50,6 +50,10 @@ impl Vfs {
         let node = self.node_mut(id);
         let NodeKind::Output(content) = &mut node.kind else { return Err(VfsError::IsDirectory) };
         content.resize(length as usize, 0);
+        // Bytes that no longer count must not be held either; only then, so that shrinking step by step stays cheap.
+        if content.capacity() > 2 * content.len() + 4096 {
+            content.shrink_to_fit();
+        }
         node.modified = time;
         self.bytes -= old.saturating_sub(length);
         Ok(())

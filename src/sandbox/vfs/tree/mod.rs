@@ -40,6 +40,22 @@ pub(in crate::sandbox) enum Found {
 }
 
 impl Vfs {
+    /// A file system without volumes.
+    pub(in crate::sandbox) fn empty() -> Self {
+        Self {
+            nodes: Vec::new(),
+            free: Vec::new(),
+            descriptors: Vec::new(),
+            volumes: [ROOT; 3],
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            bytes: 0,
+            bytes_limit: 0,
+            files: 0,
+            files_limit: 0,
+        }
+    }
+
     /// The three volumes with their content; everything carries `start` as its time.
     ///
     /// # Errors
@@ -51,18 +67,7 @@ impl Vfs {
         bytes_limit: u64,
         files_limit: u64,
     ) -> VfsResult<Self> {
-        let mut vfs = Self {
-            nodes: Vec::new(),
-            free: Vec::new(),
-            descriptors: Vec::new(),
-            volumes: [ROOT; 3],
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            bytes: 0,
-            bytes_limit,
-            files: 0,
-            files_limit,
-        };
+        let mut vfs = Self { bytes_limit, files_limit, ..Self::empty() };
         vfs.descriptors =
             [(Target::Stdin, true, false), (Target::Stdout, false, true), (Target::Stderr, false, true)]
                 .map(|(target, readable, writable)| Some(Descriptor::new(target, readable, writable)))

@@ -10,7 +10,7 @@ impl Vfs {
     /// # Errors
     /// `IsDirectory`/`NotDirectory` for the wrong sort, `NotEmpty`, `ReadOnly`, `Invalid` for a volume itself.
     pub(in crate::sandbox) fn remove(&mut self, from: NodeId, path: &str, directory: bool) -> VfsResult<()> {
-        let id = self.find(from, path)?;
+        let id = self.named(from, path)?;
         let node = self.node(id);
         if !node.writable {
             return Err(VfsError::ReadOnly);
@@ -25,6 +25,16 @@ impl Vfs {
             (_, true) => return Err(VfsError::NotDirectory),
         }
         self.unlink(id)
+    }
+
+    /// The thing that a name leads to. `.` and `..` are no names, and what was removed has none, although a descriptor of
+    /// it still finds it under `.`.
+    fn named(&self, from: NodeId, path: &str) -> VfsResult<NodeId> {
+        if matches!(path.trim_end_matches('/').rsplit('/').next(), Some("." | "..")) {
+            return Err(VfsError::Invalid);
+        }
+        let id = self.find(from, path)?;
+        if self.node(id).linked { Ok(id) } else { Err(VfsError::NotFound) }
     }
 
     fn unlink(&mut self, id: NodeId) -> VfsResult<()> {
@@ -58,8 +68,13 @@ impl Vfs {
         (to, new): (NodeId, &str),
         time: u64,
     ) -> VfsResult<()> {
-        let id = self.find(from, old)?;
+        let id = self.named(from, old)?;
         let target = self.walk(to, new)?;
+        if matches!(target, Found::There(_)) {
+            self.named(to, new)?;
+        } else if new.ends_with('/') && !self.node(id).is_directory() {
+            return Err(VfsError::NotDirectory);
+        }
         if !self.node(id).writable {
             return Err(VfsError::ReadOnly);
         }

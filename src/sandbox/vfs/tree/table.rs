@@ -7,6 +7,15 @@ use crate::sandbox::vfs::{Descriptor, NodeId, Target, VfsError, VfsResult};
 const DESCRIPTORS_MAX: usize = 1024;
 
 impl Vfs {
+    /// Asks whether another descriptor can be opened, before anything is made or cut off for it.
+    ///
+    /// # Errors
+    /// `TooManyOpen`.
+    pub(in crate::sandbox) fn check_can_open(&self) -> VfsResult<()> {
+        let full = self.descriptors.len() >= DESCRIPTORS_MAX && self.descriptors.iter().all(Option::is_some);
+        if full { Err(VfsError::TooManyOpen) } else { Ok(()) }
+    }
+
     /// Opens a node under the lowest free number.
     ///
     /// # Errors
