@@ -18,6 +18,9 @@ use crate::sandbox::{ArtefactCache, Engine};
 use crate::store::Store;
 use crate::worker::{Options, Worker};
 
+/// Uploads that are taken in at the same time.
+const UPLOADS_MAX: usize = 4;
+
 /// The parts of a provider that `serve` and `publish` share.
 #[derive(Debug)]
 pub struct Parts {
@@ -79,8 +82,16 @@ pub async fn serve(parts: Parts) -> Result<()> {
         options: Options { concurrency: config.concurrency, poll_interval: config.poll_interval() },
         nudge: nudge.clone(),
     };
-    let api =
-        ApiState { store, chain, blobs, clock, node: config.ceilings(), nudge, executing: Arc::default() };
+    let api = ApiState {
+        uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS_MAX)),
+        store,
+        chain,
+        blobs,
+        clock,
+        node: config.ceilings(),
+        nudge,
+        executing: Arc::default(),
+    };
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
     tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");

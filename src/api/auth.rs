@@ -6,6 +6,7 @@ use axum::http::{Method, Uri, header};
 use brizo_receipt::Address;
 
 use super::ApiState;
+use super::body::Body;
 use super::problem::Problem;
 use crate::ids::JobId;
 use crate::signed_request::{Authorization, EXPIRY_MAX_S, RequestToSign};
@@ -26,13 +27,12 @@ impl FromRequest<ApiState> for Caller {
         let sent = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0);
         let (method, uri) = (request.method().clone(), sent.clone());
         let header = request.headers().get(header::AUTHORIZATION).cloned();
-        let body = Bytes::from_request(request, &()).await.map_err(|e| {
-            Problem::bad_request("bad_body", e.to_string()).hint("send a smaller or complete body")
-        })?;
         let header = header.as_ref().and_then(|value| value.to_str().ok()).ok_or_else(|| {
             Problem::unauthorized("signature_missing", "this request must be signed")
                 .hint("send `Authorization: Brizo address=…,nonce=…,expiry=…,signature=…` (docs/API.md)")
         })?;
+        // Read only for somebody who has signed something.
+        let Body(body) = Body::from_request(request, state).await?;
         let address = check(state, &method, &uri, header, &body).await?;
         Ok(Self { address, body })
     }

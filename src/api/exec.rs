@@ -16,7 +16,7 @@ use super::state::policy;
 use crate::ids::AgreementId;
 use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobState};
 use crate::sandbox::profile_digest;
-use crate::store::{AgreementRow, NewJob};
+use crate::store::{AgreementRow, Error as StoreError, NewJob};
 
 /// The seeds' fields (the address also under its older names), and the order itself.
 #[derive(Debug, Deserialize)]
@@ -59,6 +59,14 @@ pub(super) async fn exec(
     }
     let signature = signature(&fields.spec_signature)?;
     let agreement = state.fresh_agreement(id).await?;
+    // Before any work is done for a stranger; the checks ask it again.
+    if agreement.consumer != caller.address {
+        return Err(Problem::forbidden(
+            "not_your_agreement",
+            format!("agreement {id} was signed by another consumer"),
+        )
+        .hint("sign the request with the key that signed the agreement"));
+    }
     let new = NewJob {
         invocation: job::invocation(
             &fields.args,
@@ -72,7 +80,17 @@ pub(super) async fn exec(
     };
     admit(&state, caller.address, &agreement, &new, &signature).await?;
     let now_s = state.clock.now_s();
-    let job_id = state.store.with(move |store| store.insert_job(&new, now_s)).await?;
+    let job_id = match state.store.with(move |store| store.insert_job(&new, now_s)).await {
+        // Two orders at once: the other one was first.
+        Err(StoreError::Exists(_)) => {
+            return Err(Problem::conflict(
+                "job_exists",
+                format!("the run of agreement {id} is ordered already"),
+            )
+            .hint("look at the job with `brizo job status`"));
+        }
+        other => other?,
+    };
     state.nudge.now();
     tracing::info!(job = %job_id, "job admitted");
     let ocean = JobState::Queued.ocean(None);

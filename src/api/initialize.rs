@@ -9,10 +9,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::ApiState;
+use super::body::Body;
 use super::problem::Problem;
-use super::state::timeouts;
+use super::state::{policy, timeouts};
 use crate::ids::{AgreementId, Did};
 use crate::job::{ComputeOffer, SERVICE_DEFINITION_ID, read_offer};
+use crate::policy::Consumers;
 use crate::store::{AgreementRow, DatasetRow};
 
 /// The seeds' five fields.
@@ -36,11 +38,12 @@ struct Parsed {
 
 pub(super) async fn initialize(
     State(state): State<ApiState>,
-    body: axum::body::Bytes,
+    Body(body): Body,
 ) -> Result<impl IntoResponse, Problem> {
     let request = parse(&body)?;
     let dataset = state.dataset(request.did).await?;
     let offer = offer(&dataset)?;
+    check_listed(&dataset, request.consumer)?;
     check_signature(&state, &request, &offer)?;
     let id = request.id;
     if state.store.with(move |store| store.agreement(id)).await?.is_some() {
@@ -122,6 +125,18 @@ pub(super) fn offer(dataset: &DatasetRow) -> Result<ComputeOffer, Problem> {
     read_offer(&ddo).map_err(|why| Problem::internal("the stored DDO has no offer", &anyhow::anyhow!(why)))
 }
 
+/// A consumer whom the policy will never admit costs the publisher no transaction.
+fn check_listed(dataset: &DatasetRow, consumer: Address) -> Result<(), Problem> {
+    match &policy(dataset)?.manifest().consumers {
+        Consumers::Listed(addresses) if !addresses.contains(&consumer) => Err(Problem::forbidden(
+            "not_listed",
+            format!("the data owner's policy does not admit {consumer}"),
+        )
+        .hint("ask the data owner to add your address to the policy's list")),
+        _ => Ok(()),
+    }
+}
+
 fn check_signature(state: &ApiState, request: &Parsed, offer: &ComputeOffer) -> Result<(), Problem> {
     let digest = state.chain.deployment().agreement_digest(
         request.id,
@@ -156,7 +171,8 @@ async fn execute(
         let ours = there.publisher == state.chain.sender()
             && there.consumer == request.consumer
             && there.did == request.did
-            && !there.closed;
+            && !there.fulfilled
+            && !there.terminated;
         return if ours { Ok(None) } else { Err(used(request.id)) };
     }
     let mined = state

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use super::ApiState;
 use super::auth::{Caller, authorize};
+use super::outputs::check_granted;
 use super::problem::Problem;
 use crate::ids::AgreementId;
+use crate::job::State as JobState;
 use crate::store::JobRow;
 
 pub(super) async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Value>, Problem> {
@@ -41,6 +43,7 @@ pub(super) async fn receipt(
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
     let job = authorize(&state, &caller, &id).await?;
+    check_granted(&state, &job).await?;
     let receipt =
         state.store.with(move |store| store.receipt(job.id)).await?.ok_or_else(|| not_finished(&job))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], receipt))
@@ -76,7 +79,7 @@ pub(super) async fn agreement(
 pub(super) fn not_finished(job: &JobRow) -> Problem {
     let state = job.state.word();
     if job.state.is_final() {
-        let why = job.problem.as_deref().unwrap_or("the provider could not run it");
+        let why = job.end.map_or("the provider could not run it", crate::job::End::explanation);
         return Problem::conflict(
             "job_without_claim",
             format!("the job ended {state} without a claim: {why}"),
@@ -84,6 +87,17 @@ pub(super) fn not_finished(job: &JobRow) -> Problem {
         .hint("nothing is charged; take the refund after the deadline (refundPayment)");
     }
     Problem::conflict("job_not_finished", format!("the job is {state}")).hint("ask again when it is settled")
+}
+
+/// What went wrong on the provider's side, in words that tell nothing of its inside.
+fn problem(job: &JobRow) -> Option<&'static str> {
+    match job.state {
+        JobState::Aborted => {
+            Some(job.end.map_or("the provider could not run it", crate::job::End::explanation))
+        }
+        JobState::Unsettled => Some("the contracts refuse the settlement"),
+        _ => None,
+    }
 }
 
 /// The status object: Ocean's fields, then ours.
@@ -97,7 +111,7 @@ pub(super) fn document(job: &JobRow) -> Value {
         "statusText": ocean.text,
         "state": job.state.word(),
         "end": job.end.map(crate::job::End::word),
-        "problem": job.problem,
+        "problem": problem(job),
         "dateCreated": job.created_s,
         "receiptHash": job.receipt_hash,
         "outcome": job.outcome,

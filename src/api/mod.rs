@@ -5,6 +5,7 @@
 
 mod assets;
 mod auth;
+mod body;
 mod exec;
 mod health;
 mod initialize;

@@ -21,6 +21,7 @@ pub(super) async fn list(
     caller: Caller,
 ) -> Result<Json<Value>, Problem> {
     let job = authorize(&state, &caller, &id).await?;
+    check_granted(&state, &job).await?;
     let outputs = outputs(&state, &job).await?;
     Ok(Json(json!({ "jobId": job.id, "outputs": outputs.iter().map(entry).collect::<Vec<_>>() })))
 }
@@ -74,7 +75,7 @@ async fn outputs(state: &ApiState, job: &JobRow) -> Result<Vec<OutputRow>, Probl
 }
 
 /// The grant on chain is the permission: AccessConditions says whether this consumer may have the derived asset.
-async fn check_granted(state: &ApiState, job: &JobRow) -> Result<(), Problem> {
+pub(super) async fn check_granted(state: &ApiState, job: &JobRow) -> Result<(), Problem> {
     if !job.state.has_claim() {
         return Err(not_finished(job));
     }

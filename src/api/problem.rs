@@ -48,6 +48,14 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, text)
     }
 
+    pub(super) fn method_not_allowed(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+    }
+
+    pub(super) fn busy(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text).retry_after(2)
+    }
+
     pub(super) fn too_large(text: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "module_too_large", text)
     }
@@ -162,7 +170,8 @@ impl From<ChainError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Exists(what) => Self::conflict("exists", format!("{what} exists already")),
+            StoreError::Exists(what) => Self::conflict("exists", format!("{what} exists already"))
+                .hint("look at what is there, or choose a new id"),
             other => Self::internal("the database failed", &other.into()),
         }
     }

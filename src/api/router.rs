@@ -12,14 +12,16 @@ use tower_http::trace::TraceLayer;
 use super::problem::Problem;
 use super::{ApiState, assets, exec, health, initialize, jobs, outputs, upload};
 
-/// Bytes of a request body; modules are the largest (base64 adds a third). The policy's own ceiling is checked later.
-const BODY_BYTES_MAX: usize = 192 << 20;
+/// Bytes of a request body: what initialize and exec need, with room for the longest arguments.
+const BODY_BYTES_MAX: usize = 256 << 10;
+/// Bytes of an upload (base64 adds a third). The policy's own ceiling is checked later.
+const UPLOAD_BYTES_MAX: usize = 192 << 20;
 
 /// All endpoints. Methods that an endpoint does not have answer 405 with `Allow`.
 pub fn router(state: ApiState) -> Router {
     let services = Router::new()
         .route("/initialize", post(initialize::initialize))
-        .route("/upload", post(upload::upload))
+        .route("/upload", post(upload::upload).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)))
         .route("/exec", post(exec::exec));
     Router::new()
         // The seeds spell it both ways.
@@ -39,6 +41,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/", get(health::about))
         .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TraceLayer::new_for_http())
@@ -48,6 +51,11 @@ pub fn router(state: ApiState) -> Router {
 async fn unknown(uri: axum::http::Uri) -> Problem {
     Problem::not_found("no_such_endpoint", format!("there is nothing at {}", uri.path()))
         .hint("docs/API.md lists the endpoints")
+}
+
+async fn not_allowed(method: axum::http::Method, uri: axum::http::Uri) -> Problem {
+    Problem::method_not_allowed(format!("{} does not take {method}", uri.path()))
+        .hint("the Allow header names the methods it takes")
 }
 
 /// A bug of ours becomes an answer and a log line, not a dropped connection.

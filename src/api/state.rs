@@ -30,6 +30,8 @@ pub struct ApiState {
     pub node: NodeCeilings,
     /// Shared with the worker.
     pub nudge: Nudge,
+    /// Places for uploads, which are held in memory while they are checked.
+    pub uploads: Arc<tokio::sync::Semaphore>,
     /// Agreements that are being executed now, so that two requests with one id do not both pay for a transaction.
     pub executing: Arc<std::sync::Mutex<std::collections::HashSet<AgreementId>>>,
 }

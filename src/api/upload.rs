@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use base64::Engine as _;
-use brizo_receipt::{AlgorithmUpload, B256, Signature, recover};
+use brizo_receipt::{AlgorithmUpload, B256, Signature, keccak256, recover};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::ApiState;
+use super::body::{Body, UploadPlace};
 use super::initialize::signature;
 use super::problem::Problem;
 use super::state::policy;
@@ -57,10 +59,13 @@ enum Source {
 
 pub(super) async fn upload(
     State(state): State<ApiState>,
-    Query(query): Query<QueryFields>,
+    _place: UploadPlace,
+    query: Result<Query<QueryFields>, QueryRejection>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<impl IntoResponse, Problem> {
+    let Query(query) =
+        query.map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("name each field once"))?;
     let upload = parse(query, &headers, body)?;
     let agreement = state.fresh_agreement(upload.agreement).await?;
     let dataset = state.dataset(agreement.did).await?;
@@ -69,11 +74,19 @@ pub(super) async fn upload(
         Source::Bytes(bytes) => (bytes, None),
         Source::Did(did) => (algorithm_of(&state, did).await?, Some(did)),
     };
+    // Cheap checks first: size, then whose bytes these are, and only then what is in them.
     let bytes_max = policy.manifest().ceilings.algorithm_bytes;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Problem::too_large(format!(
+            "the module has {} bytes, at most {bytes_max} are taken",
+            bytes.len()
+        ))
+        .hint("strip symbols, optimise for size, or ask the publisher to raise algorithm_bytes"));
+    }
+    check_checksum(&state, &agreement, &upload.signed_checksum, keccak256(&bytes), did.is_none())?;
     let (inspection, bytes) =
         tokio::task::spawn_blocking(move || inspect(&bytes, bytes_max).map(|inspection| (inspection, bytes)))
             .await??;
-    check_checksum(&state, &agreement, &upload.signed_checksum, inspection.checksum)?;
     check_approved(&state, &policy, &agreement, &inspection)?;
     let blobs = state.blobs.clone();
     tokio::task::spawn_blocking(move || blobs.put(&*bytes)).await??;
@@ -165,13 +178,18 @@ fn check_checksum(
     agreement: &AgreementRow,
     signed: &Signature,
     checksum: B256,
+    their_own: bool,
 ) -> Result<(), Problem> {
     let statement = AlgorithmUpload { agreement_id: agreement.id.0, checksum };
     match recover(statement.digest(&state.domain()), signed, "consumer") {
         Ok(signer) if signer == agreement.consumer => Ok(()),
+        // The checksum of an asset's module is not told: who knows it could order with it.
         _ => Err(Problem::unprocessable(
             "checksum_mismatch",
-            format!("the uploaded bytes have keccak-256 {checksum}; signedChecksum is not the consumer's signature over that"),
+            match their_own {
+                true => format!("the uploaded bytes have keccak-256 {checksum}; signedChecksum is not the consumer's signature over that"),
+                false => "signedChecksum is not the consumer's signature over the algorithm asset's module".into(),
+            },
         )
         .hint("sign AlgorithmUpload(serviceAgreementId, checksum) over the bytes as they are sent")),
     }

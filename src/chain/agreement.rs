@@ -4,7 +4,6 @@ use alloy::sol_types::{SolCall, SolStruct};
 use alloy_primitives::{Address, B256, U256, keccak256};
 
 use super::bindings::{AccessConditions, ComputeConditions, PaymentConditions, eip712};
-use super::client::send;
 use super::{Chain, Deployment, Mined, Result};
 use crate::ids::{AgreementId, Did};
 use crate::money::Terms;
@@ -109,8 +108,10 @@ pub struct OnChainAgreement {
     pub lock_deadline_s: u64,
     /// Until when access can be granted, in seconds since 1970-01-01 UTC.
     pub grant_deadline_s: u64,
-    /// Whether it was fulfilled or terminated.
-    pub closed: bool,
+    /// Whether it was fulfilled: the payment is released.
+    pub fulfilled: bool,
+    /// Whether it was terminated: refunded or cancelled.
+    pub terminated: bool,
 }
 
 impl Deployment {
@@ -162,7 +163,7 @@ impl Chain {
             id.0,
             did.0,
         );
-        send(call).await
+        self.send(call).await
     }
 
     /// An agreement on chain; `None` when the id is unknown.
@@ -180,7 +181,8 @@ impl Chain {
             consumer: found.consumer,
             lock_deadline_s: found.lockDeadline,
             grant_deadline_s: found.grantDeadline,
-            closed: found.state > 1,
+            fulfilled: found.state == 2,
+            terminated: found.state == 3,
         }))
     }
 }

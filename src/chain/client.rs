@@ -1,13 +1,16 @@
 //! A connection to one deployment on one chain, with or without a key to sign transactions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::contract::{CallBuilder, CallDecoder};
-use alloy::network::EthereumWallet;
-use alloy::providers::{DynProvider, Provider, ProviderBuilder};
+use alloy::eips::BlockId;
+use alloy::network::{Ethereum, EthereumWallet};
+use alloy::providers::{DynProvider, PendingTransactionBuilder, Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256};
 use brizo_receipt::SecretKey;
+use tokio::sync::Mutex;
 
 use super::bindings::{
     AccessConditions, ComputeConditions, DIDRegistry, PaymentConditions, ServiceAgreement,
@@ -16,6 +19,8 @@ use super::{Deployment, Error, Result};
 
 /// How long a node may take to answer one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a transaction is waited for; after that it may still be mined, and its effect is looked for.
+const MINED_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A deployment as seen through a node. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,6 +28,8 @@ pub struct Chain {
     pub(super) provider: DynProvider,
     pub(super) deployment: Deployment,
     sender: Address,
+    /// One transaction is given its nonce at a time; two at once would be given the same one.
+    sending: Arc<Mutex<()>>,
 }
 
 /// A transaction that is in a block.
@@ -63,7 +70,7 @@ impl Chain {
     /// [`Error::Mismatch`] for an address that is no URL.
     pub fn connect(rpc: &str, deployment: Deployment, key: Option<&SecretKey>) -> Result<Self> {
         let sender = key.map_or(Address::ZERO, SecretKey::address);
-        Ok(Self { provider: connect(rpc, key)?, deployment, sender })
+        Ok(Self { provider: connect(rpc, key)?, deployment, sender, sending: Arc::default() })
     }
 
     /// The deployment.
@@ -107,6 +114,32 @@ impl Chain {
         Ok(self.provider.get_block_number().await?)
     }
 
+    /// Time of the newest block, in seconds since 1970-01-01 UTC: what the contracts' deadlines are compared with.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`].
+    pub async fn time_s(&self) -> Result<u64> {
+        let block = self.provider.get_block(BlockId::latest()).await?;
+        block.map(|block| block.header.timestamp).ok_or_else(|| Error::Unreachable("no newest block".into()))
+    }
+
+    /// Whether transactions of the sender wait to be mined, so that the newest block does not show their effects yet.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`].
+    pub async fn has_pending(&self) -> Result<bool> {
+        let mined = self.provider.get_transaction_count(self.sender).await?;
+        Ok(self.provider.get_transaction_count(self.sender).pending().await? > mined)
+    }
+
+    /// Sends a call as a transaction and waits until it is in a block.
+    pub(super) async fn send<P: Provider, D: CallDecoder>(&self, call: CallBuilder<P, D>) -> Result<Mined> {
+        let sending = self.sending.lock().await;
+        let pending = call.send().await?;
+        drop(sending);
+        mined(pending).await
+    }
+
     /// ETH balance of an account, in wei.
     ///
     /// # Errors
@@ -136,9 +169,13 @@ impl Chain {
     }
 }
 
-/// Sends a call as a transaction and waits until it is in a block.
+/// Sends a call of the only task that uses a key, and waits until it is in a block.
 pub(super) async fn send<P: Provider, D: CallDecoder>(call: CallBuilder<P, D>) -> Result<Mined> {
-    let receipt = call.send().await?.with_timeout(Some(Duration::from_secs(120))).get_receipt().await?;
+    mined(call.send().await?).await
+}
+
+async fn mined(pending: PendingTransactionBuilder<Ethereum>) -> Result<Mined> {
+    let receipt = pending.with_timeout(Some(MINED_TIMEOUT)).get_receipt().await?;
     if !receipt.status() {
         return Err(Error::Refused(format!("transaction {} failed", receipt.transaction_hash)));
     }

@@ -1,6 +1,6 @@
 //! Events, read with `eth_getLogs` from a block that the caller remembers; a websocket would only be a wake-up.
 
-use alloy::rpc::types::Filter;
+use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, U256};
 
@@ -60,8 +60,7 @@ impl Chain {
     /// # Errors
     /// Of the chain.
     pub async fn committed(&self, id: AgreementId) -> Result<Option<Committed>> {
-        let filter = self.of_agreement::<PaymentConditions::ReceiptCommitted>(id);
-        for log in self.provider.get_logs(&filter).await? {
+        for log in self.newest_logs(self.of_agreement::<PaymentConditions::ReceiptCommitted>(id)).await? {
             let Ok(event) = log.log_decode::<PaymentConditions::ReceiptCommitted>() else { continue };
             let data = &event.inner.data;
             if data.runIndex == 0 {
@@ -81,10 +80,15 @@ impl Chain {
     /// # Errors
     /// Of the chain.
     pub async fn settlement(&self, id: AgreementId) -> Result<Settlement> {
-        let released =
-            self.provider.get_logs(&self.of_agreement::<PaymentConditions::PaymentReleased>(id)).await?;
-        let refunded =
-            self.provider.get_logs(&self.of_agreement::<PaymentConditions::PaymentRefund>(id)).await?;
+        let released = self.newest_logs(self.of_agreement::<PaymentConditions::PaymentReleased>(id)).await?;
+        // Refunded in the same transaction as it was released, or not at all.
+        let refunded = match released.first().and_then(|log| log.block_number) {
+            Some(block) => {
+                let filter = self.of_agreement::<PaymentConditions::PaymentRefund>(id);
+                self.provider.get_logs(&filter.from_block(block).to_block(block)).await?
+            }
+            None => Vec::new(),
+        };
         let paid =
             released.iter().filter_map(|log| log.log_decode::<PaymentConditions::PaymentReleased>().ok());
         let back =
@@ -95,11 +99,24 @@ impl Chain {
         })
     }
 
+    /// Logs of the newest range of blocks that has any, searched from the newest block down to the deployment's.
+    async fn newest_logs(&self, filter: Filter) -> Result<Vec<Log>> {
+        let mut to = self.block_number().await?;
+        loop {
+            let from = to.saturating_sub(BLOCKS_MAX - 1).max(self.deployment.block);
+            let logs = self.provider.get_logs(&filter.clone().from_block(from).to_block(to)).await?;
+            if !logs.is_empty() || from <= self.deployment.block {
+                return Ok(logs);
+            }
+            to = from - 1;
+        }
+    }
+
     fn filter<E: SolEvent>(&self) -> Filter {
         Filter::new().address(self.deployment.payment_conditions).event_signature(E::SIGNATURE_HASH)
     }
 
     fn of_agreement<E: SolEvent>(&self, id: AgreementId) -> Filter {
-        self.filter::<E>().topic1(id.0).from_block(self.deployment.block)
+        self.filter::<E>().topic1(id.0)
     }
 }

@@ -4,7 +4,6 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use brizo_receipt::{Outcome, Signature};
 
 use super::bindings::PaymentConditions;
-use super::client::send;
 use super::{Chain, Mined, Result};
 use crate::ids::{AgreementId, Did};
 use crate::money::Terms;
@@ -23,7 +22,7 @@ impl Chain {
     /// # Errors
     /// Of the chain.
     pub async fn register_dataset(&self, seed: B256, checksum: B256, url: &str) -> Result<Mined> {
-        send(self.registry().registerAttribute(seed, checksum, vec![], url.to_string())).await
+        self.send(self.registry().registerAttribute(seed, checksum, vec![], url.to_string())).await
     }
 
     /// Owner, checksum and URL of an asset; `None` when it is not registered.
@@ -48,7 +47,7 @@ impl Chain {
     ) -> Result<Mined> {
         let did = did.map_or(B256::ZERO, |did| did.0);
         let signature = Bytes::from(signature.0.to_vec());
-        send(self.compute().fulfillAlgorithmUpload(id.0, did, checksum, signature)).await
+        self.send(self.compute().fulfillAlgorithmUpload(id.0, did, checksum, signature)).await
     }
 
     /// Checksum of the algorithm that both sides agree on; zero before.
@@ -64,7 +63,7 @@ impl Chain {
     /// # Errors
     /// Of the chain.
     pub async fn authorize(&self, id: AgreementId, consumer: Address) -> Result<Mined> {
-        send(self.compute().authorizeComputation(id.0, consumer)).await
+        self.send(self.compute().authorizeComputation(id.0, consumer)).await
     }
 
     /// `checkPermissions`: may this consumer compute under this agreement?
@@ -87,7 +86,7 @@ impl Chain {
             fuelPrice: terms.fuel_price,
             outputPrice: terms.output_price,
         };
-        send(self.payment().lockPayment(id.0, did.0, terms.price, price).value(value)).await
+        self.send(self.payment().lockPayment(id.0, did.0, terms.price, price).value(value)).await
     }
 
     /// Sum that is locked for an agreement now.
@@ -125,7 +124,7 @@ impl Chain {
         receipt_hash: B256,
         url: &str,
     ) -> Result<Mined> {
-        send(self.registry().registerDerived(id.0, run_index, receipt_hash, url.to_string())).await
+        self.send(self.registry().registerDerived(id.0, run_index, receipt_hash, url.to_string())).await
     }
 
     /// `grantAccess` to the derived asset.
@@ -133,7 +132,7 @@ impl Chain {
     /// # Errors
     /// Of the chain.
     pub async fn grant_access(&self, id: AgreementId, derived: Did) -> Result<Mined> {
-        send(self.access().grantAccess(id.0, derived.0)).await
+        self.send(self.access().grantAccess(id.0, derived.0)).await
     }
 
     /// `checkPermissions` of AccessConditions: may this consumer have this asset?
@@ -166,7 +165,7 @@ impl Chain {
             outputsRoot: outcome.outputs_root,
         };
         let signature = Bytes::from(signature.0.to_vec());
-        send(self.payment().releasePayment(id.0, did.0, price, spec_hash, outcome, signature)).await
+        self.send(self.payment().releasePayment(id.0, did.0, price, spec_hash, outcome, signature)).await
     }
 
     /// Receipt hash that was committed at release; zero before.
@@ -182,6 +181,6 @@ impl Chain {
     /// # Errors
     /// Of the chain.
     pub async fn refund_payment(&self, id: AgreementId, did: Did, price: U256) -> Result<Mined> {
-        send(self.payment().refundPayment(id.0, did.0, price)).await
+        self.send(self.payment().refundPayment(id.0, did.0, price)).await
     }
 }

@@ -3,7 +3,6 @@
 use alloy_primitives::{Address, U256};
 
 use super::bindings::TestToken;
-use super::client::send;
 use super::{Chain, Mined, Result};
 
 impl Chain {
@@ -23,7 +22,7 @@ impl Chain {
         let contract = TestToken::new(token, self.provider.clone());
         let spender = self.deployment.payment_conditions;
         if contract.allowance(self.sender(), spender).call().await? < amount {
-            send(contract.approve(spender, amount)).await?;
+            self.send(contract.approve(spender, amount)).await?;
         }
         Ok(())
     }
@@ -33,6 +32,6 @@ impl Chain {
     /// # Errors
     /// Of the chain.
     pub async fn mint_test_token(&self, token: Address, to: Address, amount: U256) -> Result<Mined> {
-        send(TestToken::new(token, self.provider.clone()).mint(to, amount)).await
+        self.send(TestToken::new(token, self.provider.clone()).mint(to, amount)).await
     }
 }

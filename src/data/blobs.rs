@@ -76,7 +76,10 @@ impl BlobStore {
     /// [`Error::Damaged`] when it is missing or not what it was.
     pub fn map(&self, digest: B256) -> Result<Mapped, Error> {
         let path = self.place(digest);
-        let file = File::open(&path).map_err(|_| Error::Damaged { digest, what: "missing" })?;
+        let file = File::open(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::Damaged { digest, what: "missing" },
+            _ => Error::Io { path: path.clone(), source },
+        })?;
         let length = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
         let mapped: Mapped = if length == 0 {
             Arc::new(Vec::new())

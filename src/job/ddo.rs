@@ -71,8 +71,9 @@ pub struct Condition {
     pub key: B256,
     /// Seconds, 0 for none.
     pub timeout_s: u64,
-    /// Indices of the conditions it needs.
-    pub needs: Vec<u8>,
+    /// Conditions it needs, by index, with the seconds after which the need turns round: 0 means done before, anything
+    /// else not done by then.
+    pub needs: Vec<(u8, u64)>,
     /// Event that its fulfilment raises, who acts on it, and what with.
     pub event: (&'static str, &'static str, &'static str),
 }
@@ -168,7 +169,10 @@ fn condition(parts: &DdoParts<'_>, index: usize, condition: &Condition) -> Value
         "releasePayment" | "refundPayment" => vec![asset, sum("price", terms.price)],
         _ => vec![asset],
     };
-    let needs = condition.needs.iter().filter_map(|i| parts.conditions.get(usize::from(*i)));
+    let needs = condition
+        .needs
+        .iter()
+        .filter_map(|(i, timeout)| Some((parts.conditions.get(usize::from(*i))?, timeout)));
     let (name, actor, handler) = condition.event;
     json!({
         "name": condition.name,
@@ -178,7 +182,7 @@ fn condition(parts: &DdoParts<'_>, index: usize, condition: &Condition) -> Value
         "conditionKey": condition.key,
         "timeout": condition.timeout_s,
         "isTerminalCondition": u8::from(index >= 4),
-        "dependencies": needs.map(|c| json!({ "name": c.name, "timeout": 0 })).collect::<Vec<_>>(),
+        "dependencies": needs.map(|(c, timeout)| json!({ "name": c.name, "timeout": timeout })).collect::<Vec<_>>(),
         "parameters": parameters,
         "events": [event(name, actor, handler.split('.').next().unwrap_or_default(), handler.rsplit('.').next().unwrap_or_default())],
     })

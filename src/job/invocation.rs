@@ -36,43 +36,45 @@ pub fn invocation(
     dids: &[String],
     algorithm_did: Option<&str>,
 ) -> Result<Invocation, BadInvocation> {
+    check_size(args, env)?;
     let quoted: Vec<_> = dids.iter().map(|did| format!("{did:?}")).collect();
-    let mut variables: Vec<(String, String)> = [
+    let dids = format!("[{}]", quoted.join(","));
+    let fixed = [
         ("VOLUME", "/data"),
         ("INPUTS", INPUTS),
         ("OUTPUTS", OUTPUTS),
         ("LOGS", "/data/logs"),
-        ("DIDS", &format!("[{}]", quoted.join(","))),
-    ]
-    .map(|(name, value)| (name.to_string(), value.to_string()))
-    .into();
+        ("DIDS", &dids),
+    ];
+    let mut variables: Vec<(String, String)> =
+        fixed.into_iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     variables.extend(algorithm_did.map(|did| ("TRANSFORMATION_DID".to_string(), did.to_string())));
     for (name, value) in env {
-        let taken = RESERVED.contains(&name.as_str()) || variables.iter().any(|(other, _)| other == name);
-        if name.is_empty() || name.contains('=') || taken {
+        if name.is_empty() || name.contains('=') || RESERVED.contains(&name.as_str()) {
             return Err(BadInvocation::Name(name.clone()));
         }
         variables.push((name.clone(), value.clone()));
     }
     // One order for everybody: the manifest binds names, not positions.
     variables.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+    if let Some(pair) = variables.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(BadInvocation::Name(pair[0].0.clone()));
+    }
     let fixed = ["algorithm", INPUTS, OUTPUTS].map(String::from);
-    let invocation =
-        Invocation { args: fixed.into_iter().chain(args.iter().cloned()).collect(), env: variables };
-    check(&invocation)?;
-    Ok(invocation)
+    Ok(Invocation { args: fixed.into_iter().chain(args.iter().cloned()).collect(), env: variables })
 }
 
-fn check(invocation: &Invocation) -> Result<(), BadInvocation> {
-    let names = invocation.env.iter().flat_map(|(name, value)| [name, value]);
-    let mut bytes = 0;
-    for text in invocation.args.iter().chain(names) {
-        if text.contains('\0') {
-            return Err(BadInvocation::Nul(text.clone()));
-        }
-        bytes += text.len() + 1;
+/// Looked at before anything is built from them: they come from the network.
+fn check_size(args: &[String], env: &[(String, String)]) -> Result<(), BadInvocation> {
+    let texts = || args.iter().chain(env.iter().flat_map(|(name, value)| [name, value]));
+    let bytes: usize = texts().map(|text| text.len() + 1).sum();
+    if bytes > BYTES_MAX {
+        return Err(BadInvocation::TooLong(bytes));
     }
-    if bytes > BYTES_MAX { Err(BadInvocation::TooLong(bytes)) } else { Ok(()) }
+    match texts().find(|text| text.contains('\0')) {
+        Some(text) => Err(BadInvocation::Nul(text.clone())),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -100,6 +100,20 @@ words!(End {
 });
 
 impl End {
+    /// What a job that ended without a claim means, for its consumer: nothing of the provider's inside.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::TimedOut => "the run, or its waiting, took longer than the provider allows",
+            Self::DataFailed => "the provider's copy of the data set is damaged",
+            Self::AlgorithmFailed => "the module cannot be compiled by this provider",
+            Self::HostFailed => {
+                "the provider could not run it (endless recursion in the algorithm also ends like this)"
+            }
+            _ => "the run ended by itself",
+        }
+    }
+
     /// The end that an outcome stands for; `None` for a number that no profile defines.
     #[must_use]
     pub fn of(outcome: &Outcome) -> Option<Self> {

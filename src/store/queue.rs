@@ -12,6 +12,9 @@ use crate::job::{End, State};
 /// Id, spec, signature, run key, invocation and attempt of a job that was claimed.
 type ClaimedColumns = (String, String, Vec<u8>, Vec<u8>, String, u32);
 
+/// Attempts after which a job that never reached its commit is given up: it may be what kills the process.
+const ATTEMPTS_MAX: u32 = 10;
+
 impl Store {
     /// Records an admitted job.
     ///
@@ -47,6 +50,7 @@ impl Store {
     /// Of SQLite or of a damaged row.
     pub fn claim_job(&self, owner: &str, now_s: u64, lease_s: u64) -> Result<Option<Claimed>> {
         self.write(|sql| {
+            give_up_on_poison(sql, now_s)?;
             let found: Option<ClaimedColumns> = sql
                 .query_row(
                     "UPDATE job SET state = ?1, lease_owner = ?2, lease_until_s = ?3, attempt = attempt + 1
@@ -158,7 +162,12 @@ impl Store {
                 ],
             )?;
             fenced(claimed, changed)?;
-            note(sql, claimed.id, now_s, &format!("{}: {problem}", state.word()))
+            // The history is for the consumer; what went wrong inside stays in the row and in the log.
+            let text = match final_end {
+                Some(end) => format!("{}: {}", state.word(), end.explanation()),
+                None => "the provider could not run it now; it waits for another try".to_string(),
+            };
+            note(sql, claimed.id, now_s, &text)
         })
     }
 
@@ -203,6 +212,25 @@ impl Store {
             note(sql, id, now_s, &format!("not settled: {problem}"))
         })
     }
+}
+
+/// Ends jobs that were taken up too often without an end of their own.
+fn give_up_on_poison(sql: &Transaction<'_>, now_s: u64) -> Result<()> {
+    let problem = format!("the provider ended {ATTEMPTS_MAX} times while it worked on this job");
+    let mut statement = sql.prepare(
+        "UPDATE job SET state = ?1, end = ?2, problem = ?3, lease_owner = NULL, lease_until_s = NULL
+         WHERE state IN ('preparing', 'running') AND lease_until_s < ?4 AND attempt >= ?5 RETURNING id",
+    )?;
+    let end = End::HostFailed.word();
+    let ended = statement
+        .query_map(params![State::Aborted.word(), end, problem, now_s, ATTEMPTS_MAX], |row| {
+            row.get::<_, String>(0)
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for id in ended {
+        note(sql, Place { table: "job", row: &id }.parse("id", &id)?, now_s, &problem)?;
+    }
+    Ok(())
 }
 
 fn fenced(claimed: &Claimed, changed: usize) -> Result<()> {

@@ -10,8 +10,10 @@ use super::{LEASE_S, Worker};
 use crate::data::Error as DataError;
 use crate::job::{self, End, Released, State};
 use crate::policy::Policy;
-use crate::sandbox::{Aborted, Control, Ending, Engine, InputFile, Module, Order, Outputs, inspect};
-use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, OutputRow};
+use crate::sandbox::{
+    Aborted, Control, Ending, Engine, Error as SandboxError, InputFile, Module, Order, Outputs, inspect,
+};
+use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreError, OutputRow};
 
 /// Attempts that a job gets when the host fails.
 const ATTEMPTS_MAX: u32 = 3;
@@ -24,6 +26,8 @@ enum Failure {
     Final(End, String),
     /// The provider is going down; the job goes back to the queue.
     Stopped,
+    /// Another worker has the job.
+    Lost,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -83,30 +87,27 @@ impl Worker {
 
     async fn run(&self, claimed: &Claimed, stop: watch::Receiver<bool>) -> Result<(), Failure> {
         let (worker, job) = (self.clone(), claimed.clone());
-        let prepared = blocking(move || worker.prepare(&job)).await?;
-        self.keep(claimed, State::Running).await?;
+        let preparing = tokio::task::spawn_blocking(move || worker.prepare(&job));
+        let prepared =
+            self.watch(claimed, State::Preparing, preparing, &Control::default(), stop.clone()).await?;
+        if *stop.borrow() {
+            return Err(Failure::Stopped);
+        }
         let wall_clock = Duration::from_secs(prepared.policy.manifest().ceilings.wall_clock_s);
         let control = Control::with_wall_clock(wall_clock);
         let (engine, module, order, held) =
             (self.engine.clone(), prepared.module.clone(), prepared.order.clone(), control.clone());
         let (started_at, began) = (self.clock.now_s(), Instant::now());
-        let running = tokio::task::spawn_blocking(move || engine.run(&module, &order, &held));
-        let result = self.watch(claimed, running, &control, stop).await?;
+        let running =
+            tokio::task::spawn_blocking(move || engine.run(&module, &order, &held).map_err(Failure::from));
+        let result = self.watch(claimed, State::Running, running, &control, stop.clone()).await?;
         let run_us = began.elapsed().as_micros() as u64;
-        let (ending, outputs) = match result {
-            Ok(finished) => finished,
-            Err(Aborted::Stopped) => return Err(Failure::Stopped),
-            Err(Aborted::WallClock) => {
-                return Err(Failure::Final(End::TimedOut, Aborted::WallClock.to_string()));
-            }
-            Err(Aborted::NativeStack) => {
-                return Err(Failure::Final(End::HostFailed, Aborted::NativeStack.to_string()));
-            }
-            Err(aborted) => return Err(Failure::Host(aborted.to_string())),
-        };
+        let (ending, outputs) = result.map_err(aborted)?;
         let run_info = run_info(started_at, run_us, prepared.module.cached);
-        let (worker, claimed) = (self.clone(), claimed.clone());
-        blocking(move || worker.commit(&claimed, &prepared, &ending, &outputs, &run_info)).await
+        let (worker, job) = (self.clone(), claimed.clone());
+        let committing =
+            tokio::task::spawn_blocking(move || worker.commit(&job, &prepared, &ending, &outputs, &run_info));
+        self.watch(claimed, State::Running, committing, &Control::default(), stop).await
     }
 
     /// Maps module and inputs, verifying every byte, and compiles.
@@ -114,13 +115,15 @@ impl Worker {
         let agreement = self.store.agreement(claimed.id.agreement)?.context("the job's agreement is gone")?;
         let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
         let policy = Policy::parse(&dataset.policy, &dataset.rules)?;
+        self.check_deadline(&agreement, &policy)?;
         let bytes = self.blobs.map(claimed.order.spec.module_digest)?;
         let inspection = inspect((*bytes).as_ref(), u64::MAX)
             .map_err(|refused| Failure::Final(End::AlgorithmFailed, refused.text))?;
-        let module = self
-            .engine
-            .compile((*bytes).as_ref(), &inspection)
-            .map_err(|e| Failure::Final(End::AlgorithmFailed, e.to_string()))?;
+        let module = self.engine.compile((*bytes).as_ref(), &inspection).map_err(|e| match e {
+            SandboxError::Compile(_) => Failure::Final(End::AlgorithmFailed, e.to_string()),
+            // A full disk under the cache is no fault of the module.
+            other => Failure::from(other),
+        })?;
         let mut inputs = Vec::new();
         for entry in dataset.manifest.entries() {
             inputs.push(InputFile { path: entry.path.clone(), bytes: self.blobs.map(entry.digest)? });
@@ -129,34 +132,54 @@ impl Worker {
         Ok(Prepared { agreement, dataset, policy, module, order })
     }
 
-    async fn keep(&self, claimed: &Claimed, state: State) -> Result<(), Failure> {
-        let (claimed, now_s) = (claimed.clone(), self.clock.now_s());
-        self.store.with(move |store| store.keep_lease(&claimed, state, now_s, LEASE_S)).await?;
-        Ok(())
+    /// A job that waited too long is not run: its outputs could not be granted, and so not paid, any more.
+    fn check_deadline(&self, agreement: &AgreementRow, policy: &Policy) -> Result<(), Failure> {
+        let needed = policy.manifest().ceilings.wall_clock_s;
+        if agreement.grant_deadline_s.saturating_sub(self.clock.now_s()) >= needed {
+            return Ok(());
+        }
+        Err(Failure::Final(
+            End::TimedOut,
+            "the agreement's deadline came too close while the job waited".into(),
+        ))
     }
 
-    /// Waits for a run, keeping its lease alive, and stops it when the provider goes down or the lease is lost.
+    async fn keep(&self, claimed: &Claimed, state: State) -> Result<(), StoreError> {
+        let (claimed, now_s) = (claimed.clone(), self.clock.now_s());
+        self.store.with(move |store| store.keep_lease(&claimed, state, now_s, LEASE_S)).await
+    }
+
+    /// Waits for a piece of work, keeping the job's lease alive, and stops a run when the provider goes down or the
+    /// lease is lost.
     async fn watch<T>(
         &self,
         claimed: &Claimed,
-        running: tokio::task::JoinHandle<Result<T, crate::sandbox::Error>>,
+        state: State,
+        mut work: tokio::task::JoinHandle<Result<T, Failure>>,
         control: &Control,
         mut stop: watch::Receiver<bool>,
     ) -> Result<T, Failure> {
-        let mut running = running;
         let mut heartbeat = tokio::time::interval(Duration::from_secs(LEASE_S / 3));
         let mut stopping = *stop.borrow();
+        let mut lost = false;
         if stopping {
             control.stop();
         }
         loop {
             tokio::select! {
-                ended = &mut running => return Ok(ended??),
-                _ = heartbeat.tick() => {
-                    if self.keep(claimed, State::Running).await.is_err() {
+                ended = &mut work => {
+                    return if lost { Err(Failure::Lost) } else { ended? };
+                }
+                // The first tick comes at once and moves the job to its state.
+                _ = heartbeat.tick() => match self.keep(claimed, state).await {
+                    Ok(()) => {}
+                    Err(StoreError::LeaseLost(_)) => {
+                        lost = true;
                         control.stop();
                     }
-                }
+                    // The lease outlives two heartbeats; the next one may succeed.
+                    Err(error) => tracing::warn!(job = %claimed.id, %error, "heartbeat failed"),
+                },
                 changed = stop.changed(), if !stopping => {
                     // A closed channel means that nobody can ask for a stop any more, which is one.
                     stopping = changed.is_err() || *stop.borrow();
@@ -235,6 +258,11 @@ impl Worker {
 
     async fn give_up(&self, claimed: Claimed, failure: Failure) -> anyhow::Result<()> {
         let (end, problem) = match failure {
+            // Another worker has it, and whatever is to be said about it is that one's to say.
+            Failure::Lost => {
+                tracing::warn!(job = %claimed.id, attempt = claimed.attempt, "the lease was lost");
+                return Ok(());
+            }
             Failure::Stopped => (None, "the provider was shut down during the run".to_string()),
             Failure::Final(end, problem) => (Some(end), problem),
             Failure::Host(problem) if claimed.attempt >= ATTEMPTS_MAX => (Some(End::HostFailed), problem),
@@ -268,9 +296,12 @@ fn run_info(started_at: u64, run_us: u64, cached_module: bool) -> RunInfo {
     }
 }
 
-/// Runs blocking work off the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await?
+/// What a run that the host ended means for its job.
+fn aborted(aborted: Aborted) -> Failure {
+    match aborted {
+        Aborted::Stopped => Failure::Stopped,
+        Aborted::WallClock => Failure::Final(End::TimedOut, aborted.to_string()),
+        Aborted::NativeStack => Failure::Final(End::HostFailed, aborted.to_string()),
+        Aborted::HostMemory | Aborted::Engine => Failure::Host(aborted.to_string()),
+    }
 }

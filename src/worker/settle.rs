@@ -10,8 +10,6 @@ use crate::chain::Error as ChainError;
 use crate::ids::{AgreementId, JobId};
 use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
 
-/// How often a contract may refuse before a step counts as dead.
-const REFUSALS_MAX: u32 = 5;
 /// Longest wait between two tries, in seconds.
 const WAIT_MAX_S: u64 = 30;
 
@@ -120,19 +118,21 @@ impl Worker {
     async fn note_failure(&self, row: OutboxRow, error: anyhow::Error) -> anyhow::Result<()> {
         let problem = format!("{error:#}");
         let refused = matches!(error.downcast_ref(), Some(ChainError::Refused(_)));
-        let now_s = self.clock.now_s();
-        tracing::warn!(agreement = %row.agreement, step = row.step.word(), attempt = row.attempts + 1, error = %problem, "step failed");
-        if !(refused && (row.attempts + 1 >= REFUSALS_MAX || self.closed(row.agreement).await)) {
+        let (agreement, step) = (row.agreement, row.step.word());
+        tracing::warn!(%agreement, step, attempt = row.attempts + 1, error = %problem, "step failed");
+        if !refused || !self.is_hopeless(&row).await {
             let wait_s = 2u64.saturating_pow(row.attempts.min(16)).min(WAIT_MAX_S);
-            self.store.with(move |store| store.step_failed(row.id, &problem, now_s + wait_s)).await?;
+            let next_s = self.clock.now_s() + wait_s;
+            self.store.with(move |store| store.step_failed(row.id, &problem, next_s)).await?;
             return Ok(());
         }
-        tracing::error!(agreement = %row.agreement, step = row.step.word(), error = %problem, "step is dead");
+        tracing::error!(%agreement, step, error = %problem, "step is dead");
+        let now_s = self.clock.now_s();
         self.store
             .with(move |store| {
                 store.step_dead(&row, &problem)?;
                 match row.job {
-                    Some(job) => store.unsettle_job(job, &problem, now_s),
+                    Some(job) => store.unsettle_job(job, "the contracts refuse the settlement", now_s),
                     None => Ok(()),
                 }
             })
@@ -140,9 +140,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the agreement is over on chain, so that no step of it can ever work.
-    async fn closed(&self, id: AgreementId) -> bool {
-        matches!(self.chain.agreement(id).await, Ok(Some(agreement)) if agreement.closed)
+    /// Whether the contracts can never take this step any more. A refusal alone does not say so: while one of our own
+    /// transactions waits to be mined, its effect is not seen yet and its repetition is refused. What cannot be asked
+    /// is not hopeless.
+    async fn is_hopeless(&self, row: &OutboxRow) -> bool {
+        let (pending, agreement) =
+            (self.chain.has_pending().await, self.chain.agreement(row.agreement).await);
+        let (Ok(false), Ok(Some(agreement)), Ok(now_s)) = (pending, agreement, self.chain.time_s().await)
+        else {
+            return false;
+        };
+        // Once access is granted only the release is left, and it has no deadline.
+        let late = now_s >= agreement.grant_deadline_s && row.step != Step::Release;
+        agreement.terminated || late
     }
 
     async fn agreement(&self, id: AgreementId) -> anyhow::Result<AgreementRow> {

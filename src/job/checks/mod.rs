@@ -1,6 +1,6 @@
 //! Admission: is this order run? Seven checks, in this order; each in its own file.
 //!
-//! 1. `agreement`: the caller is the agreement's consumer, and it is open.
+//! 1. `agreement`: the caller is the agreement's consumer, and this run was not ordered before.
 //! 2. `consent`: the spec is about this agreement and this run, and the consumer signed it.
 //! 3. `algorithm`: the module named is the one uploaded under the agreement.
 //! 4. `spec`: profile, inputs, invocation and key are what the provider will really use.

@@ -66,7 +66,7 @@ async fn killed_after_the_commit() {
     let mut world = World::start().await;
     let consumer = world.consumer();
     // Nothing of the settlement reaches the chain, so the job stays where the commit point left it.
-    let job = settle_with(&world, &consumer, Fault::LoseTransaction(1)).await;
+    let job = settle_with(&world, &consumer, Fault::LoseTransaction(1), async || {}).await;
     consumer.wait_for(job, "publishing").await;
     world.provider.kill();
     assert!(consumer.chain.receipt_of(job.agreement).await.unwrap().is_zero(), "nothing is on chain yet");
@@ -82,7 +82,7 @@ async fn killed_during_the_settlement() {
         for fault in [Fault::LoseTransaction(step), Fault::LoseAnswerOf(step)] {
             let mut world = World::start().await;
             let consumer = world.consumer();
-            let job = settle_with(&world, &consumer, fault).await;
+            let job = settle_with(&world, &consumer, fault, async || {}).await;
             eventually("the fault struck", async || world.proxy.is_down()).await;
             world.provider.kill();
             world.proxy.set(Fault::None);
@@ -93,7 +93,7 @@ async fn killed_during_the_settlement() {
 }
 
 /// Orders a job while the computation is already granted, with a fault on the settlement's transactions.
-async fn settle_with(world: &World, consumer: &Consumer, fault: Fault) -> JobId {
+async fn settle_with(world: &World, consumer: &Consumer, fault: Fault, then: impl AsyncFnOnce()) -> JobId {
     let module = guest("column_stats");
     let id = consumer.pay_for(&module).await;
     eventually("granted", async || consumer.chain.permitted(id, consumer.key.address()).await.unwrap()).await;
@@ -104,7 +104,24 @@ async fn settle_with(world: &World, consumer: &Consumer, fault: Fault) -> JobId 
     })
     .await;
     world.proxy.set(fault);
+    then().await;
     consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await
+}
+
+/// A transaction that waits to be mined: its repetition after the restart is refused, and that must kill nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_a_transaction_waits_to_be_mined() {
+    let mut world = World::start().await;
+    let consumer = world.consumer();
+    let job =
+        settle_with(&world, &consumer, Fault::None, async || world.anvil.mine_at_once(false).await).await;
+    consumer.wait_for(job, "publishing").await;
+    let chain = world.publisher_chain();
+    eventually("the first transaction waits", async || chain.has_pending().await.unwrap()).await;
+    world.kill_and_restart().await;
+    eventually("its repetition was refused", async || world.log().contains("AlreadyRegistered")).await;
+    world.anvil.mine_at_once(true).await;
+    check_world(&world, &consumer, job).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

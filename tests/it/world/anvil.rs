@@ -26,13 +26,23 @@ impl Anvil {
 
     /// Lets time pass on the chain.
     pub(crate) async fn pass(&self, seconds: u64) {
-        for (method, params) in
-            [("evm_increaseTime", serde_json::json!([seconds])), ("evm_mine", serde_json::json!([]))]
-        {
-            let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-            let answer = reqwest::Client::new().post(&self.url).json(&body).send().await.unwrap();
-            assert!(answer.status().is_success());
+        self.call("evm_increaseTime", serde_json::json!([seconds])).await;
+        self.call("evm_mine", serde_json::json!([])).await;
+    }
+
+    /// Whether transactions are mined as they come. Turning it on mines what waits.
+    pub(crate) async fn mine_at_once(&self, at_once: bool) {
+        self.call("evm_setAutomine", serde_json::json!([at_once])).await;
+        if at_once {
+            self.call("evm_mine", serde_json::json!([])).await;
         }
+    }
+
+    async fn call(&self, method: &str, params: serde_json::Value) {
+        let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = reqwest::Client::new().post(&self.url).json(&body).send().await.unwrap();
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        assert!(answer["error"].is_null(), "{method}: {answer}");
     }
 
     pub(crate) fn url(&self) -> &str {

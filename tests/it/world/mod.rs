@@ -95,6 +95,16 @@ impl World {
         balances
     }
 
+    /// The publisher's own view of the chain.
+    pub(crate) fn publisher_chain(&self) -> Chain {
+        self.chain(&key(PUBLISHER))
+    }
+
+    /// What the provider has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(inside(self, "provider.log")).unwrap()
+    }
+
     /// Kills the provider hard and starts it again.
     pub(crate) async fn kill_and_restart(&mut self) {
         self.provider.kill();
