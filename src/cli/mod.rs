@@ -33,6 +33,18 @@ impl Exit {
     pub(crate) const OPENING: Self = Self(17);
     pub(crate) const MISMATCH: Self = Self(20);
 
+    /// The code for an error: refusals of gate and provider, verdicts that are not possible, and plain failures.
+    fn of_error(error: &anyhow::Error) -> Self {
+        use crate::client::Error as ClientError;
+        let refused = error.is::<crate::sandbox::Refused>()
+            || matches!(error.downcast_ref(), Some(ClientError::Refused { status: 400..500, .. }));
+        match refused {
+            true => Self::REFUSED,
+            false if error.is::<replay::Inconclusive>() => Self::INCONCLUSIVE,
+            false => Self(1),
+        }
+    }
+
     /// The code for a receipt that fails (docs/RECEIPT.md §10).
     pub(crate) fn of_receipt(error: &brizo_receipt::Error) -> Self {
         use brizo_receipt::Error;
@@ -88,7 +100,7 @@ impl Cli {
             Ok(exit) => ExitCode::from(exit.0),
             Err(error) => {
                 eprintln!("error: {error:#}");
-                ExitCode::FAILURE
+                ExitCode::from(Exit::of_error(&error).0)
             }
         }
     }

@@ -170,7 +170,15 @@ impl Publish {
                 contract: ComputeTemplate::CONTRACTS[i],
                 key: keys[i],
                 timeout_s: values[i].to(),
-                needs: [ComputeTemplate::DEPENDENCIES[i], ComputeTemplate::TIMEOUT_DEPENDENCIES[i]].concat(),
+                needs: ComputeTemplate::DEPENDENCIES[i]
+                    .iter()
+                    .map(|need| (*need, 0))
+                    .chain(
+                        ComputeTemplate::TIMEOUT_DEPENDENCIES[i]
+                            .iter()
+                            .map(|need| (*need, self.grant_timeout)),
+                    )
+                    .collect(),
                 event: events[i],
             })
             .collect()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use brizo_receipt::{
     B256, EntryKind, Expectation, Key, Manifest, Outcome, Receipt, check_structure, content_digest,
 };
@@ -165,18 +165,24 @@ fn input_difference(receipt: &Receipt, inputs: &Manifest, key: &Key) -> String {
     format!("inputs: the receipt counts {} files, the folder has {}", stated.len(), leaves.len())
 }
 
+/// No verdict is possible.
+#[derive(Debug, thiserror::Error)]
+#[error("inconclusive: {0}")]
+pub(super) struct Inconclusive(String);
+
 /// Runs two times on fresh state. A sandbox that disagrees with itself proves nothing about others.
 fn run_twice(receipt: &Receipt, module: &[u8], inputs: LocalInputs) -> Result<(Outcome, Outputs)> {
     let (engine, _, compiled) = compile(module, true)?;
     let order = Order::of(&receipt.claim.spec, receipt.opening.invocation.clone(), inputs.files.clone());
     let run = || match engine.run(&compiled, &order, &Control::default()) {
         Ok(Ok(finished)) => Ok(finished),
-        Ok(Err(aborted)) => bail!("inconclusive: {aborted}"),
-        Err(error) => bail!("inconclusive: {error}"),
+        Ok(Err(aborted)) => Err(Inconclusive(aborted.to_string())),
+        Err(error) => Err(Inconclusive(error.to_string())),
     };
     let (first, second) = (run()?, run()?);
     if first != second {
-        bail!("inconclusive: two runs on this machine differ; report this as a bug of the sandbox");
+        let why = "two runs on this machine differ; report this as a bug of the sandbox".into();
+        return Err(Inconclusive(why).into());
     }
     Ok((first.0.outcome(B256::ZERO), first.1))
 }

@@ -85,6 +85,10 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self) -> Result<Exit> {
         check_output_folder(&self.output)?;
+        let receipt_path = self.receipt_path();
+        if receipt_path.exists() {
+            bail!("{} exists; move it away, or name another with --receipt", receipt_path.display());
+        }
         let bytes = read(&self.algorithm)?;
         let (engine, inspection, module) = compile(&bytes, !self.no_cache)?;
         let inputs = LocalInputs::take(self.input.as_deref())?;
@@ -138,7 +142,6 @@ impl Run {
         };
         let receipt = job::receipt(&parts, |_| false);
         write_outputs(&self.output, &outputs.files, &outputs.folders)?;
-        let receipt_path = self.receipt_path();
         write(&receipt_path, receipt.to_text())?;
         self.report(&receipt, &ending, &outputs, &run_info, &receipt_path)
     }

@@ -72,33 +72,31 @@ pub(super) fn check_output_folder(folder: &Path) -> Result<()> {
     }
 }
 
-/// Writes files below a folder, all or none: into a folder beside it first, then renamed.
+/// Writes files below a folder that is new or empty, all or none: into a fresh folder beside it first, then renamed.
 pub(super) fn write_outputs(
     folder: &Path,
     files: &BTreeMap<String, Vec<u8>>,
     folders: &[String],
 ) -> Result<()> {
-    let aside = folder.with_extension("part");
-    let failed = || format!("{}", aside.display());
-    if aside.exists() {
-        fs::remove_dir_all(&aside).with_context(failed)?;
-    }
-    fs::create_dir_all(&aside).with_context(failed)?;
+    let beside = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(beside).with_context(|| format!("{}", beside.display()))?;
+    let aside = tempfile::Builder::new().prefix(".brizo-outputs-").tempdir_in(beside)?;
     for path in folders {
         brizo_receipt::check_path(path)?;
-        fs::create_dir_all(aside.join(path)).with_context(failed)?;
+        fs::create_dir_all(aside.path().join(path))?;
     }
     for (path, bytes) in files {
         // The paths come from a guest or a provider: nothing may lead out of the folder.
         brizo_receipt::check_path(path)?;
-        let place = aside.join(path);
-        fs::create_dir_all(place.parent().unwrap_or(&aside)).with_context(failed)?;
+        let place = aside.path().join(path);
+        fs::create_dir_all(place.parent().unwrap_or(beside))?;
         fs::write(&place, bytes).with_context(|| format!("{}", place.display()))?;
     }
     if folder.exists() {
+        // Only an empty folder can be removed like this.
         fs::remove_dir(folder).with_context(|| format!("{}", folder.display()))?;
     }
-    fs::rename(&aside, folder).with_context(|| format!("{}", folder.display()))
+    fs::rename(aside.keep(), folder).with_context(|| format!("{}", folder.display()))
 }
 
 /// Reads every file below a folder, by path.

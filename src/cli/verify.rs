@@ -1,5 +1,6 @@
 //! `brizo verify`: how far does a receipt hold, and why no further.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -225,32 +226,44 @@ async fn committed(chain: &Chain, receipt: &Receipt) -> Result<Verdict, ChainErr
 }
 
 /// Opens the roots with the run key, and with the files where a folder is given.
-pub(super) fn open(receipt: &Receipt, key: &Key, folder: Option<&Path>) -> Result<Vec<String>> {
+fn open(receipt: &Receipt, key: &Key, folder: Option<&Path>) -> Result<Vec<String>> {
+    let files = folder.map(read_outputs).transpose()?;
+    open_with(receipt, key, files.as_ref())?;
+    let mut notes = vec!["arguments and listed outputs open their roots".to_string()];
+    if let (Some(folder), Some(files)) = (folder, files) {
+        notes.push(format!("{} files in {} are the committed ones", files.len(), folder.display()));
+    }
+    Ok(notes)
+}
+
+/// Opens the roots with the run key, and with files in memory where they are given: each must be listed, and be what
+/// the list says; a withheld file that is there all the same must be the committed one, too.
+pub(super) fn open_with(
+    receipt: &Receipt,
+    key: &Key,
+    files: Option<&BTreeMap<String, Vec<u8>>>,
+) -> brizo_receipt::Result<()> {
     receipt.check_invocation(key)?;
     receipt.check_outputs(key)?;
-    let mut notes = vec!["arguments and listed outputs open their roots".to_string()];
-    let Some(folder) = folder else { return Ok(notes) };
-    let files = read_outputs(folder)?;
+    let Some(files) = files else { return Ok(()) };
     let listed = receipt.opening.outputs.iter().filter(|output| output.kind == EntryKind::File);
     for output in listed.clone() {
-        // A withheld file that is there all the same must be the committed one, too.
         let Some(bytes) = files.get(&output.path) else {
             if output.digest.is_none() {
                 continue;
             }
-            return Err(mismatch(&output.path, "a file", "none").into());
+            return Err(mismatch(&output.path, "a file", "none"));
         };
         let entry = Entry::of(EntryKind::File, &output.path, bytes);
         if entry.leaf(key) != output.leaf {
             let expected = output.digest.map_or("the withheld content".into(), |digest| digest.to_string());
-            return Err(mismatch(&output.path, &expected, &entry.digest.to_string()).into());
+            return Err(mismatch(&output.path, &expected, &entry.digest.to_string()));
         }
     }
-    if let Some(extra) = files.keys().find(|path| !listed.clone().any(|output| output.path == **path)) {
-        return Err(mismatch(extra, "no file", "one").into());
+    match files.keys().find(|path| !listed.clone().any(|output| output.path == **path)) {
+        Some(extra) => Err(mismatch(extra, "no file", "one")),
+        None => Ok(()),
     }
-    notes.push(format!("{} files in {} are the committed ones", files.len(), folder.display()));
-    Ok(notes)
 }
 
 fn mismatch(path: &str, expected: &str, found: &str) -> brizo_receipt::Error {

@@ -15,6 +15,9 @@ use crate::ids::{AgreementId, Did, JobId};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobFile {
+    /// Where it was read from.
+    #[serde(skip)]
+    pub(super) path: PathBuf,
     pub(super) provider: String,
     pub(super) rpc: String,
     pub(super) deployment: PathBuf,
@@ -49,6 +52,7 @@ pub(super) struct Payment {
 impl JobFile {
     pub(super) fn load(path: &Path) -> Result<Self> {
         let mut file: Self = read_toml(path)?;
+        file.path = path.to_path_buf();
         let base = path.parent().unwrap_or(Path::new("."));
         for relative in [&mut file.deployment, &mut file.key_file, &mut file.output, &mut file.algorithm] {
             *relative = base.join(&*relative);
@@ -85,6 +89,10 @@ impl JobFile {
 pub(super) struct Saved {
     pub(super) service_agreement_id: AgreementId,
     pub(super) random_seed: brizo_receipt::B256,
+    /// What a refund needs, kept because the provider may be gone by then.
+    pub(super) did: Did,
+    #[serde(with = "crate::money::decimal")]
+    pub(super) price: U256,
 }
 
 impl Saved {

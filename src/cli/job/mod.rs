@@ -44,7 +44,8 @@ Optional: a table [env] with variables for the guest.";
 #[derive(Debug, Subcommand)]
 #[command(after_help = JOB_FILE)]
 pub(super) enum Job {
-    /// Do everything: agree, upload, lock the payment, order, wait, fetch, and verify the receipt.
+    /// Do everything: agree, upload, lock the payment, order, wait, fetch, and verify the receipt. After an interruption
+    /// the same command goes on where it was.
     Run {
         /// Job file.
         file: PathBuf,
@@ -130,10 +131,7 @@ impl Job {
                 let status = follow::wait(&session, &saved).await?;
                 results::fetch(&session, &saved, &status, format).await
             }
-            Self::Refund { file } => {
-                let session = Session::open(JobFile::load(&file)?).await?;
-                order::refund(&session, &Saved::load(&session.file)?).await
-            }
+            Self::Refund { file } => order::refund(&JobFile::load(&file)?).await,
         }
     }
 }

@@ -9,13 +9,15 @@ use brizo_receipt::{
 };
 use serde_json::{Value, json};
 
-use super::file::Saved;
+use super::file::{JobFile, Saved};
 use super::follow::step;
 use super::prepare::Session;
+use crate::chain::Chain;
 use crate::cli::Exit;
 use crate::cli::format::{random, write_secret};
 use crate::cli::run::{CLOCK_START, CLOCK_STEP};
 use crate::client::Error as ClientError;
+use crate::config::{read_deployment, read_key};
 use crate::ids::AgreementId;
 use crate::job::{self, SERVICE_DEFINITION_ID};
 use crate::sandbox::profile_digest;
@@ -29,18 +31,12 @@ const START_PAUSE: Duration = Duration::from_millis(250);
 pub(super) async fn agree(session: &Session) -> Result<Saved> {
     session.check_order()?;
     let file = &session.file;
-    if Saved::exists(file) {
-        bail!(
-            "{} holds a job already; go on with `brizo job get`, or name another output",
-            file.output.display()
-        );
-    }
-    std::fs::create_dir_all(&file.output).with_context(|| format!("{}", file.output.display()))?;
-    let saved = Saved { service_agreement_id: AgreementId(random()?), random_seed: random()? };
-    // Kept before anything is signed: without the run key nobody could open the receipt.
-    write_secret(&file.run_key_file(), &random()?.0)?;
-    saved.store(file)?;
-    step("agree", &format!("agreement {}", saved.service_agreement_id));
+    let saved = match Saved::exists(file) {
+        true => Saved::load(file)?,
+        false => begin(session)?,
+    };
+    let known = session.chain.agreement(saved.service_agreement_id).await?.is_some();
+    step(if known { "resume" } else { "agree" }, &format!("agreement {}", saved.service_agreement_id));
     let digest = session.chain.deployment().agreement_digest(
         saved.service_agreement_id,
         file.did,
@@ -55,8 +51,28 @@ pub(super) async fn agree(session: &Session) -> Result<Saved> {
         "signature": format!("0x{}", hex::encode(session.key.sign(digest)?.0)),
         "consumerAddress": session.key.address(),
     });
-    post(session, "initialize", &body).await?;
+    match post(session, "initialize", &body).await {
+        // It was executed before an interruption; whether it is the right one is looked up on chain below.
+        Err(error) if known && has_code(&error, "agreement_exists") => {}
+        other => drop(other?),
+    }
     check_executed(session, &saved).await?;
+    Ok(saved)
+}
+
+/// Chooses a new agreement id and run key, and keeps them before anything is signed: without the run key nobody could
+/// open the receipt, and with both an interrupted job goes on where it was.
+fn begin(session: &Session) -> Result<Saved> {
+    let file = &session.file;
+    std::fs::create_dir_all(&file.output).with_context(|| format!("{}", file.output.display()))?;
+    let saved = Saved {
+        service_agreement_id: AgreementId(random()?),
+        random_seed: random()?,
+        did: file.did,
+        price: session.offer.terms.price,
+    };
+    write_secret(&file.run_key_file(), &random()?.0)?;
+    saved.store(file)?;
     Ok(saved)
 }
 
@@ -109,7 +125,11 @@ pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
     step("order", "waiting for the provider's authorisation");
     for _ in 0..START_TRIES {
         match post(session, "exec", &body).await {
-            Err(error) if is_not_yet(&error) => tokio::time::sleep(START_PAUSE).await,
+            Err(error) if has_code(&error, "computation_not_granted") => {
+                tokio::time::sleep(START_PAUSE).await
+            }
+            // Ordered before an interruption.
+            Err(error) if has_code(&error, "job_exists") => return Ok(()),
             Err(error) => return Err(error),
             Ok(answer) => {
                 step("ordered", answer["jobId"].as_str().unwrap_or_default());
@@ -122,8 +142,8 @@ pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
     )
 }
 
-fn is_not_yet(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<ClientError>().and_then(ClientError::code) == Some("computation_not_granted")
+fn has_code(error: &anyhow::Error, code: &str) -> bool {
+    error.downcast_ref::<ClientError>().and_then(ClientError::code) == Some(code)
 }
 
 fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
@@ -161,10 +181,13 @@ fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
     }))
 }
 
-/// Takes the payment back after the deadline.
-pub(super) async fn refund(session: &Session, saved: &Saved) -> Result<Exit> {
-    let id = saved.service_agreement_id;
-    let mined = session.chain.refund_payment(id, session.file.did, session.offer.terms.price).await?;
+/// Takes the payment back after the deadline. Needs the chain only: the provider may be gone.
+pub(super) async fn refund(file: &JobFile) -> Result<Exit> {
+    let saved = Saved::load(file)?;
+    let key = read_key(&file.key_file)?;
+    let chain = Chain::connect(&file.rpc, read_deployment(&file.deployment)?, Some(&key))?;
+    chain.check().await?;
+    let mined = chain.refund_payment(saved.service_agreement_id, saved.did, saved.price).await?;
     println!("refunded in transaction {}", mined.tx);
     Ok(Exit::OK)
 }

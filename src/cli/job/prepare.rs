@@ -37,7 +37,8 @@ impl Session {
         let path = &self.file.algorithm;
         let bytes = read(path)?;
         inspect(&bytes, self.offer.ceilings.algorithm_bytes).map_err(|refused| {
-            anyhow::anyhow!("{} may not run: {refused}\n  hint: {}", path.display(), refused.hint)
+            let hint = refused.hint;
+            anyhow::Error::from(refused).context(format!("{} may not run (hint: {hint})", path.display()))
         })?;
         Ok(bytes)
     }

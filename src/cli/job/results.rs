@@ -13,7 +13,7 @@ use crate::chain::{Committed, Settlement};
 use crate::cli::Exit;
 use crate::cli::format::{Format, write};
 use crate::cli::spec::write_outputs;
-use crate::cli::verify::open;
+use crate::cli::verify::open_with;
 
 /// Fetches everything of an ended job and verifies it before it says so.
 pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, format: Format) -> Result<Exit> {
@@ -29,27 +29,36 @@ pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, form
     let base = format!("/api/v1/jobs/{}", saved.job_id());
     let bytes = session.client.get(&format!("{base}/receipt")).await?;
     let receipt = Receipt::parse(&bytes)?;
-    write(&session.file.receipt_file(), &bytes)?;
-    download(session, &base, &receipt).await?;
+    let files = download(session, &base, &receipt).await?;
     let committed = session.chain.committed(saved.service_agreement_id).await?;
-    verify(session, saved, &receipt, committed.as_ref())?;
-    step("verified", "structure, signatures, chain and opening");
+    if committed.is_none() && state == "settled" {
+        bail!("the provider says that the job is settled, but the chain has no receipt hash for it");
+    }
+    verify(session, saved, &receipt, committed.as_ref(), &files)?;
+    let chain = if committed.is_some() { "chain" } else { "NOT yet on chain" };
+    step("verified", &format!("structure, signatures, {chain} and opening"));
+    keep(session, &bytes, &files)?;
     let settlement = session.chain.settlement(saved.service_agreement_id).await?;
     report(session, saved, status, &receipt, committed.map(|event| event.receipt_hash), settlement, format)
 }
 
-async fn download(session: &Session, base: &str, receipt: &Receipt) -> Result<()> {
+async fn download(session: &Session, base: &str, receipt: &Receipt) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     for output in shown_files(receipt) {
         let bytes = session.client.get(&format!("{base}/outputs/{}", encode(&output.path))).await?;
         files.insert(output.path.clone(), bytes);
     }
+    Ok(files)
+}
+
+/// Keeps what was verified. What an earlier fetch left is replaced only now.
+fn keep(session: &Session, receipt: &[u8], files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let folder = session.file.outputs_folder();
     if folder.exists() {
-        // Fetching again: the earlier copy is replaced by a verified one.
         std::fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
     }
-    write_outputs(&folder, &files, &[])
+    write_outputs(&folder, files, &[])?;
+    write(&session.file.receipt_file(), receipt)
 }
 
 fn shown_files(receipt: &Receipt) -> impl Iterator<Item = &OutputEntry> {
@@ -65,7 +74,13 @@ fn encode(path: &str) -> String {
 }
 
 /// The consumer trusts the provider no further than the auditor does.
-fn verify(session: &Session, saved: &Saved, receipt: &Receipt, committed: Option<&Committed>) -> Result<()> {
+fn verify(
+    session: &Session,
+    saved: &Saved,
+    receipt: &Receipt,
+    committed: Option<&Committed>,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<()> {
     let expected = Expectation {
         claim_hash: committed.map(|event| event.receipt_hash),
         agreement_id: Some(saved.service_agreement_id.0),
@@ -75,7 +90,7 @@ fn verify(session: &Session, saved: &Saved, receipt: &Receipt, committed: Option
     };
     check_structure(receipt, &expected)?;
     check_signatures(receipt, &expected)?;
-    open(receipt, &Saved::run_key(&session.file)?, Some(&session.file.outputs_folder()))?;
+    open_with(receipt, &Saved::run_key(&session.file)?, Some(files))?;
     Ok(())
 }
 
@@ -124,7 +139,7 @@ fn report(
         let receipt_file = session.file.receipt_file();
         format!(
             "job        {}\nend        {}\nreceipt    {}\non chain   {}\nfuel       {}\npaid       {}\nrefunded   {}\noutputs    in {}\n{}\n\n\
-             next: brizo verify {} --rpc {} --deployment {} --run-key {} --outputs {}\n      brizo job logs FILE",
+             next: brizo verify {} --rpc {} --deployment {} --run-key {} --outputs {}\n      brizo job logs {}",
             saved.job_id(),
             outcome.text(),
             receipt.claim_hash,
@@ -139,6 +154,7 @@ fn report(
             session.file.deployment.display(),
             session.file.run_key_file().display(),
             session.file.outputs_folder().display(),
+            session.file.path.display(),
         )
     })?;
     Ok(if outcome.text() == "exit 0" { Exit::OK } else { Exit::JOB_FAILED })

@@ -45,6 +45,9 @@ fn a_second_run_gives_the_same_hash_and_overwrites_nothing() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("out is not empty"), "{}", said(&refused));
     std::fs::rename(run.path("out"), run.path("first")).unwrap();
+    let refused = run.brizo(&RUN);
+    assert!(said(&refused).contains("out.receipt.json exists"), "{}", said(&refused));
+    std::fs::remove_file(run.path("out.receipt.json")).unwrap();
     assert_eq!(json(&run.brizo(&RUN))["receiptHash"].as_str(), Some(&*run.hash));
 }
 
@@ -58,6 +61,7 @@ fn every_order_changes_the_hash() {
         ["--env", "A=B"],
     ] {
         std::fs::remove_dir_all(run.path("out")).unwrap();
+        std::fs::remove_file(run.path("out.receipt.json")).unwrap();
         let mut args = RUN.to_vec();
         args.splice(1..1, extra);
         let hash = json(&run.brizo(&args))["receiptHash"].as_str().unwrap().to_string();
@@ -110,6 +114,8 @@ fn check_says_yes_and_no_in_the_same_words_as_the_provider() {
     assert_eq!(good.status.code(), Some(0));
     assert!(said(&good).contains("may run under brizo-wasm/1"));
     std::fs::write(folder.path().join("bad.wasm"), crate::guests::wat("import-env")).unwrap();
+    let run = brizo(folder.path(), &["run", "bad.wasm", "--output", "out"]);
+    assert_eq!(run.status.code(), Some(5), "{}", said(&run));
     let bad = brizo(folder.path(), &["check", "bad.wasm"]);
     assert_eq!(bad.status.code(), Some(5));
     assert!(said(&bad).contains("`env.secret`") && said(&bad).contains("hint:"), "{}", said(&bad));
