@@ -53,10 +53,7 @@ impl ApiState {
 
     pub(super) async fn agreement(&self, id: AgreementId) -> Result<AgreementRow, Problem> {
         let found = self.store.with(move |store| store.agreement(id)).await?;
-        found.ok_or_else(|| {
-            Problem::not_found("agreement_not_found", format!("this provider has no agreement {id}"))
-                .hint("initialize it first: POST /api/v1/brizo/services/computing/initialize")
-        })
+        found.ok_or_else(|| unknown_agreement(id))
     }
 
     /// The agreement with what the chain says about its payment now; the listener may not have read that far yet.
@@ -70,6 +67,12 @@ impl ApiState {
         self.nudge.now();
         self.agreement(id).await
     }
+}
+
+/// There is no such agreement, or not for the caller.
+pub(super) fn unknown_agreement(id: AgreementId) -> Problem {
+    Problem::not_found("agreement_not_found", format!("this provider has no agreement {id} for you"))
+        .hint("initialize it first: POST /api/v1/brizo/services/computing/initialize")
 }
 
 /// Which deadlines this provider offers; the DDO states them and the consumer signs them.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use brizo_receipt::{
     B256, EntryKind, Expectation, Key, Manifest, Outcome, Receipt, check_structure, content_digest,
+    root_of_leaves,
 };
 use clap::Args;
 use serde_json::json;
@@ -135,6 +136,11 @@ fn before_the_run(
     }
     if let Err(error) = receipt.check_invocation(run_key) {
         differences.push(format!("invocation (arguments, variables or run key): {error}"));
+    }
+    if spec.algorithm_root != root_of_leaves(&[]) || spec.stack_limit != 0 {
+        differences.push(
+            "algorithmRoot or stackLimit: this profile has neither a bundle nor a counted stack".into(),
+        );
     }
     if job::inputs_root(inputs.root(dataset_key)) != spec.inputs_root {
         differences.push(input_difference(receipt, inputs, dataset_key));

@@ -24,6 +24,7 @@ pub fn profile_document() -> String {
             "features": &inspect::FEATURE_NAMES[..],
             "startSection": "refused",
             "tableEntriesTogetherMax": limits::TABLE_ENTRIES_MAX,
+            "functionWeightMax": inspect::FUNCTION_WEIGHT_MAX,
             "nan": "canonical bit patterns",
         },
         "fuel": {

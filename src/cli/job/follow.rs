@@ -56,12 +56,17 @@ pub(super) async fn print_status(session: &Session, saved: &Saved, format: Forma
     Ok(Exit::OK)
 }
 
+/// Text without the control characters by which a log could take over a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 pub(super) async fn print_logs(session: &Session, saved: &Saved) -> Result<Exit> {
     let logs = session.client.get_json(&format!("/api/v1/jobs/{}/logs", saved.job_id())).await?;
     for stream in ["stdout", "stderr"] {
         match &logs[stream] {
-            Value::String(text) if stream == "stdout" => print!("{text}"),
-            Value::String(text) => eprint!("{text}"),
+            Value::String(text) if stream == "stdout" => print!("{}", harmless(text)),
+            Value::String(text) => eprint!("{}", harmless(text)),
             withheld => eprintln!(
                 "[{stream} is withheld: {}]",
                 withheld["withheld"]["text"].as_str().unwrap_or("no reason given")

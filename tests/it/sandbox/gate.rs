@@ -24,6 +24,27 @@ fn every_forbidden_module_is_refused_by_name() {
 }
 
 #[test]
+fn a_module_that_would_surprise_at_the_start_is_refused() {
+    let start = "(memory (export \"memory\") 1) (func (export \"_start\"))";
+    let wasi = "(import \"wasi_snapshot_preview1\" \"fd_close\" (func (param i64) (result i64)))";
+    let locals = "(local i32)".repeat(4_000);
+    let body = "(drop (i32.const 1))".repeat(10_000);
+    let table = [
+        (format!("(module {wasi} {start})"), "import_type_mismatch"),
+        (
+            "(module (memory (export \"memory\") 1) (func (export \"_start\") (param i32)))".into(),
+            "start_type_mismatch",
+        ),
+        (format!("(module (table 600000 funcref) (table 600000 funcref) {start})"), "tables_too_large"),
+        (format!("(module {start} (func {locals} {body}))"), "function_too_large"),
+    ];
+    for (text, code) in table {
+        let refused = inspect(&crate::guests::wat_text(&text), u64::MAX).expect_err(code);
+        assert_eq!(refused.code, code, "{refused}");
+    }
+}
+
+#[test]
 fn what_is_not_a_module_is_refused() {
     let table: [(&[u8], &str); 5] = [
         (b"", "module_not_wasm"),
