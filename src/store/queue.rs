@@ -89,16 +89,22 @@ impl Store {
     /// [`Error::LeaseLost`] when another worker has the job.
     pub fn keep_lease(&self, claimed: &Claimed, state: State, now_s: u64, lease_s: u64) -> Result<()> {
         self.write(|sql| {
-            let before: Option<String> = sql
-                .query_row("SELECT state FROM job WHERE id = ?1", [claimed.id.to_string()], |row| row.get(0))
-                .optional()?;
+            let (before, attempt): (String, u32) = sql.query_row(
+                "SELECT state, attempt FROM job WHERE id = ?1",
+                [claimed.id.to_string()],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            // A heartbeat that comes after our own commit finds nothing to keep and nothing lost.
+            if attempt == claimed.attempt && State::from_word(&before).is_some_and(State::has_claim) {
+                return Ok(());
+            }
             let kept = sql.execute(
                 "UPDATE job SET lease_until_s = ?3, state = ?4
                  WHERE id = ?1 AND attempt = ?2 AND state IN ('preparing', 'running')",
                 params![claimed.id.to_string(), claimed.attempt, now_s + lease_s, state.word()],
             )?;
             fenced(claimed, kept)?;
-            if before.as_deref() != Some(state.word()) {
+            if before != state.word() {
                 note(sql, claimed.id, now_s, state.word())?;
             }
             Ok(())

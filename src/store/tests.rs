@@ -106,6 +106,20 @@ fn a_run_is_ordered_once() {
 }
 
 #[test]
+fn a_job_that_keeps_ending_the_provider_is_given_up() {
+    let store = store();
+    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    for attempt in 1..=10 {
+        let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
+        assert_eq!(claimed.attempt, attempt);
+        store.release_leases(NOW).unwrap();
+    }
+    assert!(store.claim_job("a", NOW, 10).unwrap().is_none());
+    let job = store.job(id).unwrap().unwrap();
+    assert_eq!((job.state, job.end), (State::Aborted, Some(End::HostFailed)));
+}
+
+#[test]
 fn one_worker_has_a_job_until_its_lease_runs_out() {
     let store = store();
     store.insert_job(&new_job(4), NOW).unwrap();
@@ -141,6 +155,9 @@ fn the_commit_point_writes_everything_or_nothing() {
     assert_eq!((job.state, job.end), (State::Publishing, Some(End::Finished)));
     assert_eq!((store.outputs(id).unwrap().len(), store.waiting_steps().unwrap()), (2, 3));
     assert!(matches!(store.commit_job(&claimed, &commit(), NOW), Err(Error::LeaseLost(_))), "not twice");
+    store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
+    let after = store.job(id).unwrap().unwrap();
+    assert_eq!(after.state, State::Publishing, "a late heartbeat changes nothing");
 }
 
 #[test]
