@@ -20,8 +20,8 @@ impl FromRequest<ApiState> for Body {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         Bytes::from_request(request, state).await.map(Self).map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::too_large("the body is larger than any module that is taken")
-                    .hint("send a smaller module")
+                Problem::body_too_large("the body is larger than this endpoint takes")
+                    .hint("send less; docs/API.md names the limits")
             }
             _ => Problem::bad_request("bad_body", rejection.body_text()).hint("send the complete body"),
         })

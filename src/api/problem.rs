@@ -56,6 +56,10 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text).retry_after(2)
     }
 
+    pub(super) fn body_too_large(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
+    }
+
     pub(super) fn too_large(text: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "module_too_large", text)
     }

@@ -12,8 +12,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::Problem;
 use super::{ApiState, assets, exec, health, initialize, jobs, outputs, upload};
 
-/// Bytes of a request body: what initialize and exec need, with room for the longest arguments.
-const BODY_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a request body: what initialize and exec need, with room for the longest arguments in the longest spelling.
+const BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an upload (base64 adds a third). The policy's own ceiling is checked later.
 const UPLOAD_BYTES_MAX: usize = 192 << 20;
 

@@ -36,6 +36,9 @@ impl Exit {
     /// The code for an error: refusals of gate and provider, verdicts that are not possible, and plain failures.
     fn of_error(error: &anyhow::Error) -> Self {
         use crate::client::Error as ClientError;
+        if let Some(error) = error.downcast_ref() {
+            return Self::of_receipt(error);
+        }
         let refused = error.is::<crate::sandbox::Refused>()
             || matches!(error.downcast_ref(), Some(ClientError::Refused { status: 400..500, .. }));
         match refused {

@@ -98,7 +98,7 @@ impl Publish {
         if self.grant_timeout == 0 || self.lock_timeout > self.grant_timeout {
             bail!("--grant-timeout must be above 0 and --lock-timeout not above it");
         }
-        let needed = policy.manifest().ceilings.wall_clock_s + 60;
+        let needed = policy.manifest().ceilings.wall_clock_s.saturating_add(job::PUBLISH_MARGIN_S);
         if self.grant_timeout < needed {
             bail!(
                 "--grant-timeout {} leaves no time for a run of the policy's wall_clock_s (needs {needed})",

@@ -10,7 +10,10 @@ mod invocation;
 mod release;
 mod state;
 
-pub use checks::{Admission, AgreementFacts, DatasetFacts, NodeCeilings, Refusal, Sort, UploadFacts, admit};
+pub use checks::{
+    Admission, AgreementFacts, DatasetFacts, NodeCeilings, PUBLISH_MARGIN_S, Refusal, Sort, UploadFacts,
+    admit,
+};
 pub use claim::{ReceiptParts, attest, inputs_root, mount, receipt};
 pub use ddo::{ComputeOffer, Condition, DdoParts, OfferedCeilings, SERVICE_DEFINITION_ID, ddo, read_offer};
 pub use invocation::{BadInvocation, invocation};

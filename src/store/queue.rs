@@ -234,7 +234,8 @@ fn give_up_on_poison(sql: &Transaction<'_>, now_s: u64) -> Result<()> {
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for id in ended {
-        note(sql, Place { table: "job", row: &id }.parse("id", &id)?, now_s, &problem)?;
+        let text = format!("{}: {}", State::Aborted.word(), End::HostFailed.explanation());
+        note(sql, Place { table: "job", row: &id }.parse("id", &id)?, now_s, &text)?;
     }
     Ok(())
 }

@@ -108,6 +108,16 @@ pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
     if !session.chain.locked(id).await?.is_zero() {
         return Ok(());
     }
+    match session.chain.agreement(id).await? {
+        // Settled before an interruption: nothing is owed any more.
+        Some(agreement) if agreement.fulfilled => return Ok(()),
+        Some(agreement) if agreement.terminated => {
+            bail!(
+                "agreement {id} was refunded or cancelled; name another output in the job file for a new one"
+            )
+        }
+        _ => {}
+    }
     step("lock", &format!("{} (at most; the rest comes back)", terms.price));
     if session.chain.upload_checksum(id).await?.is_zero() {
         bail!("the upload is not confirmed on chain; nothing was paid");

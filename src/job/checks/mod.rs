@@ -16,6 +16,8 @@ mod payment;
 mod policy;
 mod spec;
 
+pub use payment::PUBLISH_MARGIN_S;
+
 use brizo_receipt::{Address, B256, Domain, Invocation, JobSpec, Key, Signature};
 
 use crate::ids::{AgreementId, Did};

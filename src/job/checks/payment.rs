@@ -3,7 +3,7 @@
 use super::{Admission, Refusal, Sort};
 
 /// Seconds kept for registering the derived asset and granting access, which must both happen before the deadline.
-const PUBLISH_MARGIN_S: u64 = 60;
+pub const PUBLISH_MARGIN_S: u64 = 60;
 
 pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
     let agreement = admission.agreement;

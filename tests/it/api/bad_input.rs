@@ -178,10 +178,10 @@ async fn odd_requests() {
     assert_eq!((exec.status().as_u16(), exec.headers()["allow"].to_str().unwrap()), (405, "POST"));
     assert_eq!(exec.json::<Value>().await.unwrap()["code"], "method_not_allowed");
     let large = reqwest::Client::new().post(format!("{url}/api/v1/brizo/services/computing/initialize"));
-    let large = large.body(vec![b' '; 300 << 10]).send().await.unwrap();
+    let large = large.body(vec![b' '; (1 << 20) + 1]).send().await.unwrap();
     assert_eq!(
         (large.status().as_u16(), large.json::<Value>().await.unwrap()["code"].as_str()),
-        (413, Some("module_too_large"))
+        (413, Some("body_too_large"))
     );
     let nowhere = reqwest::get(format!("{url}/api/v2")).await.unwrap();
     assert_eq!(

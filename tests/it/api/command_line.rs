@@ -1,0 +1,123 @@
+//! The consumer's and the auditor's commands against a provider and a chain.
+
+use std::process::Output;
+
+use crate::cli::{json, said};
+use crate::guests::{guest_path, repository};
+use crate::world::{MINTED, World, inside};
+
+const VERIFY: [&str; 13] = [
+    "verify",
+    "out/receipt.json",
+    "--rpc",
+    "RPC",
+    "--deployment",
+    "deployment.json",
+    "--outputs",
+    "out/outputs",
+    "--run-key",
+    "out/run.key",
+    "--format",
+    "json",
+    "--provider",
+];
+
+fn job_file(world: &World) -> String {
+    format!(
+        "provider = \"{}\"\nrpc = \"{}\"\ndeployment = \"deployment.json\"\nkey_file = \"consumer.key\"\ndid = \"{}\"\n\
+         algorithm = \"{}\"\nargs = [\"--file\", \"penguins.csv\"]\noutput = \"out\"\n\
+         [limits]\nfuel = 200000000\nmemory_bytes = 67108864\noutput_bytes = 1048576\noutput_files = 16\n\
+         [payment]\nmax_price = \"1000000\"\n",
+        world.provider.url,
+        world.anvil.url(),
+        world.did,
+        guest_path("column_stats").display()
+    )
+}
+
+fn verify(world: &World, provider: &str) -> Output {
+    let mut args = VERIFY.map(|arg| if arg == "RPC" { world.anvil.url() } else { arg }).to_vec();
+    args.push(provider);
+    world.brizo(&args)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
+    let world = World::start().await;
+    std::fs::write(inside(&world, "job.toml"), job_file(&world)).unwrap();
+    let first = world.brizo(&["job", "run", "job.toml", "--format", "json"]);
+    assert_eq!(first.status.code(), Some(0), "{}", said(&first));
+    let summary = json(&first);
+    assert_eq!(
+        (summary["state"].as_str(), summary["receiptHash"].as_str()),
+        (Some("settled"), summary["onChainHash"].as_str())
+    );
+    let paid: u64 = summary["paid"].as_str().unwrap().parse().unwrap();
+    assert_eq!(world.balances().await, [paid, MINTED - paid, 0]);
+
+    // The same command again fetches again, and pays nothing more.
+    let second = world.brizo(&["job", "run", "job.toml", "--format", "json"]);
+    assert_eq!(second.status.code(), Some(0), "{}", said(&second));
+    assert_eq!(json(&second)["receiptHash"], summary["receiptHash"]);
+    assert_eq!(world.balances().await, [paid, MINTED - paid, 0]);
+
+    let verified = verify(&world, &world.publisher().to_string());
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    assert_eq!(json(&verified)["verdict"], "holds: structure, signature, on chain, opening");
+    let another = verify(&world, "0x0000000000000000000000000000000000000001");
+    assert_eq!(another.status.code(), Some(13), "{}", said(&another));
+
+    let did = world.did.to_string();
+    let dataset_key = format!("state/{}.dataset.key", did.trim_start_matches("did:op:"));
+    let (module, data) = (guest_path("column_stats"), repository("examples/data"));
+    let replay = world.brizo(&[
+        "replay",
+        "out/receipt.json",
+        "--module",
+        module.to_str().unwrap(),
+        "--input",
+        data.to_str().unwrap(),
+        "--dataset-key",
+        &dataset_key,
+        "--run-key",
+        "out/run.key",
+        "--outputs",
+        "out/outputs",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(replay.status.code(), Some(0), "{}", said(&replay));
+    assert_eq!(json(&replay)["replayedHash"], summary["receiptHash"]);
+
+    let refund = world.brizo(&["job", "refund", "job.toml"]);
+    assert_eq!(refund.status.code(), Some(1), "{}", said(&refund));
+    let logs = world.brizo(&["job", "logs", "job.toml"]);
+    assert!(
+        said(&logs).contains("344 rows") && said(&logs).contains("stderr is withheld"),
+        "{}",
+        said(&logs)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_that_was_asked_for_and_cannot_be_had_is_inconclusive() {
+    let world = World::start().await;
+    std::fs::write(inside(&world, "job.toml"), job_file(&world)).unwrap();
+    assert!(world.brizo(&["job", "run", "job.toml"]).status.success());
+    let mut args = VERIFY.map(|arg| if arg == "RPC" { "http://127.0.0.1:1" } else { arg }).to_vec();
+    args.pop();
+    let verified = world.brizo(&args);
+    assert_eq!(verified.status.code(), Some(3), "{}", said(&verified));
+    assert_eq!(json(&verified)["verdict"], "holds: structure, signature, opening");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_above_what_the_consumer_allows_is_not_signed() {
+    let world = World::start().await;
+    let file = job_file(&world).replace("max_price = \"1000000\"", "max_price = \"999999\"");
+    std::fs::write(inside(&world, "job.toml"), file).unwrap();
+    let refused = world.brizo(&["job", "run", "job.toml"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("payment.max_price is 999999"), "{}", said(&refused));
+    assert!(!inside(&world, "out").exists(), "nothing was begun");
+}
