@@ -7,6 +7,7 @@ pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("brizo=info,warn"));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // Starting twice (in tests) is no error: the first one counts.
     let _ = match std::env::var("BRIZO_LOG").as_deref() {
         Ok("json") => builder.json().try_init(),

@@ -71,7 +71,9 @@ impl From<alloy::providers::PendingTransactionError> for Error {
 /// The contract's custom error in words.
 fn reason(data: &[u8]) -> String {
     fn named<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> Option<String> {
-        E::abi_decode(data).ok().map(|error| format!("{error:?}"))
+        // The outer name of the enum's variant is the inner one's again.
+        let text = format!("{:?}", E::abi_decode(data).ok()?);
+        Some(text.split_once('(').map_or(text.clone(), |(_, inner)| inner.trim_end_matches(')').to_string()))
     }
     named::<PaymentConditions::PaymentConditionsErrors>(data)
         .or_else(|| named::<ComputeConditions::ComputeConditionsErrors>(data))

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use brizo_receipt::{
-    B256, EntryKind, Expectation, Key, Manifest, Outcome, Receipt, check_structure, content_digest,
-    root_of_leaves,
+    B256, EntryKind, Expectation, Key, Manifest, Outcome, Receipt, blind_commit, check_structure,
+    content_digest, root_of_leaves,
 };
 use clap::Args;
 use serde_json::json;
@@ -54,6 +54,9 @@ impl Replay {
         if let Err(error) = check_structure(&receipt, &Expectation::default()) {
             return self.refuse(&error);
         }
+        if let Some(missing) = self.missing(&receipt) {
+            return self.report(&receipt, None, &[missing], Exit::INCONCLUSIVE);
+        }
         let module = read(&self.module)?;
         let inputs = LocalInputs::take(self.input.as_deref())?;
         let (run_key, dataset_key) =
@@ -85,6 +88,22 @@ impl Replay {
         self.report(&receipt, Some(claim.hash()), &differences, exit)
     }
 
+    /// Something that was not given and without which nobody can be accused of anything.
+    fn missing(&self, receipt: &Receipt) -> Option<String> {
+        let spec = &receipt.claim.spec;
+        if self.run_key.is_none() && spec.blind_commit != blind_commit(&Key::OPEN) {
+            return Some("the receipt is salted with a run key: give --run-key".into());
+        }
+        if self.input.is_none() && receipt.opening.inputs.iter().any(|mount| !mount.leaves.is_empty()) {
+            return Some("the run read a data set: give its folder with --input".into());
+        }
+        // Local runs hide nothing unless told to; a provider always salts its data sets.
+        if self.dataset_key.is_none() && !spec.agreement_id.is_zero() {
+            return Some("a provider's inputs are salted with its data set key: give --dataset-key".into());
+        }
+        None
+    }
+
     fn refuse(&self, error: &brizo_receipt::Error) -> Result<Exit> {
         let document = json!({ "match": false, "differences": [error.to_string()], "code": error.code() });
         self.format.print(&document, || format!("not a receipt that can be replayed: {error}"))?;
@@ -106,10 +125,14 @@ impl Replay {
             "differences": differences,
         });
         self.format.print(&document, || {
+            let same_claim = replayed == Some(receipt.claim_hash);
             let replayed = replayed.map_or("none".to_string(), |hash| hash.to_string());
             let verdict = match exit {
                 Exit::OK => "SAME: re-execution gives the same 32 bytes",
                 Exit::INCONCLUSIVE => "INCONCLUSIVE",
+                _ if same_claim => {
+                    "MISMATCH of the delivered files only: re-execution gives the same 32 bytes"
+                }
                 _ => "MISMATCH",
             };
             let list: Vec<_> =

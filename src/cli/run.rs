@@ -91,6 +91,13 @@ impl Run {
         }
         let bytes = read(&self.algorithm)?;
         let (engine, inspection, module) = compile(&bytes, !self.no_cache)?;
+        if inspection.memory_bytes_min > self.memory {
+            bail!(
+                "the module starts with {} bytes of memory, --memory gives {}",
+                inspection.memory_bytes_min,
+                self.memory
+            );
+        }
         let inputs = LocalInputs::take(self.input.as_deref())?;
         let (run_key, dataset_key) =
             (read_salt_key(self.run_key.as_deref())?, read_salt_key(self.dataset_key.as_deref())?);
@@ -195,7 +202,12 @@ impl Run {
         });
         self.format.print(&document, || {
             let list: Vec<_> = outputs.files.iter().map(|(path, bytes)| format!("  {path}  {} bytes", bytes.len())).collect();
-            let input = self.input.as_ref().map_or(String::new(), |input| format!(" --input {}", input.display()));
+            let option = |name: &str, path: &Option<PathBuf>| {
+                path.as_ref().map_or(String::new(), |path| format!(" {name} {:?}", path.display().to_string()))
+            };
+            let input = option("--input", &self.input)
+                + &option("--run-key", &self.run_key)
+                + &option("--dataset-key", &self.dataset_key);
             format!(
                 "\nend        {}\nfuel       {} of {}\ntime       {:.1} ms\noutputs    {} files, {} bytes with streams, in {}\n{}\n\
                  receipt    {}  in {}\n\nnext: brizo replay {} --module {}{input}",

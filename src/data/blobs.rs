@@ -165,7 +165,8 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let store = BlobStore::open(folder.path()).unwrap();
-        assert!(store.put(Breaks(0)).unwrap_err().to_string().contains("cable pulled"));
+        let error = anyhow::Error::from(store.put(Breaks(0)).unwrap_err());
+        assert!(format!("{error:#}").contains("cable pulled"), "{error:#}");
         assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::U256;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use brizo_receipt::Key;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,19 @@ impl Saved {
         let path = file.saved_file();
         let text = read_text(&path).context("no job was ordered with this job file yet (brizo job run)")?;
         serde_json::from_str(&text).with_context(|| format!("{}", path.display()))
+    }
+
+    /// The output folder is what a job is known by, so it must not be used for another data set.
+    pub(super) fn of(self, file: &JobFile) -> Result<Self> {
+        if self.did != file.did {
+            bail!(
+                "{} holds a job over {}, the job file names {}; name another output for another job",
+                file.output.display(),
+                self.did,
+                file.did
+            );
+        }
+        Ok(self)
     }
 
     pub(super) fn store(&self, file: &JobFile) -> Result<()> {

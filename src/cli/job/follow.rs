@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
@@ -10,9 +10,13 @@ use super::file::Saved;
 use super::prepare::Session;
 use crate::cli::Exit;
 use crate::cli::format::Format;
+use crate::client::Error as ClientError;
 use crate::job::State;
 
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often, and at which distance, a provider that does not answer is asked again.
+const AWAY_MAX: u32 = 60;
+const AWAY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A line of progress on standard error.
 pub(super) fn step(name: &str, text: &str) {
@@ -25,9 +29,24 @@ pub(super) async fn wait(session: &Session, saved: &Saved) -> Result<Value> {
     // Draws itself only on a terminal.
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(100));
-    let mut shown = String::new();
+    let (mut shown, mut away) = (String::new(), 0);
     loop {
-        let status = session.client.get_json(&path).await?;
+        let status = match session.client.get_json(&path).await {
+            Err(ClientError::Unreachable { .. }) if away < AWAY_MAX => {
+                if away == 0 {
+                    bar.suspend(|| {
+                        step("waiting", "the provider does not answer; trying again for a minute")
+                    });
+                }
+                away += 1;
+                tokio::time::sleep(AWAY_PAUSE).await;
+                continue;
+            }
+            other => {
+                other.context("the job goes on at the provider; run the same command again to fetch it")?
+            }
+        };
+        away = 0;
         let text = status["statusText"].as_str().unwrap_or_default().to_string();
         if text != shown {
             bar.suspend(|| step("status", &text));

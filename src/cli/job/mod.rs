@@ -27,7 +27,7 @@ A job file (TOML; paths are relative to it):
   did = \"did:op:…\"                       # the data set
   algorithm = \"column_stats.wasm\"        # your module
   args = [\"--file\", \"penguins.csv\"]      # its arguments
-  output = \"out\"                         # folder for outputs, receipt and run key
+  output = \"out\"                         # for outputs, receipt and run key; one folder, one job
 
   [limits]
   fuel = 200000000                       # `brizo run` prints how much a run uses
@@ -36,7 +36,7 @@ A job file (TOML; paths are relative to it):
   output_files = 16
 
   [payment]
-  max_price = \"50000000000000000\"        # most you are willing to lock, in the token's smallest unit
+  max_price = \"50000000000000000\"        # most you lock, in the smallest unit
 
 Optional: a table [env] with variables for the guest.";
 

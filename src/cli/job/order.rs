@@ -32,7 +32,7 @@ pub(super) async fn agree(session: &Session) -> Result<Saved> {
     session.check_order()?;
     let file = &session.file;
     let saved = match Saved::exists(file) {
-        true => Saved::load(file)?,
+        true => Saved::load(file)?.of(file)?,
         false => begin(session)?,
     };
     let known = session.chain.agreement(saved.service_agreement_id).await?.is_some();
@@ -140,7 +140,12 @@ pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
             }
             // Ordered before an interruption.
             Err(error) if has_code(&error, "job_exists") => return Ok(()),
-            Err(error) => return Err(error),
+            Err(error) => {
+                return Err(error.context(
+                    "the payment is locked, but the run was not ordered; mend the job file and run the same command again, \
+                     or take the payment back after the deadline (brizo job refund)",
+                ));
+            }
             Ok(answer) => {
                 step("ordered", answer["jobId"].as_str().unwrap_or_default());
                 return Ok(());

@@ -32,6 +32,11 @@ impl Session {
         Ok(Self { file, key, chain, client, offer })
     }
 
+    /// Linear memory that the module starts with, in bytes.
+    fn module_memory(&self) -> Result<u64> {
+        Ok(inspect(&self.module()?, self.offer.ceilings.algorithm_bytes)?.memory_bytes_min)
+    }
+
     /// The module's bytes, having passed the gate and the offer's ceilings.
     pub(super) fn module(&self) -> Result<Vec<u8>> {
         let path = &self.file.algorithm;
@@ -67,7 +72,13 @@ impl Session {
                 profile_digest()
             );
         }
-        self.module()?;
+        if limits.fuel == 0 {
+            bail!("limits.fuel is 0, so nothing would run; `brizo run` prints how much a run uses");
+        }
+        let needed = self.module_memory()?;
+        if needed > limits.memory_bytes {
+            bail!("limits.memory_bytes is {}, the module starts with {needed}", limits.memory_bytes);
+        }
         Ok(())
     }
 

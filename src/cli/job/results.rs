@@ -139,7 +139,7 @@ fn report(
         let receipt_file = session.file.receipt_file();
         format!(
             "job        {}\nend        {}\nreceipt    {}\non chain   {}\nfuel       {}\npaid       {}\nrefunded   {}\noutputs    in {}\n{}\n\n\
-             next: brizo verify {} --rpc {} --deployment {} --run-key {} --outputs {}\n      brizo job logs {}",
+             next: brizo verify {} --rpc {} --deployment {} --run-key {} --outputs {}\n      brizo job logs {}\n      an auditor with module, data and keys: brizo replay",
             saved.job_id(),
             outcome.text(),
             receipt.claim_hash,

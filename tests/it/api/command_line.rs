@@ -70,22 +70,29 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
     let did = world.did.to_string();
     let dataset_key = format!("state/{}.dataset.key", did.trim_start_matches("did:op:"));
     let (module, data) = (guest_path("column_stats"), repository("examples/data"));
-    let replay = world.brizo(&[
+    let replay = [
         "replay",
         "out/receipt.json",
+        "--format",
+        "json",
         "--module",
         module.to_str().unwrap(),
+        "--run-key",
+        "out/run.key",
         "--input",
         data.to_str().unwrap(),
         "--dataset-key",
         &dataset_key,
-        "--run-key",
-        "out/run.key",
         "--outputs",
         "out/outputs",
-        "--format",
-        "json",
-    ]);
+    ];
+    // Whoever lacks a key or the data accuses nobody.
+    for (given, missing) in [(6, "--run-key"), (8, "--input"), (10, "--dataset-key")] {
+        let inconclusive = world.brizo(&replay[..given]);
+        assert_eq!(inconclusive.status.code(), Some(3), "{}", said(&inconclusive));
+        assert!(said(&inconclusive).contains(missing), "{missing}: {}", said(&inconclusive));
+    }
+    let replay = world.brizo(&replay);
     assert_eq!(replay.status.code(), Some(0), "{}", said(&replay));
     assert_eq!(json(&replay)["replayedHash"], summary["receiptHash"]);
 
@@ -112,12 +119,19 @@ async fn a_tier_that_was_asked_for_and_cannot_be_had_is_inconclusive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_price_above_what_the_consumer_allows_is_not_signed() {
+async fn what_cannot_run_or_costs_too_much_is_not_signed() {
     let world = World::start().await;
     let file = job_file(&world).replace("max_price = \"1000000\"", "max_price = \"999999\"");
     std::fs::write(inside(&world, "job.toml"), file).unwrap();
     let refused = world.brizo(&["job", "run", "job.toml"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("payment.max_price is 999999"), "{}", said(&refused));
+    for (from, to, word) in
+        [("fuel = 200000000", "fuel = 0", "limits.fuel"), ("67108864", "65536", "limits.memory_bytes")]
+    {
+        std::fs::write(inside(&world, "job.toml"), job_file(&world).replace(from, to)).unwrap();
+        let refused = world.brizo(&["job", "run", "job.toml"]);
+        assert!(said(&refused).contains(word), "{}", said(&refused));
+    }
     assert!(!inside(&world, "out").exists(), "nothing was begun");
 }
