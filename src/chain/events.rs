@@ -102,6 +102,10 @@ impl Chain {
     /// Logs of the newest range of blocks that has any, searched from the newest block down to the deployment's.
     async fn newest_logs(&self, filter: Filter) -> Result<Vec<Log>> {
         let mut to = self.block_number().await?;
+        // A node that is still catching up has seen nothing of this deployment.
+        if to < self.deployment.block {
+            return Ok(Vec::new());
+        }
         loop {
             let from = to.saturating_sub(BLOCKS_MAX - 1).max(self.deployment.block);
             let logs = self.provider.get_logs(&filter.clone().from_block(from).to_block(to)).await?;

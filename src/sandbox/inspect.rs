@@ -22,7 +22,8 @@ pub(super) const FEATURE_NAMES: [&str; 9] = [
 ];
 
 /// Largest product of bytes and local variables of one function. The heaviest function of the examples has half a percent
-/// of it; a module at nine times this weight took 42 s and 1.6 GB to compile.
+/// of it; a module at nine times this weight took 42 s and 1.6 GB to compile in a
+/// development build.
 pub(super) const FUNCTION_WEIGHT_MAX: u64 = 96 << 20;
 
 /// What is told about a module that may run.

@@ -120,7 +120,7 @@ impl Store {
             let committed = sql.execute(
                 "UPDATE job SET state = ?3, end = ?4, outcome = ?5, receipt_hash = ?6, receipt = ?7,
                         lease_owner = NULL, lease_until_s = NULL
-                 WHERE id = ?1 AND attempt = ?2 AND state = 'running'",
+                 WHERE id = ?1 AND attempt = ?2 AND state IN ('preparing', 'running')",
                 params![
                     claimed.id.to_string(),
                     claimed.attempt,

@@ -161,6 +161,15 @@ fn the_commit_point_writes_everything_or_nothing() {
 }
 
 #[test]
+fn a_run_that_ends_before_its_first_heartbeat_is_committed() {
+    let store = store();
+    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    store.commit_job(&claimed, &commit(), NOW).unwrap();
+    assert_eq!(store.job(id).unwrap().unwrap().state, State::Publishing);
+}
+
+#[test]
 fn steps_come_in_their_order_and_wait_for_their_time() {
     let store = store();
     let id = store.insert_job(&new_job(4), NOW).unwrap();

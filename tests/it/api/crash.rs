@@ -33,15 +33,20 @@ async fn ordered(consumer: &Consumer) -> JobId {
     consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await
 }
 
+/// A job that runs: long enough to be caught at it, bounded by its fuel.
+async fn caught_running(consumer: &Consumer) -> JobId {
+    let module = guest("hostile");
+    let id = consumer.pay_for(&module).await;
+    let job = consumer.order(id, &module, &["loop"], 5_000_000_000).await;
+    consumer.wait_for(job, "running").await;
+    job
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_during_the_run() {
     let mut world = World::start().await;
     let consumer = world.consumer();
-    let module = guest("hostile");
-    let id = consumer.pay_for(&module).await;
-    // Long enough to be caught running, bounded by its fuel.
-    let job = consumer.order(id, &module, &["loop"], 5_000_000_000).await;
-    consumer.wait_for(job, "running").await;
+    let job = caught_running(&consumer).await;
     world.kill_and_restart().await;
     check_world(&world, &consumer, job).await;
     let history = consumer.client.get_json(&format!("/api/v1/jobs/{job}/history")).await.unwrap();
@@ -52,10 +57,7 @@ async fn killed_during_the_run() {
 async fn asked_to_end_during_the_run() {
     let mut world = World::start().await;
     let consumer = world.consumer();
-    let module = guest("hostile");
-    let id = consumer.pay_for(&module).await;
-    let job = consumer.order(id, &module, &["loop"], 5_000_000_000).await;
-    consumer.wait_for(job, "running").await;
+    let job = caught_running(&consumer).await;
     assert!(world.provider.terminate().success(), "an orderly end");
     world.provider = crate::world::Provider::start(world.folder.path()).await;
     check_world(&world, &consumer, job).await;
