@@ -8,7 +8,7 @@ use alloy::eips::BlockId;
 use alloy::network::{Ethereum, EthereumWallet};
 use alloy::providers::{DynProvider, PendingTransactionBuilder, Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use brizo_receipt::SecretKey;
 use tokio::sync::Mutex;
 
@@ -39,8 +39,6 @@ pub struct Mined {
     pub tx: B256,
     /// Number of the block.
     pub block: u64,
-    /// Gas it used.
-    pub gas: u64,
 }
 
 /// A provider that signs with `key`, or one that can only read.
@@ -140,14 +138,6 @@ impl Chain {
         mined(pending).await
     }
 
-    /// ETH balance of an account, in wei.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`].
-    pub async fn balance(&self, account: Address) -> Result<U256> {
-        Ok(self.provider.get_balance(account).await?)
-    }
-
     pub(super) fn service_agreement(&self) -> ServiceAgreement::ServiceAgreementInstance<DynProvider> {
         ServiceAgreement::new(self.deployment.service_agreement, self.provider.clone())
     }
@@ -179,9 +169,5 @@ async fn mined(pending: PendingTransactionBuilder<Ethereum>) -> Result<Mined> {
     if !receipt.status() {
         return Err(Error::Refused(format!("transaction {} failed", receipt.transaction_hash)));
     }
-    Ok(Mined {
-        tx: receipt.transaction_hash,
-        block: receipt.block_number.unwrap_or_default(),
-        gas: receipt.gas_used,
-    })
+    Ok(Mined { tx: receipt.transaction_hash, block: receipt.block_number.unwrap_or_default() })
 }

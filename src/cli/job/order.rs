@@ -71,7 +71,10 @@ fn begin(session: &Session) -> Result<Saved> {
         did: file.did,
         price: session.offer.terms.price,
     };
-    write_secret(&file.run_key_file(), &random()?.0)?;
+    // A key that an interruption left alone is as good as a new one, and is never overwritten.
+    if !file.run_key_file().exists() {
+        write_secret(&file.run_key_file(), &random()?.0)?;
+    }
     saved.store(file)?;
     Ok(saved)
 }
