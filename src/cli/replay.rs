@@ -160,10 +160,11 @@ fn before_the_run(
     if let Err(error) = receipt.check_invocation(run_key) {
         differences.push(format!("invocation (arguments, variables or run key): {error}"));
     }
-    if spec.algorithm_root != root_of_leaves(&[]) || spec.stack_limit != 0 {
-        differences.push(
-            "algorithmRoot or stackLimit: this profile has neither a bundle nor a counted stack".into(),
-        );
+    if spec.algorithm_root != root_of_leaves(&[]) || spec.stack_limit > job::STACK_LIMIT_MAX {
+        differences.push(format!(
+            "algorithmRoot or stackLimit: this profile has no bundle, and at most {} units of stack",
+            job::STACK_LIMIT_MAX
+        ));
     }
     if job::inputs_root(inputs.root(dataset_key)) != spec.inputs_root {
         differences.push(input_difference(receipt, inputs, dataset_key));

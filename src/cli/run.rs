@@ -116,7 +116,7 @@ impl Run {
             clock_step: self.clock_step,
             fuel_limit: self.fuel,
             memory_limit: self.memory,
-            stack_limit: 0,
+            stack_limit: job::STACK_LIMIT_DEFAULT,
             output_limit: self.output_bytes,
             files_limit: self.output_files,
             blind_commit: blind_commit(&run_key),

@@ -7,6 +7,7 @@ pub mod checks;
 mod claim;
 mod ddo;
 mod invocation;
+mod limits;
 mod release;
 mod state;
 
@@ -17,5 +18,6 @@ pub use checks::{
 pub use claim::{ReceiptParts, attest, inputs_root, mount, receipt};
 pub use ddo::{ComputeOffer, Condition, DdoParts, OfferedCeilings, SERVICE_DEFINITION_ID, ddo, read_offer};
 pub use invocation::{BadInvocation, invocation};
+pub use limits::{STACK_LIMIT_DEFAULT, STACK_LIMIT_MAX};
 pub use release::{Released, decide_release};
 pub use state::{End, OceanStatus, State};

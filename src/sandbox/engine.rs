@@ -3,15 +3,59 @@
 use std::sync::Arc;
 
 use brizo_receipt::{B256, derive};
-use wasmtime::{Config, InstancePre, Linker, OptLevel};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, InstancePre, Linker, OptLevel, PoolingAllocationConfig,
+};
+
+use crate::job::STACK_LIMIT_MAX;
 
 use super::state::State;
-use super::{ArtefactCache, Error, Inspection, meter, preview1, profile};
+use super::{ArtefactCache, Error, Inspection, inspect, limits, meter, preview1, profile};
+use super::limits::TABLES_MAX;
 
-/// Native stack of a guest. Its exhaustion is not deterministic, so it ends a run without a claim.
-const STACK_BYTES: usize = 1 << 20;
+/// Native stack of a guest. A function's frame has at most 16 bytes per operator and local variable, and is counted with
+/// at least an eighth of a unit per operator and eight units per variable, so a run that keeps its stack limit needs at
+/// most 128 bytes per unit: the native stack never decides. It is reserved, not used, until a guest goes that deep.
+const STACK_BYTES: usize = 128 * STACK_LIMIT_MAX as usize;
 /// What host functions need beyond the guest's part of the stack.
 const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// Where the memory of guests comes from. What a guest sees is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Allocation {
+    /// From a pool that is mapped once and reused; from the system where the pool cannot be had.
+    #[default]
+    Pooled,
+    /// From the system, for each run.
+    OnDemand,
+}
+
+/// What runs the compiled code. What a guest sees is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// Machine code.
+    #[default]
+    Native,
+    /// Wasmtime's portable interpreter, Pulley: slow, and shares no instruction selection with the machine code. For
+    /// auditors who want a second opinion.
+    Pulley,
+}
+
+/// How an engine works, as far as no guest can tell.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Where the memory of guests comes from.
+    pub allocation: Allocation,
+    /// What runs the compiled code.
+    pub backend: Backend,
+    /// Where compiled modules are kept.
+    pub cache: Option<ArtefactCache>,
+}
+
+/// Runs at the same time that the pool has room for; more fail to start as the host's fault.
+const POOL_RUNS: u32 = 64;
+/// Memory that a slot of the pool keeps from run to run, so that small runs find their pages already there.
+const POOL_RESIDENT_BYTES: usize = 2 << 20;
 
 /// Compiles and runs modules under the profile. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +63,7 @@ pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     linker: Arc<Linker<State>>,
     cache: Option<ArtefactCache>,
+    pub(super) interruptible: bool,
 }
 
 impl std::fmt::Debug for Engine {
@@ -31,6 +76,8 @@ impl std::fmt::Debug for Engine {
 #[derive(Clone)]
 pub struct Module {
     pub(super) pre: InstancePre<State>,
+    /// Fuel for setting the module up.
+    pub(super) startup: u64,
     /// Whether it came from the cache.
     pub cached: bool,
 }
@@ -47,11 +94,31 @@ impl Engine {
     /// # Errors
     /// [`Error::Engine`] when this host lacks something the profile needs.
     pub fn new(cache: Option<ArtefactCache>) -> Result<Self, Error> {
+        Self::with_settings(Settings { cache, ..Settings::default() })
+    }
+
+    /// Sets up the engine in a certain way.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when this host lacks something the settings need.
+    pub fn with_settings(settings: Settings) -> Result<Self, Error> {
         let failed = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
-        let wasmtime = wasmtime::Engine::new(&config()).map_err(failed)?;
+        let wasmtime = match settings.allocation {
+            Allocation::Pooled => {
+                wasmtime::Engine::new(&config(settings.backend, true).map_err(failed)?).or_else(|error| {
+                    tracing::warn!(error = %format!("{error:#}"), "no pool of memory; each run asks the system");
+                    wasmtime::Engine::new(&config(settings.backend, false)?)
+                })
+            }
+            Allocation::OnDemand => {
+                config(settings.backend, false).and_then(|config| wasmtime::Engine::new(&config))
+            }
+        };
+        let wasmtime = wasmtime.map_err(failed)?;
         let mut linker = Linker::new(&wasmtime);
         preview1::link(&mut linker).map_err(failed)?;
-        Ok(Self { wasmtime, linker: Arc::new(linker), cache })
+        let interruptible = settings.backend == Backend::Native;
+        Ok(Self { wasmtime, linker: Arc::new(linker), cache: settings.cache, interruptible })
     }
 
     /// Name and version of the engine, for run info.
@@ -69,22 +136,28 @@ impl Engine {
         if let Some(path) = self.cache.as_ref().and_then(|cache| cache.get(&name)) {
             // SAFETY: `get` returned the file because its keyed digest is ours: this engine's `serialize` made it.
             if let Ok(compiled) = unsafe { wasmtime::Module::deserialize_file(&self.wasmtime, path) } {
-                return self.ready(&compiled, true);
+                return self.ready(&compiled, inspection, true);
             }
         }
-        let prepared = meter::prepare(module);
-        let compiled = wasmtime::Module::new(&self.wasmtime, &*prepared)
+        let metered = brizo_meter::rewrite(module, inspect::features(), &meter::OPTIONS)
+            .map_err(|e| Error::Compile(e.to_string()))?;
+        let compiled = wasmtime::Module::new(&self.wasmtime, &metered)
             .map_err(|e| Error::Compile(format!("{e:#}")))?;
         if let Some(cache) = &self.cache {
             let bytes = compiled.serialize().map_err(|e| Error::Compile(format!("{e:#}")))?;
             cache.put(&name, &bytes)?;
         }
-        self.ready(&compiled, false)
+        self.ready(&compiled, inspection, false)
     }
 
-    fn ready(&self, compiled: &wasmtime::Module, cached: bool) -> Result<Module, Error> {
+    fn ready(
+        &self,
+        compiled: &wasmtime::Module,
+        inspection: &Inspection,
+        cached: bool,
+    ) -> Result<Module, Error> {
         let pre = self.linker.instantiate_pre(compiled).map_err(|e| Error::Compile(format!("{e:#}")))?;
-        Ok(Module { pre, cached })
+        Ok(Module { pre, startup: inspection.startup_fuel, cached })
     }
 
     /// Name of a module's artefact: everything that the compiled code depends on.
@@ -111,17 +184,35 @@ impl std::hash::Hasher for Fold {
 }
 
 /// The settings behind the profile. What is not said here is off in `inspect`'s allow-list.
-fn config() -> Config {
+fn config(backend: Backend, pooled: bool) -> wasmtime::Result<Config> {
     let mut config = Config::new();
+    if backend == Backend::Pulley {
+        config.target("pulley64")?;
+    }
+    if pooled {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_core_instances(POOL_RUNS)
+            // The guest's own memory and the one with the cells.
+            .total_memories(2 * POOL_RUNS)
+            .max_memories_per_module(2)
+            .total_tables(4 * POOL_RUNS)
+            .max_tables_per_module(TABLES_MAX)
+            .table_elements(limits::TABLE_ENTRIES_MAX)
+            .total_stacks(POOL_RUNS)
+            .max_memory_size(1 << 32)
+            .max_core_instance_size(1 << 22)
+            .linear_memory_keep_resident(POOL_RESIDENT_BYTES)
+            .async_stack_keep_resident(64 << 10)
+            .pagemap_scan(Enabled::Auto);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
     config
         .cranelift_opt_level(OptLevel::Speed)
-        .cranelift_nan_canonicalization(true)
         .wasm_simd(true)
         .wasm_relaxed_simd(false)
         .wasm_bulk_memory(true)
         .wasm_multi_value(true)
         .wasm_extended_const(true)
-        .wasm_multi_memory(false)
         .wasm_memory64(false)
         .wasm_tail_call(false)
         .memory_init_cow(true)
@@ -130,5 +221,5 @@ fn config() -> Config {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false);
     meter::configure(&mut config);
-    config
+    Ok(config)
 }

@@ -6,7 +6,7 @@ use wasmparser::{
     CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, Validator, WasmFeatures,
 };
 
-use super::{limits, preview1};
+use super::{limits, meter, preview1};
 
 /// Features that the profile allows, as wasmparser calls them; [`features`] is made from this list.
 pub(super) const FEATURE_NAMES: [&str; 9] = [
@@ -38,6 +38,8 @@ pub struct Inspection {
     pub bytes: u64,
     /// Linear memory at the start, in bytes.
     pub memory_bytes_min: u64,
+    /// Fuel that setting it up takes, before its first instruction.
+    pub startup_fuel: u64,
     /// The functions it imports, and what the profile does about each.
     pub imports: Vec<ImportUse>,
 }
@@ -80,7 +82,6 @@ pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
     check_kind(module)?;
     check_features(module)?;
     let surface = read_surface(module).map_err(|e| malformed(&e))?;
-    check_start_section(&surface)?;
     check_exports(&surface)?;
     check_start_type(&surface)?;
     check_tables(&surface)?;
@@ -91,6 +92,7 @@ pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
         checksum: keccak256(module),
         bytes: module.len() as u64,
         memory_bytes_min: surface.memory_pages_min.saturating_mul(65_536),
+        startup_fuel: brizo_meter::startup(module, &meter::OPTIONS).map_err(|e| unmeterable(&e))?,
         imports,
     })
 }
@@ -121,7 +123,7 @@ struct Surface {
     heaviest_function: u64,
     exports: Vec<(String, ExternalKind, u32)>,
     memory_pages_min: u64,
-    start_section: bool,
+    tables: u32,
 }
 
 fn check_size(module: &[u8], bytes_max: u64) -> Result<(), Refused> {
@@ -181,6 +183,14 @@ fn malformed(error: &wasmparser::BinaryReaderError) -> Refused {
     }
 }
 
+fn unmeterable(error: &brizo_meter::Error) -> Refused {
+    Refused {
+        code: "module_not_meterable",
+        text: error.to_string(),
+        hint: "compile for wasm32-wasip1 with the compiler's default features",
+    }
+}
+
 fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError> {
     let mut surface = Surface::default();
     for payload in Parser::new(0).parse_all(module) {
@@ -201,6 +211,7 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
                 }
             }
             Payload::TableSection(section) => {
+                surface.tables += section.count();
                 for table in section {
                     surface.table_entries_min = surface.table_entries_min.saturating_add(table?.ty.initial);
                 }
@@ -242,22 +253,10 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
                 let weight = locals.saturating_mul(body.as_bytes().len() as u64);
                 surface.heaviest_function = surface.heaviest_function.max(weight);
             }
-            Payload::StartSection { .. } => surface.start_section = true,
             _ => {}
         }
     }
     Ok(surface)
-}
-
-fn check_start_section(surface: &Surface) -> Result<(), Refused> {
-    if !surface.start_section {
-        return Ok(());
-    }
-    Err(Refused {
-        code: "start_section_not_allowed",
-        text: "the module has a start section, whose code would run before it is metered".into(),
-        hint: "export the code as `_start` instead (AssemblyScript: --exportStart _start)",
-    })
 }
 
 fn check_exports(surface: &Surface) -> Result<(), Refused> {
@@ -317,6 +316,13 @@ fn check_functions(surface: &Surface) -> Result<(), Refused> {
 }
 
 fn check_tables(surface: &Surface) -> Result<(), Refused> {
+    if surface.tables > limits::TABLES_MAX {
+        return Err(Refused {
+            code: "tables_too_many",
+            text: format!("the module has {} tables, at most {} are given", surface.tables, limits::TABLES_MAX),
+            hint: "no compiler needs that many; check how the module was made",
+        });
+    }
     let (asked, most) = (surface.table_entries_min, limits::TABLE_ENTRIES_MAX);
     if asked <= most as u64 {
         return Ok(());

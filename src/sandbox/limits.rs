@@ -5,6 +5,9 @@ use wasmtime::ResourceLimiter;
 /// Entries that all tables together may have; far above what compilers produce, far below what would hurt the host.
 pub(super) const TABLE_ENTRIES_MAX: usize = 1_000_000;
 
+/// Tables that a module may have.
+pub(super) const TABLES_MAX: u32 = 4;
+
 /// Grants memory up to exactly the ordered limit and remembers that more was asked for.
 #[derive(Debug)]
 pub(super) struct MemoryLimiter {

@@ -1,21 +1,23 @@
-//! The meter: how fuel is set, charged and read. The one place that knows that the engine counts it.
+//! The meter: how fuel and call depth are set, charged and read. The one place that knows where they are counted.
 //!
-//! The engine's own fuel is exact where the guest calls the host, returns, exits or runs out. On a trap the count is lost
-//! (wasmtime#13802), and straight-line code may overrun the limit before the next check. The profile therefore says: a
-//! trap costs the whole limit, and a run that ends with nothing left has run out. A meter of our own, made by rewriting
-//! the module before compilation, fits behind these functions.
+//! The module counts by itself: `brizo-meter` rewrites it before it is compiled, and the counts lie in two cells of a
+//! memory of their own. Whatever engine runs it, the counts are exact, on a trap too.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
-use wasmtime::{Caller, Config, Store};
+use brizo_meter::{CELLS, DEPTH_CELL, FUEL_CELL};
+use wasmtime::{AsContext, AsContextMut, Caller, Config, Instance, Memory, Store};
 
+use super::interrupt::{Armed, Interrupt};
+use super::run::Aborted;
 use super::state::{State, Stop};
 
 /// Version of the metering rules; part of the profile.
-pub(super) const METER: &str = "wasmtime-48-fuel/1";
-
-/// Fuel after which the engine hands control back, so that a stop or the wall clock is noticed; about a millisecond.
-const YIELD_INTERVAL: u64 = 10_000_000;
+pub(super) const METER: &str = brizo_meter::VERSION;
+/// The rules themselves.
+pub(super) const OPTIONS: brizo_meter::Options = brizo_meter::Options::PROFILE;
+/// The function that runs the program.
+pub(super) const PROGRAM: &str = brizo_meter::ENTRY;
 
 /// Fuel for entering any host function.
 pub(super) const CALL: u64 = 500;
@@ -32,38 +34,78 @@ pub(super) const STRING: u64 = 50;
 /// Fuel for making a file, a folder or a descriptor.
 pub(super) const CREATE: u64 = 5_000;
 
-/// Turns metering on.
+/// Settings that rewritten modules need.
 pub(super) fn configure(config: &mut Config) {
-    config.consume_fuel(true);
+    // The cells are a second memory; the hints lay the code for exhaustion and NaNs out of the way.
+    config.wasm_multi_memory(true).wasm_branch_hinting(true);
 }
 
-/// The module as it is compiled. The engine meters by itself, so nothing is rewritten.
-pub(super) fn prepare(module: &[u8]) -> Cow<'_, [u8]> {
-    Cow::Borrowed(module)
+/// What a run has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    /// Fuel; negative when more was asked for than there was.
+    pub(super) fuel: i64,
+    /// Units of stack; negative likewise.
+    pub(super) depth: i64,
 }
 
-/// Gives the guest its fuel. Called after instantiation, because what that costs differs between hosts (wasmtime#14331).
-pub(super) fn start(store: &mut Store<State>, limit: u64) -> wasmtime::Result<()> {
-    store.set_fuel(limit)
+/// The cells of a run.
+#[derive(Debug, Clone)]
+pub(super) struct Cells {
+    memory: Memory,
+    interrupt: Arc<Interrupt>,
 }
 
-/// Lets the engine hand control back at intervals.
-pub(super) fn yield_at_intervals(store: &mut Store<State>) -> wasmtime::Result<()> {
-    store.fuel_async_yield_interval(Some(YIELD_INTERVAL))
+impl Cells {
+    /// Fills the cells before the run, and lets the run be interrupted until the guard goes.
+    pub(super) fn start(
+        store: &mut Store<State>,
+        instance: &Instance,
+        limits: Left,
+        interrupt: Arc<Interrupt>,
+        interruptible: bool,
+    ) -> Result<Armed, Aborted> {
+        let memory = instance.get_memory(&mut *store, CELLS).ok_or(Aborted::Engine)?;
+        for (offset, value) in [(FUEL_CELL, limits.fuel), (DEPTH_CELL, limits.depth)] {
+            memory.write(&mut *store, offset as usize, &value.to_le_bytes()).map_err(|_| Aborted::Engine)?;
+        }
+        let page = interruptible.then(|| memory.data_ptr(&*store));
+        store.data_mut().cells = Some(Self { memory, interrupt: Arc::clone(&interrupt) });
+        interrupt.arm(page)
+    }
+
+    fn read(&self, store: impl AsContext<Data = State>, offset: u64) -> i64 {
+        let start = offset as usize;
+        let bytes = self.memory.data(&store).get(start..start + 8).and_then(|bytes| bytes.try_into().ok());
+        // The memory of the cells has one page, so the bytes are there.
+        bytes.map_or(-1, i64::from_le_bytes)
+    }
+
+    /// What is left.
+    pub(super) fn left(&self, store: impl AsContext<Data = State>) -> Left {
+        Left { fuel: self.read(&store, FUEL_CELL), depth: self.read(&store, DEPTH_CELL) }
+    }
+
+    /// Sets the fuel that is left; refused once the run is interrupted, because the page is then sealed.
+    fn set_fuel(&self, mut store: impl AsContextMut<Data = State>, left: u64) -> Result<(), Stop> {
+        let fuel = i64::try_from(left).unwrap_or(i64::MAX).to_le_bytes();
+        let written = self.interrupt.unless_raised(|| self.memory.write(&mut store, FUEL_CELL as usize, &fuel));
+        match written {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) => Err(Stop::Engine),
+            None => Err(Stop::Interrupted),
+        }
+    }
 }
 
-/// Fuel that is left.
-pub(super) fn left(store: &Store<State>) -> u64 {
-    // Metering is always on, so the engine always knows.
-    store.get_fuel().unwrap_or(0)
-}
-
-/// Fuel that a guest in a host call has left.
+/// Fuel that a guest in a host call has left; nothing when it has overdrawn.
 pub(super) fn left_in_call(caller: &Caller<'_, State>) -> u64 {
-    caller.get_fuel().unwrap_or(0)
+    let cells = caller.data().cells.as_ref();
+    cells.map_or(0, |cells| u64::try_from(cells.read(caller, FUEL_CELL)).unwrap_or(0))
 }
 
 /// Sets what is left after a host call.
 pub(super) fn set_in_call(caller: &mut Caller<'_, State>, left: u64) -> Result<(), Stop> {
-    caller.set_fuel(left).map_err(|_| Stop::Engine)
+    let cells = caller.data().cells.clone().ok_or(Stop::Engine)?;
+    cells.set_fuel(caller, left)
 }

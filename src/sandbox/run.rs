@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use brizo_receipt::{B256, Entry, EntryKind, Invocation, JobSpec, Manifest, Outcome, Status, TrapCode};
 use wasmtime::{Store, Trap};
 
+use crate::job::STACK_LIMIT_MAX;
+
 use super::clock::VirtualClock;
+use super::interrupt::Interrupt;
 use super::limits::HostMemory;
+use super::meter::{Cells, Left};
 use super::random::SeededRandom;
 use super::state::{State, Stop};
 use super::vfs::Vfs;
-use super::{Engine, Error, Module, meter};
+use super::{Engine, Error, Module, meter, watchdog};
 
 /// Bytes that the host maps for the guest to read.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -43,6 +46,8 @@ pub struct Limits {
     pub fuel: u64,
     /// Linear memory in bytes.
     pub memory_bytes: u64,
+    /// Units of stack for calls.
+    pub stack: u64,
     /// Output files and streams together, in bytes.
     pub output_bytes: u64,
     /// Files and folders in `/data/outputs`.
@@ -79,6 +84,7 @@ impl Order {
             limits: Limits {
                 fuel: spec.fuel_limit,
                 memory_bytes: spec.memory_limit,
+                stack: spec.stack_limit,
                 output_bytes: spec.output_limit,
                 output_files: spec.files_limit,
             },
@@ -92,7 +98,7 @@ impl Order {
 /// The host's hold on a run from another thread.
 #[derive(Debug, Clone, Default)]
 pub struct Control {
-    stop: Arc<AtomicBool>,
+    interrupt: Arc<Interrupt>,
     /// Wall-clock ceiling; reaching it aborts the run without a claim.
     pub wall_clock_max: Option<Duration>,
 }
@@ -104,9 +110,9 @@ impl Control {
         Self { wall_clock_max: Some(max), ..Self::default() }
     }
 
-    /// Ends the run at the next opportunity.
+    /// Ends the run at its next loop head or call.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.interrupt.raise(Aborted::Stopped);
     }
 }
 
@@ -233,65 +239,73 @@ impl Engine {
         let state = State::new(vfs, clock, random, limits.memory_bytes, &order.invocation);
         let mut store = Store::new(&self.wasmtime, state);
         store.limiter(|state| &mut state.memory_limiter);
-        let began = Instant::now();
-        let result = drive(execute(&mut store, module, limits.fuel), || control.abort(began));
-        Ok(match result {
-            Err(aborted) => Err(aborted),
-            Ok(result) => finish(store, limits.fuel, result),
-        })
+        let interrupt = &control.interrupt;
+        let watched = watchdog::watch(control.wall_clock_max, interrupt);
+        let result = watched.and_then(|_watched| {
+            let result = self.execute(&mut store, module, limits, interrupt)?;
+            // Whatever the guest did, a run that was asked to end makes no claim.
+            interrupt.raised().map_or(Ok(result), Err)
+        });
+        Ok(result.and_then(|result| finish(store, module.startup, limits.fuel, result)))
+    }
+
+    /// Instantiates and runs. The outer error is the host's, the inner one what the engine says of the guest.
+    fn execute(
+        &self,
+        store: &mut Store<State>,
+        module: &Module,
+        limits: Limits,
+        interrupt: &Arc<Interrupt>,
+    ) -> Result<wasmtime::Result<()>, Aborted> {
+        let Some(fuel) = limits.fuel.checked_sub(module.startup) else { return Ok(Err(Stop::OutOfFuel.into())) };
+        let left = Left {
+            fuel: i64::try_from(fuel).unwrap_or(i64::MAX),
+            depth: i64::try_from(limits.stack.min(STACK_LIMIT_MAX)).unwrap_or(i64::MAX),
+        };
+        let instance = match block_on(module.pre.instantiate_async(&mut *store)) {
+            Ok(instance) => instance,
+            Err(error) => return Ok(Err(error)),
+        };
+        let _armed = Cells::start(store, &instance, left, Arc::clone(interrupt), self.interruptible)?;
+        let program = match instance.get_typed_func::<(), ()>(&mut *store, meter::PROGRAM) {
+            Ok(program) => program,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(block_on(program.call_async(store, ())))
     }
 }
 
-impl Control {
-    fn abort(&self, began: Instant) -> Option<Aborted> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Some(Aborted::Stopped);
-        }
-        self.wall_clock_max.filter(|max| began.elapsed() >= *max).map(|_| Aborted::WallClock)
-    }
-}
-
-async fn execute(store: &mut Store<State>, module: &Module, fuel: u64) -> wasmtime::Result<()> {
-    meter::yield_at_intervals(store)?;
-    // Instantiation runs no guest code (no start section), but the engine may charge it for copying data.
-    meter::start(store, u64::MAX)?;
-    let instance = module.pre.instantiate_async(&mut *store).await?;
-    let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
-    meter::start(store, fuel)?;
-    start.call_async(&mut *store, ()).await
-}
-
-/// Polls a run to its end. It is pending only where the meter hands control back, and then `abort` is asked.
-fn drive<F: Future>(run: F, abort: impl Fn() -> Option<Aborted>) -> Result<F::Output, Aborted> {
-    let mut run = pin!(run);
+/// Polls to the end. The engine's futures only switch stacks; they never wait.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {
-        if let Poll::Ready(output) = run.as_mut().poll(&mut context) {
-            return Ok(output);
-        }
-        if let Some(aborted) = abort() {
-            return Err(aborted);
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
         }
     }
 }
 
 /// Reads the ending by the profile's rules and takes the outputs.
-fn finish(mut store: Store<State>, fuel_limit: u64, result: wasmtime::Result<()>) -> RunResult {
-    let left = meter::left(&store);
+fn finish(mut store: Store<State>, startup: u64, fuel_limit: u64, result: wasmtime::Result<()>) -> RunResult {
+    // Without cells nothing has run, and only setting up is paid.
+    let untouched = Left { fuel: i64::try_from(fuel_limit.saturating_sub(startup)).unwrap_or(i64::MAX), depth: 0 };
+    let left = store.data().cells.as_ref().map_or(untouched, |cells| cells.left(&store));
     let refused_memory = store.data().memory_limiter.refused();
     let sort = sort_of(&result, refused_memory)?;
     let (status, exit_code, trap) = match sort {
-        // Straight-line code may overrun the limit before the engine looks: nothing left means out of fuel.
-        Sort::Exit(_) if left == 0 => (Status::OutOfFuel, 0, None),
+        // Code without loops may overdraw before the next look: then the limit was the first thing that was met.
+        _ if left.fuel < 0 => (Status::OutOfFuel, 0, None),
+        Sort::OutOfFuel => (Status::OutOfFuel, 0, None),
+        _ if left.depth < 0 => (Status::StackLimit, 0, None),
         Sort::Exit(code) => (Status::Exit, code, None),
         Sort::Trap(code) if refused_memory => (Status::MemoryLimit, 0, Some(code)),
         Sort::Trap(code) => (Status::Trap, 0, Some(code)),
-        Sort::OutOfFuel => (Status::OutOfFuel, 0, None),
         Sort::OutputLimit => (Status::OutputLimit, 0, None),
     };
     let fuel_used = match status {
-        Status::Exit | Status::OutputLimit => fuel_limit - left,
-        _ => fuel_limit,
+        Status::OutOfFuel => fuel_limit,
+        _ => fuel_limit - left.fuel.unsigned_abs(),
     };
     let vfs = &mut store.data_mut().vfs;
     let (files, folders) = vfs.take_outputs();
@@ -318,14 +332,13 @@ fn sort_of(result: &wasmtime::Result<()>, refused_memory: bool) -> Result<Sort, 
             Stop::OutOfFuel => Ok(Sort::OutOfFuel),
             Stop::OutputLimit => Ok(Sort::OutputLimit),
             Stop::BadPointer => Ok(Sort::Trap(TrapCode::BadPointer)),
-            Stop::Engine => Err(Aborted::Engine),
+            Stop::Engine | Stop::Interrupted => Err(Aborted::Engine),
         };
     }
     if error.downcast_ref::<HostMemory>().is_some() {
         return Err(Aborted::HostMemory);
     }
     let trap = match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => return Ok(Sort::OutOfFuel),
         Some(Trap::StackOverflow) => return Err(Aborted::NativeStack),
         Some(Trap::UnreachableCodeReached) => TrapCode::Unreachable,
         Some(Trap::MemoryOutOfBounds) => TrapCode::MemoryOutOfBounds,

@@ -5,6 +5,7 @@ use wasmtime::Memory;
 
 use super::clock::VirtualClock;
 use super::limits::MemoryLimiter;
+use super::meter::Cells;
 use super::random::SeededRandom;
 use super::vfs::Vfs;
 
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub(super) env: Vec<Vec<u8>>,
     /// The guest's memory, looked up at the first host call.
     pub(super) memory: Option<Memory>,
+    /// Where fuel and depth are counted, once the module is instantiated.
+    pub(super) cells: Option<Cells>,
 }
 
 impl State {
@@ -40,11 +43,12 @@ impl State {
             args: invocation.args.iter().map(|arg| text(arg)).collect(),
             env: invocation.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect(),
             memory: None,
+            cells: None,
         }
     }
 }
 
-/// Why a host function ends the run. Everything but [`Stop::Engine`] is a deterministic end.
+/// Why a host function ends the run. Everything but [`Stop::Engine`] and [`Stop::Interrupted`] is a deterministic end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Stop {
     #[error("the guest called proc_exit({0})")]
@@ -55,6 +59,8 @@ pub(super) enum Stop {
     OutputLimit,
     #[error("the guest gave the host a pointer outside its memory")]
     BadPointer,
+    #[error("the host asked the run to end")]
+    Interrupted,
     #[error("the engine did not do what it promises")]
     Engine,
 }

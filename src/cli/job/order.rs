@@ -181,7 +181,7 @@ fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
         clock_step: CLOCK_STEP,
         fuel_limit: file.limits.fuel,
         memory_limit: file.limits.memory_bytes,
-        stack_limit: 0,
+        stack_limit: job::STACK_LIMIT_DEFAULT,
         output_limit: file.limits.output_bytes,
         files_limit: file.limits.output_files,
         blind_commit: blind_commit(&run_key),

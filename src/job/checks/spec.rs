@@ -3,6 +3,7 @@
 use brizo_receipt::{B256, Key, blind_commit, invocation_manifest, root_of_leaves};
 
 use super::{Admission, Refusal, Sort};
+use crate::job::STACK_LIMIT_MAX;
 
 pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
     let spec = admission.spec;
@@ -48,11 +49,11 @@ pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
             ));
         }
     }
-    if spec.stack_limit != 0 {
+    if !(1..=STACK_LIMIT_MAX).contains(&spec.stack_limit) {
         return Err(mismatch(
             "stackLimit",
-            format!("spec.stackLimit is {}", spec.stack_limit),
-            "this profile does not count calls: use 0",
+            format!("spec.stackLimit is {}, this profile takes 1 to {STACK_LIMIT_MAX}", spec.stack_limit),
+            "use the limit that the command line uses, unless the algorithm calls unusually deep",
         ));
     }
     Ok(())

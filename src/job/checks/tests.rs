@@ -3,6 +3,7 @@
 use brizo_receipt::{SecretKey, blind_commit, invocation_manifest, root_of_leaves};
 
 use super::*;
+use crate::job::STACK_LIMIT_MAX;
 
 struct World {
     key: SecretKey,
@@ -66,7 +67,7 @@ fn world() -> World {
             clock_step: 1,
             fuel_limit: 1000,
             memory_limit: 1_000_000,
-            stack_limit: 0,
+            stack_limit: STACK_LIMIT_MAX,
             output_limit: 1000,
             files_limit: 10,
             blind_commit: blind_commit(&run_key),
@@ -126,7 +127,7 @@ fn a_good_order_is_admitted() {
 #[test]
 fn every_spoiled_order_is_refused_with_its_code() {
     type Spoil = fn(&mut World);
-    let table: [(&str, Spoil); 22] = [
+    let table: [(&str, Spoil); 23] = [
         ("not_your_agreement", |w| w.caller = Address::repeat_byte(8)),
         ("job_exists", |w| w.agreement.next_run = 1),
         ("job_exists", |w| w.spec.run_index = 1),
@@ -148,7 +149,8 @@ fn every_spoiled_order_is_refused_with_its_code() {
         ("spec_mismatch", |w| w.spec.algorithm_root = B256::repeat_byte(9)),
         ("spec_run_key", |w| w.run_key = Key::OPEN),
         ("spec_invocation", |w| w.invocation.args.push("--y".into())),
-        ("spec_mismatch", |w| w.spec.stack_limit = 1),
+        ("spec_mismatch", |w| w.spec.stack_limit = 0),
+        ("spec_mismatch", |w| w.spec.stack_limit = STACK_LIMIT_MAX + 1),
         ("node_ceiling_exceeded", |w| w.spec.fuel_limit = 2001),
         ("ceiling_exceeded", |w| w.spec.fuel_limit = 1001),
         ("deadline_passed", |w| w.now_s = 10_000),

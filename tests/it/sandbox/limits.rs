@@ -14,10 +14,10 @@ fn column_stats_fuel() -> u64 {
 fn fuel_is_exact_at_its_edge() {
     let needed = column_stats_fuel();
     let mut enough = order(&[]);
-    enough.limits.fuel = needed + 1;
+    enough.limits.fuel = needed;
     let (ending, _) = run(&guest("column_stats"), &enough);
     assert_eq!((ending.status, ending.fuel_used), (Status::Exit, needed));
-    for limit in [needed, needed - 1, needed / 2, 1] {
+    for limit in [needed - 1, needed / 2, 1] {
         let mut short = order(&[]);
         short.limits.fuel = limit;
         let (ending, _) = run(&guest("column_stats"), &short);
@@ -27,12 +27,12 @@ fn fuel_is_exact_at_its_edge() {
 
 #[test]
 fn straight_line_code_does_not_escape_the_meter() {
-    // The engine looks only at loop heads and calls: 4000 operators in a row would pass a limit of 1000.
+    // Fuel is looked at only at loop heads and calls: 1000 operators in a row would pass a limit of 100.
     let body = "(drop (i32.add (i32.const 1) (i32.const 2)))".repeat(1000);
     let module =
         wat_text(&format!("(module (memory (export \"memory\") 1) (func (export \"_start\") {body}))"));
     let mut short = order(&[]);
-    short.limits.fuel = 1000;
+    short.limits.fuel = 20_100;
     assert_eq!(run(&module, &short).0.status, Status::OutOfFuel);
 }
 
@@ -93,6 +93,58 @@ fn a_stopped_run_makes_no_claim() {
     let control = Control::with_wall_clock(std::time::Duration::ZERO);
     let result = run_with(&guest("hostile"), &order(&["loop"]), &control);
     assert_eq!(result.unwrap_err(), Aborted::WallClock);
+}
+
+#[test]
+fn a_running_guest_is_stopped_wherever_it_is() {
+    let loops = "(loop $l (br $l))";
+    let touches = "(loop $l (i32.store (i32.const 8) (i32.const 1)) (br $l))";
+    let calls = "(loop $l (call $leaf) (br $l))";
+    let forks = "(call $fork (i32.const 100))";
+    for body in [loops, touches, calls, forks] {
+        let module = wat_text(&format!(
+            "(module (memory (export \"memory\") 1) (func $leaf)
+               (func $fork (param i32) (if (local.get 0) (then
+                 (call $fork (i32.sub (local.get 0) (i32.const 1)))
+                 (call $fork (i32.sub (local.get 0) (i32.const 1))))))
+               (func (export \"_start\") {body}))"
+        ));
+        let mut endless = order(&[]);
+        endless.limits.fuel = i64::MAX as u64;
+        let control = Control::with_wall_clock(std::time::Duration::from_millis(5));
+        assert_eq!(run_with(&module, &endless, &control).unwrap_err(), Aborted::WallClock, "{body}");
+    }
+    // The page of the cells is whole again for whoever gets it next.
+    assert_eq!(run(&guest("column_stats"), &order(&[])).0.status, Status::Exit);
+}
+
+#[test]
+fn calls_are_counted_to_the_unit() {
+    // A function of two values and a few operators takes 64 units, 8 for each value and an eighth per operator.
+    let module = wat_text(
+        "(module (memory (export \"memory\") 1)
+           (func $down (param i32) (if (local.get 0) (then (call $down (i32.sub (local.get 0) (i32.const 1))))))
+           (func (export \"_start\") (call $down (i32.const 1000))))",
+    );
+    let mut deep = order(&[]);
+    let ends = |order: &brizo::sandbox::Order| run(&module, order).0;
+    assert_eq!(ends(&deep).status, Status::Exit);
+    // Find the exact need by halving, then look at both of its sides.
+    let (mut low, mut high) = (1, deep.limits.stack);
+    while low < high {
+        deep.limits.stack = (low + high) / 2;
+        match ends(&deep).status {
+            Status::Exit => high = deep.limits.stack,
+            _ => low = deep.limits.stack + 1,
+        }
+    }
+    assert!((64_000..200_000).contains(&high), "{high}");
+    deep.limits.stack = high - 1;
+    let ending = ends(&deep);
+    assert_eq!((ending.status, ending.exit_code, ending.trap), (Status::StackLimit, 0, None));
+    assert!(ending.fuel_used < deep.limits.fuel, "what was not used is not charged");
+    deep.limits.stack = high;
+    assert_eq!(ends(&deep).status, Status::Exit);
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl Consumer {
             clock_step: 1000,
             fuel_limit: fuel,
             memory_limit: 64 << 20,
-            stack_limit: 0,
+            stack_limit: brizo::job::STACK_LIMIT_DEFAULT,
             output_limit: 1 << 20,
             files_limit: 50,
             blind_commit: blind_commit(&run_key),

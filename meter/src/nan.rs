@@ -1,0 +1,232 @@
+//! Where a NaN's bits could be seen, and the fewest places that hide them.
+//!
+//! WebAssembly leaves sign and payload of a NaN that arithmetic makes to the machine. They are *seen* only where a number
+//! is stored, reinterpreted, passed on or has its sign copied; adding and comparing does not show them. So a result of
+//! arithmetic is made canonical right where it is made, but only if it can reach such a place. What is merely moved
+//! (loads, parameters, constants) keeps its bits, as the standard demands. The effect is the same as making every result
+//! canonical at once (WebAssembly 3.0, deterministic profile), and that is what the tests compare it with.
+
+use wasmparser::Operator;
+
+/// How a number with possibly unknown NaN bits lies in a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    F32,
+    F64,
+    F32x4,
+    F64x2,
+}
+
+/// What is known of the bits of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Known bits that must not be touched.
+    Fixed,
+    /// Not a NaN, so it goes with everything.
+    Number,
+    /// Made by arithmetic: if it is a NaN, its bits are the machine's.
+    Arithmetic(Shape),
+    /// Whatever flows into a local variable or out of a block.
+    Node(usize),
+}
+
+/// A value on the operand stack and the operator (by index) that put it there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value {
+    pub(crate) class: Class,
+    pub(crate) site: usize,
+}
+
+impl Value {
+    pub(crate) fn fixed(site: usize) -> Self {
+        Self { class: Class::Fixed, site }
+    }
+}
+
+/// What an operator does to floating point numbers: the shape it takes and the one it makes, if that is a number of
+/// unknown NaN bits. Such operators do not show their operands' NaN bits.
+pub(crate) fn arithmetic(operator: &Operator<'_>) -> Option<(Shape, Option<Shape>)> {
+    use Operator as O;
+    use Shape::{F32, F32x4, F64, F64x2};
+    Some(match operator {
+        O::F32Add | O::F32Sub | O::F32Mul | O::F32Div | O::F32Min | O::F32Max => (F32, Some(F32)),
+        O::F32Sqrt | O::F32Ceil | O::F32Floor | O::F32Trunc | O::F32Nearest => (F32, Some(F32)),
+        O::F64Add | O::F64Sub | O::F64Mul | O::F64Div | O::F64Min | O::F64Max => (F64, Some(F64)),
+        O::F64Sqrt | O::F64Ceil | O::F64Floor | O::F64Trunc | O::F64Nearest => (F64, Some(F64)),
+        O::F32DemoteF64 => (F64, Some(F32)),
+        O::F64PromoteF32 => (F32, Some(F64)),
+        O::F32Eq | O::F32Ne | O::F32Lt | O::F32Gt | O::F32Le | O::F32Ge => (F32, None),
+        O::F64Eq | O::F64Ne | O::F64Lt | O::F64Gt | O::F64Le | O::F64Ge => (F64, None),
+        O::I32TruncF32S | O::I32TruncF32U | O::I64TruncF32S | O::I64TruncF32U => (F32, None),
+        O::I32TruncF64S | O::I32TruncF64U | O::I64TruncF64S | O::I64TruncF64U => (F64, None),
+        O::I32TruncSatF32S | O::I32TruncSatF32U | O::I64TruncSatF32S | O::I64TruncSatF32U => (F32, None),
+        O::I32TruncSatF64S | O::I32TruncSatF64U | O::I64TruncSatF64S | O::I64TruncSatF64U => (F64, None),
+        O::F32x4Add | O::F32x4Sub | O::F32x4Mul | O::F32x4Div => (F32x4, Some(F32x4)),
+        O::F32x4Min | O::F32x4Max | O::F32x4Sqrt => (F32x4, Some(F32x4)),
+        O::F32x4Ceil | O::F32x4Floor | O::F32x4Trunc | O::F32x4Nearest => (F32x4, Some(F32x4)),
+        O::F64x2Add | O::F64x2Sub | O::F64x2Mul | O::F64x2Div => (F64x2, Some(F64x2)),
+        O::F64x2Min | O::F64x2Max | O::F64x2Sqrt => (F64x2, Some(F64x2)),
+        O::F64x2Ceil | O::F64x2Floor | O::F64x2Trunc | O::F64x2Nearest => (F64x2, Some(F64x2)),
+        O::F32x4DemoteF64x2Zero => (F64x2, Some(F32x4)),
+        O::F64x2PromoteLowF32x4 => (F32x4, Some(F64x2)),
+        O::F32x4Eq | O::F32x4Ne | O::F32x4Lt | O::F32x4Gt | O::F32x4Le | O::F32x4Ge => (F32x4, None),
+        O::F64x2Eq | O::F64x2Ne | O::F64x2Lt | O::F64x2Gt | O::F64x2Le | O::F64x2Ge => (F64x2, None),
+        O::I32x4TruncSatF32x4S | O::I32x4TruncSatF32x4U => (F32x4, None),
+        O::I32x4TruncSatF64x2SZero | O::I32x4TruncSatF64x2UZero => (F64x2, None),
+        _ => return None,
+    })
+}
+
+/// Whether the operator makes a number that is never a NaN.
+pub(crate) fn makes_number(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    match operator {
+        O::F32Const { value } => !f32::from_bits(value.bits()).is_nan(),
+        O::F64Const { value } => !f64::from_bits(value.bits()).is_nan(),
+        O::F32ConvertI32S | O::F32ConvertI32U | O::F32ConvertI64S | O::F32ConvertI64U => true,
+        O::F64ConvertI32S | O::F64ConvertI32U | O::F64ConvertI64S | O::F64ConvertI64U => true,
+        O::F32x4ConvertI32x4S | O::F32x4ConvertI32x4U => true,
+        O::F64x2ConvertLowI32x4S | O::F64x2ConvertLowI32x4U => true,
+        O::V128Const { value } => {
+            // Not a NaN in either reading.
+            let bytes = value.bytes();
+            let word = |i: usize| u32::from_le_bytes([bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]]);
+            let words = [word(0), word(4), word(8), word(12)];
+            let doubles = [[words[0], words[1]], [words[2], words[3]]];
+            let double = |pair: [u32; 2]| f64::from_bits(u64::from(pair[1]) << 32 | u64::from(pair[0]));
+            words.iter().all(|word| !f32::from_bits(*word).is_nan())
+                && doubles.iter().all(|pair| !double(*pair).is_nan())
+        }
+        _ => false,
+    }
+}
+
+/// How values flow through one function, collected operator by operator and then solved.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    nodes: usize,
+    /// Values that flow into a local variable or out of a block.
+    moves: Vec<(Value, usize)>,
+    /// Values whose bits are seen; with a shape, seen unless they have that shape.
+    seen: Vec<(Value, Option<Shape>)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Node {
+    /// Something flows in whose bits must stay.
+    fixed: bool,
+    /// Something of unknown NaN bits flows in, and in this shape.
+    arithmetic: Option<Shape>,
+}
+
+impl Flow {
+    /// A new local variable, block result or choice.
+    pub(crate) fn node(&mut self) -> usize {
+        self.nodes += 1;
+        self.nodes - 1
+    }
+
+    /// A value flows into a node.
+    pub(crate) fn moves(&mut self, value: Value, node: usize) {
+        if value.class != Class::Number && value.class != Class::Node(node) {
+            self.moves.push((value, node));
+        }
+    }
+
+    /// A value's bits are seen.
+    pub(crate) fn sees(&mut self, value: Value) {
+        if !matches!(value.class, Class::Fixed | Class::Number) {
+            self.seen.push((value, None));
+        }
+    }
+
+    /// A value is used by arithmetic of a shape, which shows no bits unless the value has another shape.
+    pub(crate) fn computes(&mut self, value: Value, shape: Shape) {
+        match class_shape(value.class) {
+            Some(own) if own == shape => {}
+            None if matches!(shape, Shape::F32 | Shape::F64) => {}
+            _ if matches!(value.class, Class::Fixed | Class::Number) => {}
+            _ => self.seen.push((value, Some(shape))),
+        }
+    }
+
+    /// Operators after which the top of the stack is made canonical, with its shape, sorted by index.
+    pub(crate) fn solve(&self) -> Vec<(usize, Shape)> {
+        if self.seen.is_empty() && self.moves.is_empty() {
+            return Vec::new();
+        }
+        let nodes = self.nodes();
+        let shape = |class| match class {
+            Class::Arithmetic(shape) => Some(shape),
+            Class::Node(node) if !nodes[node].fixed => nodes[node].arithmetic,
+            _ => None,
+        };
+        let mut sites = Vec::new();
+        for (value, harmless) in &self.seen {
+            if let Some(found) = shape(value.class).filter(|found| Some(*found) != *harmless) {
+                sites.push((value.site, found));
+            }
+        }
+        for (value, node) in &self.moves {
+            if let Some(found) = shape(value.class).filter(|_| nodes[*node].fixed) {
+                sites.push((value.site, found));
+            }
+        }
+        sites.sort_by_key(|(site, _)| *site);
+        sites.dedup();
+        sites
+    }
+
+    /// The least solution: what flows into each node, through however many others. Each node changes at most three
+    /// times, so a module made to be slow costs no more than its length.
+    fn nodes(&self) -> Vec<Node> {
+        let mut nodes = vec![Node::default(); self.nodes];
+        let mut successors = vec![Vec::new(); self.nodes];
+        let mut pending = Vec::new();
+        for (value, to) in &self.moves {
+            let source = match value.class {
+                Class::Fixed => Node { fixed: true, arithmetic: None },
+                Class::Arithmetic(shape) => Node { fixed: false, arithmetic: Some(shape) },
+                Class::Number => continue,
+                Class::Node(node) => {
+                    successors[node].push(*to);
+                    continue;
+                }
+            };
+            if nodes[*to].take(source) {
+                pending.push(*to);
+            }
+        }
+        while let Some(node) = pending.pop() {
+            let source = nodes[node];
+            for to in &successors[node] {
+                if nodes[*to].take(source) {
+                    pending.push(*to);
+                }
+            }
+        }
+        nodes
+    }
+}
+
+impl Node {
+    /// Lets another node flow into this one; says whether anything changed.
+    fn take(&mut self, source: Self) -> bool {
+        let before = *self;
+        self.fixed |= source.fixed;
+        // What comes out of a node with fixed bits is fixed: the rest was made canonical before it went in.
+        match (self.arithmetic, source.arithmetic.filter(|_| !source.fixed)) {
+            (None, found) => self.arithmetic = found,
+            (Some(one), Some(other)) if one != other => self.fixed = true,
+            _ => {}
+        }
+        *self != before
+    }
+}
+
+fn class_shape(class: Class) -> Option<Shape> {
+    match class {
+        Class::Arithmetic(shape) => Some(shape),
+        _ => None,
+    }
+}

@@ -1,0 +1,29 @@
+//! The rewritten module against the module as it came: the same behaviour, the fuel of the engine's own meter to the unit,
+//! and the same counts from two engines that share no code.
+
+mod engines;
+mod fuel;
+mod nan;
+mod random;
+
+use brizo_meter::{Costs, Options, rewrite};
+use wasmparser::WasmFeatures;
+
+/// What the sandbox admits.
+pub(crate) fn features() -> WasmFeatures {
+    WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::EXCEPTIONS
+}
+
+pub(crate) const UNIFORM: Options = Options { costs: Costs::UNIFORM, canonical_nans: true, keep_exports: true };
+
+pub(crate) fn metered(module: &[u8], options: &Options) -> Vec<u8> {
+    let metered = rewrite(module, features(), options).unwrap();
+    wasmparser::Validator::new_with_features(features() | WasmFeatures::MULTI_MEMORY)
+        .validate_all(&metered)
+        .unwrap_or_else(|e| panic!("the rewritten module is not valid: {e}"));
+    metered
+}
+
+pub(crate) fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}

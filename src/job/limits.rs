@@ -1,0 +1,6 @@
+//! Limits that belong to the rules of a job and to no publisher.
+
+/// Most units of stack that an order may ask for (`docs/RECEIPT.md` §2.3): what the native stack of a run is sized for.
+pub const STACK_LIMIT_MAX: u64 = 8 << 20;
+/// Units of stack that an order has if nobody says otherwise: tens of thousands of ordinary calls.
+pub const STACK_LIMIT_DEFAULT: u64 = STACK_LIMIT_MAX;

@@ -1,0 +1,84 @@
+//! The wall-clock ceiling: one thread for the whole process that raises interrupts when their time has come.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::interrupt::Interrupt;
+use super::run::Aborted;
+
+/// When, and which of those that fall together.
+type Slot = (Instant, u64);
+
+#[derive(Debug, Default)]
+struct Watchdog {
+    waiting: Mutex<(u64, BTreeMap<Slot, Arc<Interrupt>>)>,
+    changed: Condvar,
+}
+
+/// A ceiling that is watched; forgotten when this goes.
+#[derive(Debug)]
+pub(super) struct Watched(Option<(&'static Watchdog, Slot)>);
+
+/// Raises the interrupt when `after` has passed, as long as the result lives.
+///
+/// # Errors
+/// [`Aborted::Engine`] when the thread cannot be started.
+pub(super) fn watch(after: Option<Duration>, interrupt: &Arc<Interrupt>) -> Result<Watched, Aborted> {
+    // A ceiling beyond what the clock can show is none.
+    let Some(at) = after.and_then(|after| Instant::now().checked_add(after)) else { return Ok(Watched(None)) };
+    if after == Some(Duration::ZERO) {
+        interrupt.raise(Aborted::WallClock);
+        return Ok(Watched(None));
+    }
+    let watchdog = watchdog().ok_or(Aborted::Engine)?;
+    let mut waiting = watchdog.waiting();
+    waiting.0 += 1;
+    let slot = (at, waiting.0);
+    let earliest = waiting.1.first_key_value().is_none_or(|(first, _)| slot < *first);
+    waiting.1.insert(slot, Arc::clone(interrupt));
+    if earliest {
+        watchdog.changed.notify_one();
+    }
+    Ok(Watched(Some((watchdog, slot))))
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some((watchdog, slot)) = self.0 {
+            watchdog.waiting().1.remove(&slot);
+        }
+    }
+}
+
+fn watchdog() -> Option<&'static Watchdog> {
+    static WATCHDOG: OnceLock<Option<&'static Watchdog>> = OnceLock::new();
+    *WATCHDOG.get_or_init(|| {
+        let watchdog: &'static Watchdog = Box::leak(Box::default());
+        let thread = std::thread::Builder::new().name("brizo-watchdog".into());
+        thread.spawn(move || watchdog.run()).is_ok().then_some(watchdog)
+    })
+}
+
+impl Watchdog {
+    fn waiting(&self) -> MutexGuard<'_, (u64, BTreeMap<Slot, Arc<Interrupt>>)> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut waiting = self.waiting();
+        loop {
+            let now = Instant::now();
+            while let Some(entry) = waiting.1.first_entry().filter(|entry| entry.key().0 <= now) {
+                entry.remove().raise(Aborted::WallClock);
+            }
+            let next = waiting.1.first_key_value().map(|((at, _), _)| at.saturating_duration_since(now));
+            waiting = match next {
+                Some(time) => {
+                    self.changed.wait_timeout(waiting, time).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
