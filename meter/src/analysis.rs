@@ -233,8 +233,8 @@ impl<'o> Walk<'o> {
             return self.step_dead(at, operator);
         }
         self.charge(operator);
-        let (pops, pushes) =
-            arity.ok_or_else(|| Error::Unsupported(format!("the operator {operator:?} has no known arity")))?;
+        let (pops, pushes) = arity
+            .ok_or_else(|| Error::Unsupported(format!("the operator {operator:?} has no known arity")))?;
         match operator {
             Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
                 self.open(at, operator, *blockty, validator)?;
@@ -507,7 +507,12 @@ fn supported(operator: &Operator<'_>) -> Result<(), Error> {
     }
     let (proposal, name) = wasmparser::for_each_operator!(proposal);
     match proposal {
-        "mvp" | "sign_extension" | "saturating_float_to_int" | "bulk_memory" | "reference_types" | "simd"
+        "mvp"
+        | "sign_extension"
+        | "saturating_float_to_int"
+        | "bulk_memory"
+        | "reference_types"
+        | "simd"
         | "exceptions" => Ok(()),
         other => Err(Error::Unsupported(format!("the operator {name} ({other})"))),
     }

@@ -121,7 +121,9 @@ impl Costs {
             O::MemoryCopy { .. } | O::MemoryFill { .. } | O::MemoryInit { .. } | O::MemoryGrow { .. } => {
                 self.bulk
             }
-            O::TableCopy { .. } | O::TableFill { .. } | O::TableInit { .. } | O::TableGrow { .. } => self.bulk,
+            O::TableCopy { .. } | O::TableFill { .. } | O::TableInit { .. } | O::TableGrow { .. } => {
+                self.bulk
+            }
             other if is_load(other) => self.load,
             other if is_store(other) => self.store,
             other if is_float(other) => self.float,

@@ -7,8 +7,9 @@ use wasm_encoder::{
     BlockType, BranchHint, BranchHints, CodeSection, Encode, ExportKind, ExportSection, Module, RawSection,
 };
 use wasmparser::{
-    BinaryReader, CompositeInnerType, DataKind, Encoding, ExternalKind, FuncToValidate, FuncValidatorAllocations, FunctionBody, Parser, Payload,
-    ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures, WasmModuleResources,
+    BinaryReader, CompositeInnerType, DataKind, Encoding, ExternalKind, FuncToValidate,
+    FuncValidatorAllocations, FunctionBody, Parser, Payload, ValType, ValidPayload, Validator,
+    ValidatorResources, WasmFeatures, WasmModuleResources,
 };
 
 use crate::body::{self, Surroundings, Written};
@@ -88,10 +89,13 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
         let written = write_function(module, &outline, &mut types, &mut checker, &body, options)?;
         allocations = checker.into_allocations();
         code.raw(&written.bytes);
-        if !written.unlikely.is_empty() {
+        let hint = |offset: &u32, value| BranchHint { branch_func_offset: *offset, branch_hint_value: value };
+        let unlikely = written.unlikely.iter().map(|offset| hint(offset, 0));
+        let mut all: Vec<_> = unlikely.chain(written.likely.iter().map(|offset| hint(offset, 1))).collect();
+        if !all.is_empty() {
             hinted = true;
-            let hint = |offset: &u32| BranchHint { branch_func_offset: *offset, branch_hint_value: 0 };
-            hints.function_hints(index, written.unlikely.iter().map(hint));
+            all.sort_by_key(|hint| hint.branch_func_offset);
+            hints.function_hints(index, all);
         }
     }
     code.raw(&entry_body(&outline));
@@ -256,7 +260,8 @@ impl Outline {
             Payload::TableSection(section) => {
                 for table in section.clone() {
                     let entries = table?.ty.initial;
-                    self.startup = self.startup.saturating_add(entries.saturating_mul(u64::from(costs.entry)));
+                    self.startup =
+                        self.startup.saturating_add(entries.saturating_mul(u64::from(costs.entry)));
                 }
             }
             Payload::MemorySection(section) => {

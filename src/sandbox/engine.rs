@@ -9,9 +9,9 @@ use wasmtime::{
 
 use crate::job::STACK_LIMIT_MAX;
 
+use super::limits::TABLES_MAX;
 use super::state::State;
 use super::{ArtefactCache, Error, Inspection, inspect, limits, meter, preview1, profile};
-use super::limits::TABLES_MAX;
 
 /// Native stack of a guest. A function's frame has at most 16 bytes per operator and local variable, and is counted with
 /// at least an eighth of a unit per operator and eight units per variable, so a run that keeps its stack limit needs at
@@ -141,8 +141,8 @@ impl Engine {
         }
         let metered = brizo_meter::rewrite(module, inspect::features(), &meter::OPTIONS)
             .map_err(|e| Error::Compile(e.to_string()))?;
-        let compiled = wasmtime::Module::new(&self.wasmtime, &metered)
-            .map_err(|e| Error::Compile(format!("{e:#}")))?;
+        let compiled =
+            wasmtime::Module::new(&self.wasmtime, &metered).map_err(|e| Error::Compile(format!("{e:#}")))?;
         if let Some(cache) = &self.cache {
             let bytes = compiled.serialize().map_err(|e| Error::Compile(format!("{e:#}")))?;
             cache.put(&name, &bytes)?;

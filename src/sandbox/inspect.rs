@@ -319,7 +319,11 @@ fn check_tables(surface: &Surface) -> Result<(), Refused> {
     if surface.tables > limits::TABLES_MAX {
         return Err(Refused {
             code: "tables_too_many",
-            text: format!("the module has {} tables, at most {} are given", surface.tables, limits::TABLES_MAX),
+            text: format!(
+                "the module has {} tables, at most {} are given",
+                surface.tables,
+                limits::TABLES_MAX
+            ),
             hint: "no compiler needs that many; check how the module was made",
         });
     }

@@ -89,7 +89,8 @@ impl Cells {
     /// Sets the fuel that is left; refused once the run is interrupted, because the page is then sealed.
     fn set_fuel(&self, mut store: impl AsContextMut<Data = State>, left: u64) -> Result<(), Stop> {
         let fuel = i64::try_from(left).unwrap_or(i64::MAX).to_le_bytes();
-        let written = self.interrupt.unless_raised(|| self.memory.write(&mut store, FUEL_CELL as usize, &fuel));
+        let written =
+            self.interrupt.unless_raised(|| self.memory.write(&mut store, FUEL_CELL as usize, &fuel));
         match written {
             Some(Ok(())) => Ok(()),
             Some(Err(_)) => Err(Stop::Engine),

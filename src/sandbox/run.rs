@@ -257,7 +257,9 @@ impl Engine {
         limits: Limits,
         interrupt: &Arc<Interrupt>,
     ) -> Result<wasmtime::Result<()>, Aborted> {
-        let Some(fuel) = limits.fuel.checked_sub(module.startup) else { return Ok(Err(Stop::OutOfFuel.into())) };
+        let Some(fuel) = limits.fuel.checked_sub(module.startup) else {
+            return Ok(Err(Stop::OutOfFuel.into()));
+        };
         let left = Left {
             fuel: i64::try_from(fuel).unwrap_or(i64::MAX),
             depth: i64::try_from(limits.stack.min(STACK_LIMIT_MAX)).unwrap_or(i64::MAX),
@@ -289,7 +291,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// Reads the ending by the profile's rules and takes the outputs.
 fn finish(mut store: Store<State>, startup: u64, fuel_limit: u64, result: wasmtime::Result<()>) -> RunResult {
     // Without cells nothing has run, and only setting up is paid.
-    let untouched = Left { fuel: i64::try_from(fuel_limit.saturating_sub(startup)).unwrap_or(i64::MAX), depth: 0 };
+    let untouched =
+        Left { fuel: i64::try_from(fuel_limit.saturating_sub(startup)).unwrap_or(i64::MAX), depth: 0 };
     let left = store.data().cells.as_ref().map_or(untouched, |cells| cells.left(&store));
     let refused_memory = store.data().memory_limiter.refused();
     let sort = sort_of(&result, refused_memory)?;

@@ -26,7 +26,9 @@ pub(super) struct Watched(Option<(&'static Watchdog, Slot)>);
 /// [`Aborted::Engine`] when the thread cannot be started.
 pub(super) fn watch(after: Option<Duration>, interrupt: &Arc<Interrupt>) -> Result<Watched, Aborted> {
     // A ceiling beyond what the clock can show is none.
-    let Some(at) = after.and_then(|after| Instant::now().checked_add(after)) else { return Ok(Watched(None)) };
+    let Some(at) = after.and_then(|after| Instant::now().checked_add(after)) else {
+        return Ok(Watched(None));
+    };
     if after == Some(Duration::ZERO) {
         interrupt.raise(Aborted::WallClock);
         return Ok(Watched(None));

@@ -37,7 +37,11 @@ pub(crate) fn plain(module: &[u8], export: &str, fuel: u64) -> (Result<u64, wasm
     (result.map(|()| fuel - left), memory)
 }
 
-fn call(store: &mut wasmtime::Store<()>, instance: &wasmtime::Instance, export: &str) -> wasmtime::Result<()> {
+fn call(
+    store: &mut wasmtime::Store<()>,
+    instance: &wasmtime::Instance,
+    export: &str,
+) -> wasmtime::Result<()> {
     let function = instance.get_func(&mut *store, export).unwrap();
     let mut results = vec![wasmtime::Val::I32(0); function.ty(&*store).results().len()];
     // A thread of its own, because the main one has a small stack.

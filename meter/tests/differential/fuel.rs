@@ -30,19 +30,80 @@ fn programs() -> Vec<(&'static str, String)> {
         ("straight", program("(i32.store (i32.const 0) (i32.add (i32.const 1) (i32.const 2)))")),
         ("leaf call", program("(i32.store (i32.const 0) (call $double (i32.const 21)))")),
         ("recursion", program("(i32.store (i32.const 0) (call $fib (i32.const 12)))")),
-        ("early exit", program("(i32.store (i32.const 0) (i32.add (call $early (i32.const 0)) (call $early (i32.const 1))))")),
-        ("two results", program("(drop (call $two (i32.const 0))) (drop (call $two (i32.const 1))) (i32.store (i32.const 0)) (i32.store (i32.const 4))")),
-        ("indirect", program("(i32.store (i32.const 0) (call_indirect (param i32) (result i32) (i32.const 10) (i32.const 1)))")),
-        ("loop", program("(loop $l (i32.store (local.get $i) (local.get $i)) (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))")),
-        ("nested loops", program("(local $j i32) (loop $a (local.set $j (i32.const 0)) (loop $b (br_if $b (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 3))) (i32.const 50)))) (br_if $a (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 20))))")),
-        ("if in loop", program("(loop $l (if (i32.and (local.get $i) (i32.const 1)) (then (i32.store (i32.const 8) (local.get $i))) (else (drop (i32.mul (local.get $i) (i32.const 3))))) (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))")),
-        ("if without else", program("(loop $l (if (i32.and (local.get $i) (i32.const 1)) (then (i32.store (i32.const 8) (local.get $i)))) (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))")),
-        ("table of branches", program("(loop $l (block $a (block $b (block $c (br_table $a $b $c (i32.rem_u (local.get $i) (i32.const 5)))) (i32.store (i32.const 16) (i32.const 1))) (i32.store (i32.const 20) (i32.const 2))) (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))")),
-        ("block with a value", program("(i32.store (i32.const 0) (block $b (result i32) (drop (br_if $b (i32.const 5) (local.get $i))) (i32.const 6)))")),
-        ("bulk", program("(memory.fill (i32.const 0) (i32.const 7) (i32.const 300)) (memory.copy (i32.const 400) (i32.const 0) (i32.const 200)) (memory.init $d (i32.const 700) (i32.const 2) (i32.const 5)) (table.copy (i32.const 2) (i32.const 0) (i32.const 2))")),
-        ("growth", program("(drop (memory.grow (i32.const 3))) (drop (table.grow (ref.null func) (i32.const 5)))")),
-        ("dead code", program("(block $b (br $b) (i32.store (i32.const 0) (i32.const 1))) (if (i32.const 1) (then (return) (i32.store (i32.const 0) (i32.const 2))))")),
-        ("select and globals", program("(i32.store (i32.const 0) (select (i32.const 1) (i32.const 2) (local.get $i)))")),
+        (
+            "early exit",
+            program(
+                "(i32.store (i32.const 0) (i32.add (call $early (i32.const 0)) (call $early (i32.const 1))))",
+            ),
+        ),
+        (
+            "two results",
+            program(
+                "(drop (call $two (i32.const 0))) (drop (call $two (i32.const 1))) (i32.store (i32.const 0)) (i32.store (i32.const 4))",
+            ),
+        ),
+        (
+            "indirect",
+            program(
+                "(i32.store (i32.const 0) (call_indirect (param i32) (result i32) (i32.const 10) (i32.const 1)))",
+            ),
+        ),
+        (
+            "loop",
+            program(
+                "(loop $l (i32.store (local.get $i) (local.get $i)) (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))",
+            ),
+        ),
+        (
+            "nested loops",
+            program(
+                "(local $j i32) (loop $a (local.set $j (i32.const 0)) (loop $b (br_if $b (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 3))) (i32.const 50)))) (br_if $a (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 20))))",
+            ),
+        ),
+        (
+            "if in loop",
+            program(
+                "(loop $l (if (i32.and (local.get $i) (i32.const 1)) (then (i32.store (i32.const 8) (local.get $i))) (else (drop (i32.mul (local.get $i) (i32.const 3))))) (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))",
+            ),
+        ),
+        (
+            "if without else",
+            program(
+                "(loop $l (if (i32.and (local.get $i) (i32.const 1)) (then (i32.store (i32.const 8) (local.get $i)))) (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))",
+            ),
+        ),
+        (
+            "table of branches",
+            program(
+                "(loop $l (block $a (block $b (block $c (br_table $a $b $c (i32.rem_u (local.get $i) (i32.const 5)))) (i32.store (i32.const 16) (i32.const 1))) (i32.store (i32.const 20) (i32.const 2))) (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))",
+            ),
+        ),
+        (
+            "block with a value",
+            program(
+                "(i32.store (i32.const 0) (block $b (result i32) (drop (br_if $b (i32.const 5) (local.get $i))) (i32.const 6)))",
+            ),
+        ),
+        (
+            "bulk",
+            program(
+                "(memory.fill (i32.const 0) (i32.const 7) (i32.const 300)) (memory.copy (i32.const 400) (i32.const 0) (i32.const 200)) (memory.init $d (i32.const 700) (i32.const 2) (i32.const 5)) (table.copy (i32.const 2) (i32.const 0) (i32.const 2))",
+            ),
+        ),
+        (
+            "growth",
+            program("(drop (memory.grow (i32.const 3))) (drop (table.grow (ref.null func) (i32.const 5)))"),
+        ),
+        (
+            "dead code",
+            program(
+                "(block $b (br $b) (i32.store (i32.const 0) (i32.const 1))) (if (i32.const 1) (then (return) (i32.store (i32.const 0) (i32.const 2))))",
+            ),
+        ),
+        (
+            "select and globals",
+            program("(i32.store (i32.const 0) (select (i32.const 1) (i32.const 2) (local.get $i)))"),
+        ),
     ]
 }
 
@@ -53,7 +114,8 @@ fn it_counts_what_the_engine_counts() {
         let (used, memory) = plain(&module, "_start", LIMIT as u64);
         let used = used.unwrap_or_else(|e| panic!("{name}: {e:#}"));
         let rewritten = metered(&module, &UNIFORM);
-        for (engine, end) in [("wasmtime", wasmtime(&rewritten, LIMIT)), ("wasmi", wasmi(&rewritten, LIMIT))] {
+        for (engine, end) in [("wasmtime", wasmtime(&rewritten, LIMIT)), ("wasmi", wasmi(&rewritten, LIMIT))]
+        {
             assert!(!end.trapped, "{name} in {engine}: {end:?}");
             assert_eq!((LIMIT - end.fuel) as u64, used, "{name} in {engine}");
             assert_eq!(end.depth, DEPTH, "{name} in {engine}: depth was not given back");

@@ -14,7 +14,8 @@ pub(crate) fn features() -> WasmFeatures {
     WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::EXCEPTIONS
 }
 
-pub(crate) const UNIFORM: Options = Options { costs: Costs::UNIFORM, canonical_nans: true, keep_exports: true };
+pub(crate) const UNIFORM: Options =
+    Options { costs: Costs::UNIFORM, canonical_nans: true, keep_exports: true };
 
 pub(crate) fn metered(module: &[u8], options: &Options) -> Vec<u8> {
     let metered = rewrite(module, features(), options).unwrap();

@@ -17,8 +17,13 @@ pub(crate) fn engine() -> &'static Engine {
     ENGINE.get_or_init(|| Engine::new(None).unwrap())
 }
 
-pub(crate) const LIMITS: Limits =
-    Limits { fuel: 200_000_000, memory_bytes: 64 << 20, stack: 1 << 20, output_bytes: 1 << 20, output_files: 100 };
+pub(crate) const LIMITS: Limits = Limits {
+    fuel: 200_000_000,
+    memory_bytes: 64 << 20,
+    stack: 1 << 20,
+    output_bytes: 1 << 20,
+    output_files: 100,
+};
 
 /// An order with the penguins as its input.
 pub(crate) fn order(args: &[&str]) -> Order {
