@@ -47,8 +47,8 @@ pub fn profile_document() -> String {
         "stack": "not counted: stackLimit is 0, and exhaustion of the native stack ends the run without a claim",
         "wasi": {
             "module": preview1::MODULE,
-            "provided": &preview1::PROVIDED[..],
-            "refusedWithEnotsup": &preview1::REFUSED[..],
+            "provided": preview1::PROVIDED,
+            "refusedWithEnotsup": preview1::REFUSED,
             "volumes": ["/data/algorithm (read-only)", "/data/inputs (read-only)", "/data/outputs"],
             "files": "listings in byte order of names; inode numbers in byte order of input paths, then in order of creation; device 1; one link; times from the virtual clock; no links",
             "clock": "wall = clockStart + elapsed, monotonic = elapsed; each reading adds clockStep, a sleep adds its length",

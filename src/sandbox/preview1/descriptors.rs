@@ -1,117 +1,97 @@
 //! Descriptors: status, flags, closing, renumbering, volumes, times and lengths of open files.
 
-use wasmtime::{Caller, Linker};
-
-use super::MODULE;
 use super::abi::{
     CHARACTER_DEVICE, DIRECTORY, Errno, FDFLAG_APPEND, FDFLAGS_ALL, FSTFLAG_MTIM, FSTFLAG_MTIM_NOW,
     REGULAR_FILE, RIGHT_FD_READ, RIGHT_FD_WRITE, RIGHTS_ALL,
 };
-use super::call::{Call, Fail, Outcome, host};
+use super::call::{Call, Fail, Outcome};
 use crate::sandbox::meter;
 use crate::sandbox::state::State;
 use crate::sandbox::vfs::{Descriptor, NodeId, NodeKind, Target, Vfs};
 
-type C<'a> = Caller<'a, State>;
-
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "fd_close", |mut c: C<'_>, fd: u32| {
-        host(&mut c, |call| Ok(call.state.vfs.close(fd)?))
-    })?;
-    linker.func_wrap(MODULE, "fd_renumber", |mut c: C<'_>, from: u32, to: u32| {
-        host(&mut c, |call| Ok(call.state.vfs.renumber(from, to)?))
-    })?;
-    linker.func_wrap(MODULE, "fd_fdstat_get", |mut c: C<'_>, fd: u32, out: u32| {
-        host(&mut c, |call| {
-            let stat = fdstat(&call.state.vfs, call.state.vfs.descriptor(fd)?);
-            call.memory.write(out, &stat)
-        })
-    })?;
-    linker.func_wrap(MODULE, "fd_fdstat_set_flags", |mut c: C<'_>, fd: u32, flags: u32| {
-        host(&mut c, |call| {
-            let descriptor = call.state.vfs.descriptor_mut(fd)?;
-            if flags & !FDFLAGS_ALL != 0 {
-                return Err(Errno::Inval.into());
-            }
-            descriptor.append = flags & FDFLAG_APPEND != 0;
-            Ok(())
-        })
-    })?;
-    linker.func_wrap(
-        MODULE,
-        "fd_fdstat_set_rights",
-        |mut c: C<'_>, fd: u32, base: u64, _inheriting: u64| {
-            host(&mut c, |call| {
-                // Rights can only be given up.
-                let descriptor = call.state.vfs.descriptor_mut(fd)?;
-                descriptor.readable &= base & RIGHT_FD_READ != 0;
-                descriptor.writable &= base & RIGHT_FD_WRITE != 0;
-                Ok(())
-            })
-        },
-    )?;
-    linker.func_wrap(MODULE, "fd_prestat_get", |mut c: C<'_>, fd: u32, out: u32| {
-        host(&mut c, |call| {
-            let path = call.state.vfs.descriptor(fd)?.preopen.ok_or(Errno::Badf)?;
-            call.memory.write_u32(out, 0)?;
-            call.memory.write_u32(out.wrapping_add(4), path.len() as u32)
-        })
-    })?;
-    linker.func_wrap(MODULE, "fd_prestat_dir_name", |mut c: C<'_>, fd: u32, pointer: u32, length: u32| {
-        host(&mut c, |call| {
-            let path = call.state.vfs.descriptor(fd)?.preopen.ok_or(Errno::Badf)?;
-            if (length as usize) < path.len() {
-                return Err(Errno::Nametoolong.into());
-            }
-            call.memory.write(pointer, path.as_bytes())
-        })
-    })?;
-    link_files(linker)
+pub(super) fn fd_close(call: &mut Call<'_>, fd: u32) -> Outcome {
+    Ok(call.state.vfs.close(fd)?)
 }
 
-fn link_files(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "fd_filestat_get", |mut c: C<'_>, fd: u32, out: u32| {
-        host(&mut c, |call| {
-            let target = call.state.vfs.descriptor(fd)?.target;
-            let stat = filestat(call.state, target);
-            call.memory.write(out, &stat)
-        })
-    })?;
-    linker.func_wrap(MODULE, "fd_filestat_set_size", |mut c: C<'_>, fd: u32, size: u64| {
-        host(&mut c, |call| set_size(call, fd, size, false))
-    })?;
-    linker.func_wrap(MODULE, "fd_allocate", |mut c: C<'_>, fd: u32, offset: u64, length: u64| {
-        host(&mut c, |call| {
-            let size = offset.checked_add(length).ok_or(Errno::Inval)?;
-            set_size(call, fd, size, true)
-        })
-    })?;
-    linker.func_wrap(
-        MODULE,
-        "fd_filestat_set_times",
-        |mut c: C<'_>, fd: u32, _accessed: u64, modified: u64, flags: u32| {
-            host(&mut c, |call| {
-                let id = node_of(&call.state.vfs, fd)?;
-                set_times(call.state, id, modified, flags)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "fd_advise",
-        |mut c: C<'_>, fd: u32, _offset: u64, _length: u64, advice: u32| {
-            host(&mut c, |call| {
-                node_of(&call.state.vfs, fd)?;
-                if advice > 5 { Err(Errno::Inval.into()) } else { Ok(()) }
-            })
-        },
-    )?;
-    for name in ["fd_sync", "fd_datasync"] {
-        linker.func_wrap(MODULE, name, |mut c: C<'_>, fd: u32| {
-            host(&mut c, |call| Ok(call.state.vfs.descriptor(fd).map(|_| ())?))
-        })?;
+pub(super) fn fd_renumber(call: &mut Call<'_>, from: u32, to: u32) -> Outcome {
+    Ok(call.state.vfs.renumber(from, to)?)
+}
+
+pub(super) fn fd_fdstat_get(call: &mut Call<'_>, fd: u32, out: u32) -> Outcome {
+    let stat = fdstat(&call.state.vfs, call.state.vfs.descriptor(fd)?);
+    call.memory.write(out, &stat)
+}
+
+pub(super) fn fd_fdstat_set_flags(call: &mut Call<'_>, fd: u32, flags: u32) -> Outcome {
+    let descriptor = call.state.vfs.descriptor_mut(fd)?;
+    if flags & !FDFLAGS_ALL != 0 {
+        return Err(Errno::Inval.into());
     }
+    descriptor.append = flags & FDFLAG_APPEND != 0;
     Ok(())
+}
+
+/// Rights can only be given up.
+pub(super) fn fd_fdstat_set_rights(call: &mut Call<'_>, fd: u32, base: u64, _inheriting: u64) -> Outcome {
+    let descriptor = call.state.vfs.descriptor_mut(fd)?;
+    descriptor.readable &= base & RIGHT_FD_READ != 0;
+    descriptor.writable &= base & RIGHT_FD_WRITE != 0;
+    Ok(())
+}
+
+pub(super) fn fd_prestat_get(call: &mut Call<'_>, fd: u32, out: u32) -> Outcome {
+    let path = call.state.vfs.descriptor(fd)?.preopen.ok_or(Errno::Badf)?;
+    call.memory.write_u32(out, 0)?;
+    call.memory.write_u32(out.wrapping_add(4), path.len() as u32)
+}
+
+pub(super) fn fd_prestat_dir_name(call: &mut Call<'_>, fd: u32, pointer: u32, length: u32) -> Outcome {
+    let path = call.state.vfs.descriptor(fd)?.preopen.ok_or(Errno::Badf)?;
+    if (length as usize) < path.len() {
+        return Err(Errno::Nametoolong.into());
+    }
+    call.memory.write(pointer, path.as_bytes())
+}
+
+pub(super) fn fd_filestat_get(call: &mut Call<'_>, fd: u32, out: u32) -> Outcome {
+    let target = call.state.vfs.descriptor(fd)?.target;
+    let stat = filestat(call.state, target);
+    call.memory.write(out, &stat)
+}
+
+pub(super) fn fd_filestat_set_size(call: &mut Call<'_>, fd: u32, size: u64) -> Outcome {
+    set_size(call, fd, size, false)
+}
+
+pub(super) fn fd_allocate(call: &mut Call<'_>, fd: u32, offset: u64, length: u64) -> Outcome {
+    let size = offset.checked_add(length).ok_or(Errno::Inval)?;
+    set_size(call, fd, size, true)
+}
+
+pub(super) fn fd_filestat_set_times(
+    call: &mut Call<'_>,
+    fd: u32,
+    _accessed: u64,
+    modified: u64,
+    flags: u32,
+) -> Outcome {
+    let id = node_of(&call.state.vfs, fd)?;
+    set_times(call.state, id, modified, flags)
+}
+
+pub(super) fn fd_advise(call: &mut Call<'_>, fd: u32, _offset: u64, _length: u64, advice: u32) -> Outcome {
+    node_of(&call.state.vfs, fd)?;
+    if advice > 5 { Err(Errno::Inval.into()) } else { Ok(()) }
+}
+
+/// Nothing is kept back, so there is nothing to write out.
+pub(super) fn fd_sync(call: &mut Call<'_>, fd: u32) -> Outcome {
+    call.state.vfs.descriptor(fd)?;
+    Ok(())
+}
+
+pub(super) fn fd_datasync(call: &mut Call<'_>, fd: u32) -> Outcome {
+    fd_sync(call, fd)
 }
 
 /// The file or folder behind a descriptor.
