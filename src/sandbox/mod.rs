@@ -15,6 +15,8 @@ mod preview1;
 mod profile;
 mod random;
 mod run;
+#[cfg(test)]
+mod second_engine;
 mod state;
 mod vfs;
 

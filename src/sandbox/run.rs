@@ -219,27 +219,35 @@ impl Engine {
     /// # Errors
     /// [`Error::Inputs`] when two input paths collide. Everything that the guest can cause is a [`RunResult`].
     pub fn run(&self, module: &Module, order: &Order, control: &Control) -> Result<RunResult, Error> {
-        let limits = order.limits;
-        let vfs = Vfs::new(
-            &order.algorithm,
-            &order.inputs,
-            order.clock_start,
-            limits.output_bytes,
-            limits.output_files,
-        )
-        .map_err(|e| Error::Inputs(format!("{e:?}")))?;
-        let clock = VirtualClock::new(order.clock_start, order.clock_step);
-        let random = SeededRandom::new(order.random_seed);
-        let state = State::new(vfs, clock, random, limits.memory_bytes, &order.invocation);
-        let mut store = Store::new(&self.wasmtime, state);
+        Ok(self.run_on(volumes_of(order)?, module, order, control))
+    }
+
+    /// Runs a module over a given file system.
+    pub(super) fn run_on(&self, vfs: Vfs, module: &Module, order: &Order, control: &Control) -> RunResult {
+        let fuel = order.limits.fuel;
+        let mut store = Store::new(&self.wasmtime, state_of(order, vfs));
         store.limiter(|state| &mut state.memory_limiter);
         let began = Instant::now();
-        let result = drive(execute(&mut store, module, limits.fuel), || control.abort(began));
-        Ok(match result {
-            Err(aborted) => Err(aborted),
-            Ok(result) => finish(store, limits.fuel, result),
-        })
+        let result = drive(execute(&mut store, module, fuel), || control.abort(began))?;
+        let left = meter::left(&store);
+        let mut state = store.into_data();
+        let sort = sort_of(&result, state.memory_limiter.refused())?;
+        Ok(ending(sort, fuel, left, &mut state))
     }
+}
+
+/// The three volumes that an order fills.
+pub(super) fn volumes_of(order: &Order) -> Result<Vfs, Error> {
+    let limits = order.limits;
+    Vfs::new(&order.algorithm, &order.inputs, order.clock_start, limits.output_bytes, limits.output_files)
+        .map_err(|e| Error::Inputs(format!("{e:?}")))
+}
+
+/// What a run begins with, whichever engine runs it.
+pub(super) fn state_of(order: &Order, vfs: Vfs) -> State {
+    let clock = VirtualClock::new(order.clock_start, order.clock_step);
+    let random = SeededRandom::new(order.random_seed);
+    State::new(vfs, clock, random, order.limits.memory_bytes, &order.invocation)
 }
 
 impl Control {
@@ -275,11 +283,9 @@ fn drive<F: Future>(run: F, abort: impl Fn() -> Option<Aborted>) -> Result<F::Ou
     }
 }
 
-/// Reads the ending by the profile's rules and takes the outputs.
-fn finish(mut store: Store<State>, fuel_limit: u64, result: wasmtime::Result<()>) -> RunResult {
-    let left = meter::left(&store);
-    let refused_memory = store.data().memory_limiter.refused();
-    let sort = sort_of(&result, refused_memory)?;
+/// The ending by the profile's rules, and the outputs, which are taken out of the state.
+pub(super) fn ending(sort: Sort, fuel_limit: u64, left: u64, state: &mut State) -> (Ending, Outputs) {
+    let refused_memory = state.memory_limiter.refused();
     let (status, exit_code, trap) = match sort {
         // Straight-line code may overrun the limit before the engine looks: nothing left means out of fuel.
         Sort::Exit(_) if left == 0 => (Status::OutOfFuel, 0, None),
@@ -287,39 +293,53 @@ fn finish(mut store: Store<State>, fuel_limit: u64, result: wasmtime::Result<()>
         Sort::Trap(code) if refused_memory => (Status::MemoryLimit, 0, Some(code)),
         Sort::Trap(code) => (Status::Trap, 0, Some(code)),
         Sort::OutOfFuel => (Status::OutOfFuel, 0, None),
+        Sort::StackLimit => (Status::StackLimit, 0, None),
         Sort::OutputLimit => (Status::OutputLimit, 0, None),
     };
     let fuel_used = match status {
         Status::Exit | Status::OutputLimit => fuel_limit - left,
         _ => fuel_limit,
     };
-    let vfs = &mut store.data_mut().vfs;
+    let vfs = &mut state.vfs;
     let (files, folders) = vfs.take_outputs();
     let (stdout, stderr) = (std::mem::take(&mut vfs.stdout), std::mem::take(&mut vfs.stderr));
     let outputs = Outputs { files, folders, stdout, stderr };
     // What is charged is what is there: a removed file that was still open is not.
     let ending = Ending { status, exit_code, trap, fuel_used, output_bytes: outputs.bytes() };
-    Ok((ending, outputs))
+    (ending, outputs)
 }
 
-enum Sort {
+/// How a run ended, before the limits have their say.
+pub(super) enum Sort {
     Exit(u32),
     Trap(TrapCode),
     OutOfFuel,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "only the second engine runs modules that count their calls")
+    )]
+    StackLimit,
     OutputLimit,
+}
+
+impl Stop {
+    /// The end that a host function asked for.
+    pub(super) fn sort(self) -> Result<Sort, Aborted> {
+        match self {
+            Self::Exit(code) => Ok(Sort::Exit(code)),
+            Self::OutOfFuel => Ok(Sort::OutOfFuel),
+            Self::OutputLimit => Ok(Sort::OutputLimit),
+            Self::BadPointer => Ok(Sort::Trap(TrapCode::BadPointer)),
+            Self::Engine => Err(Aborted::Engine),
+        }
+    }
 }
 
 /// The one place where the engine's errors become ends.
 fn sort_of(result: &wasmtime::Result<()>, refused_memory: bool) -> Result<Sort, Aborted> {
     let Err(error) = result else { return Ok(Sort::Exit(0)) };
     if let Some(stop) = error.downcast_ref::<Stop>() {
-        return match stop {
-            Stop::Exit(code) => Ok(Sort::Exit(*code)),
-            Stop::OutOfFuel => Ok(Sort::OutOfFuel),
-            Stop::OutputLimit => Ok(Sort::OutputLimit),
-            Stop::BadPointer => Ok(Sort::Trap(TrapCode::BadPointer)),
-            Stop::Engine => Err(Aborted::Engine),
-        };
+        return stop.sort();
     }
     if error.downcast_ref::<HostMemory>().is_some() {
         return Err(Aborted::HostMemory);

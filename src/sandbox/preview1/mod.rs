@@ -11,11 +11,15 @@ mod environment;
 mod files;
 mod folders;
 mod linking;
+#[cfg(test)]
+mod linking_wasmi;
 mod poll;
 mod sockets;
 mod table;
 
 pub(super) use linking::link;
+#[cfg(test)]
+pub(super) use linking_wasmi::link as link_wasmi;
 pub(super) use table::{PROVIDED, REFUSED, signature, signatures};
 
 /// Name of the import module.
