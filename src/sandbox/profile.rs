@@ -48,7 +48,7 @@ pub fn profile_document() -> String {
         "wasi": {
             "module": preview1::MODULE,
             "provided": preview1::PROVIDED,
-            "refusedWithEnotsup": preview1::REFUSED,
+            "refusedWithEnotsock": preview1::REFUSED,
             "volumes": ["/data/algorithm (read-only)", "/data/inputs (read-only)", "/data/outputs"],
             "files": "listings in byte order of names; inode numbers in byte order of input paths, then in order of creation; device 1; one link; times from the virtual clock; no links",
             "clock": "wall = clockStart + elapsed, monotonic = elapsed; each reading adds clockStep, a sleep adds its length",

@@ -2,7 +2,7 @@
 
 use super::abi::{
     DIRECTORY, Errno, FDFLAG_APPEND, FDFLAGS_ALL, OFLAG_CREAT, OFLAG_DIRECTORY, OFLAG_EXCL, OFLAG_TRUNC,
-    REGULAR_FILE, RIGHT_FD_READ, RIGHT_FD_WRITE,
+    REGULAR_FILE, RIGHT_FD_READ, RIGHT_FD_WRITE, RIGHT_PATH_FILESTAT_SET_SIZE,
 };
 use super::call::{Call, Fail, Outcome};
 use super::descriptors::{filestat, node_of, set_times};
@@ -62,13 +62,13 @@ pub(super) fn path_filestat_set_times(
     _lookup: u32,
     path: u32,
     length: u32,
-    _accessed: u64,
+    accessed: u64,
     modified: u64,
     flags: u32,
 ) -> Outcome {
     let path = call.path(path, length)?;
     let id = call.state.vfs.find(folder(call, fd)?, &path)?;
-    set_times(call.state, id, modified, flags)
+    set_times(call.state, id, accessed, modified, flags)
 }
 
 /// Whatever is there is no link.
@@ -187,6 +187,10 @@ fn open(
     call.charge(meter::CREATE)?;
     call.state.vfs.check_can_open()?;
     let from = folder(call, fd)?;
+    let given_up = call.state.vfs.descriptor(fd)?.given_up[0];
+    if has(OFLAG_TRUNC) && given_up & RIGHT_PATH_FILESTAT_SET_SIZE != 0 {
+        return Err(Errno::Notcapable.into());
+    }
     let (readable, writable) = (rights & RIGHT_FD_READ != 0, rights & RIGHT_FD_WRITE != 0);
     let id = match call.state.vfs.walk(from, path)? {
         Found::There(_) if has(OFLAG_CREAT) && has(OFLAG_EXCL) => return Err(Errno::Exist.into()),
@@ -195,7 +199,7 @@ fn open(
         Found::Free { .. } => return Err(Errno::Noent.into()),
     };
     if call.state.vfs.node(id).is_directory() {
-        if has(OFLAG_TRUNC) || has(OFLAG_CREAT) {
+        if has(OFLAG_TRUNC) || has(OFLAG_CREAT) || writable {
             return Err(Errno::Isdir.into());
         }
         return Ok(call.state.vfs.open(id, true, false, false)?);
@@ -208,10 +212,11 @@ fn open(
         call.state.vfs.resize(id, 0, now)?;
     } else if writable {
         // Asks the volume whether it may be written at all, before a descriptor promises it.
-        let modified = call.state.vfs.node(id).modified;
-        call.state.vfs.set_modified(id, modified)?;
+        call.state.vfs.check_writable(id)?;
     }
-    Ok(call.state.vfs.open(id, readable, writable, fdflags & FDFLAG_APPEND != 0)?)
+    let opened = call.state.vfs.open(id, readable, writable, fdflags & FDFLAG_APPEND != 0)?;
+    call.state.vfs.descriptor_mut(opened)?.flags = fdflags;
+    Ok(opened)
 }
 
 /// Writes as many entries as fit, the last one cut off where the buffer ends (which tells the guest to come again).

@@ -16,6 +16,8 @@ mod linking_wasmi;
 mod poll;
 mod sockets;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(super) use linking::link;
 #[cfg(test)]

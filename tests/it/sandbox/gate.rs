@@ -70,7 +70,7 @@ fn sockets_are_linked_to_refuse_and_listed() {
     let (ending, _) = super::run(&wat("import-sock"), &super::order(&[]));
     assert_eq!(ending.exit_code, 0, "importing them unused does no harm");
     let (ending, _) = super::run(&wat("import-sock-call"), &super::order(&[]));
-    assert_eq!(ending.exit_code, 58, "a call answers ENOTSUP");
+    assert_eq!(ending.exit_code, 57, "a call answers ENOTSOCK");
 }
 
 #[test]
