@@ -47,8 +47,13 @@ impl Engine {
     /// # Errors
     /// [`Error::Engine`] when this host lacks something the profile needs.
     pub fn new(cache: Option<ArtefactCache>) -> Result<Self, Error> {
+        Self::with(&config(), cache)
+    }
+
+    /// Sets up the engine with settings that were looked at before.
+    pub(super) fn with(config: &Config, cache: Option<ArtefactCache>) -> Result<Self, Error> {
         let failed = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
-        let wasmtime = wasmtime::Engine::new(&config()).map_err(failed)?;
+        let wasmtime = wasmtime::Engine::new(config).map_err(failed)?;
         let mut linker = Linker::new(&wasmtime);
         preview1::link(&mut linker).map_err(failed)?;
         Ok(Self { wasmtime, linker: Arc::new(linker), cache })
@@ -111,7 +116,7 @@ impl std::hash::Hasher for Fold {
 }
 
 /// The settings behind the profile. What is not said here is off in `inspect`'s allow-list.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .cranelift_opt_level(OptLevel::Speed)

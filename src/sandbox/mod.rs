@@ -7,6 +7,8 @@
 
 mod cache;
 mod clock;
+#[cfg(test)]
+mod conformance_tests;
 mod engine;
 mod inspect;
 mod limits;
