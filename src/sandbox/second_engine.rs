@@ -1,7 +1,7 @@
 //! A second engine for tests: wasmi, an interpreter that shares nothing with wasmtime. It runs a metered module with the
 //! same file system, clock and host functions, so that whatever a guest can see and is charged can be compared.
 //!
-//! A metered module exports `memory`, the entry `brizo:entry`, and a memory of one page, `brizo:meter`: at offset 0 the
+//! A metered module exports `memory`, the entry `brizo:entry`, and a memory of one page, `brizo:cells`: at offset 0 the
 //! fuel that is left, at 8 the depth of calls that is left, both 64-bit, little-endian, and negative once used up.
 
 use brizo_receipt::TrapCode;
@@ -13,7 +13,7 @@ use super::state::{State, Stop};
 use super::{Error, preview1};
 
 const ENTRY: &str = "brizo:entry";
-const METER: &str = "brizo:meter";
+const CELLS: &str = "brizo:cells";
 /// Deeper than any depth a meter grants, so that wasmi's own stack is never what ends a run.
 const FRAMES_MAX: usize = 10_000_000;
 const STACK_BYTES_MAX: usize = 1 << 30;
@@ -53,7 +53,7 @@ pub(super) fn run_on_wasmi(metered: &[u8], order: &Order, depth: u64) -> Result<
     config.set_max_stack_height(STACK_BYTES_MAX).set_max_recursion_depth(FRAMES_MAX);
     let engine = wasmi::Engine::new(&config);
     let module = wasmi::Module::new(&engine, metered).map_err(failed)?;
-    if let Some(name) = ["memory", ENTRY, METER].into_iter().find(|name| module.get_export(name).is_none()) {
+    if let Some(name) = ["memory", ENTRY, CELLS].into_iter().find(|name| module.get_export(name).is_none()) {
         return Err(Error::Compile(format!("the module does not export `{name}`")));
     }
     let mut linker = Linker::new(&engine);
@@ -83,7 +83,7 @@ fn execute(
     depth: u64,
 ) -> Result<(), wasmi::Error> {
     let instance = linker.instantiate_and_start(&mut *store, module)?;
-    let meter = instance.get_memory(&*store, METER).ok_or_else(|| wasmi::Error::host(Stop::Engine))?;
+    let meter = instance.get_memory(&*store, CELLS).ok_or_else(|| wasmi::Error::host(Stop::Engine))?;
     set_fuel(meter.data_mut(&mut *store), fuel);
     set_cell(meter.data_mut(&mut *store), 8, depth);
     store.data_mut().meter = Some(meter);
@@ -194,7 +194,7 @@ mod tests {
               (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
               (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
               (memory $guest (export "memory") 1 3)
-              (memory $meter (export "brizo:meter") 1 1)
+              (memory $meter (export "brizo:cells") 1 1)
               (type $nothing (func)) (type $number (func (result i32)))
               (table 2 funcref) (elem (i32.const 0) $recurse)
               (data (memory $guest) (i32.const 0) "\10\00\00\00\05\00\00\00")
