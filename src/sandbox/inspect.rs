@@ -352,7 +352,7 @@ fn check_imports(surface: &Surface) -> Result<Vec<ImportUse>, Refused> {
                 hint: "only functions of wasi_snapshot_preview1 can be imported; `brizo check` lists what a module imports",
             });
         }
-        let (stated, wanted) = (surface.signature(*ty), preview1::signatures().get(name));
+        let (stated, wanted) = (surface.signature(*ty), preview1::signatures().get(name.as_str()));
         if stated.as_ref() != wanted {
             return Err(Refused {
                 code: "import_type_mismatch",

@@ -5,6 +5,9 @@ use wasmtime::ResourceLimiter;
 /// Entries that all tables together may have; far above what compilers produce, far below what would hurt the host.
 pub(super) const TABLE_ENTRIES_MAX: usize = 1_000_000;
 
+/// The smallest memory.
+const PAGE: u64 = 65_536;
+
 /// Tables that a module may have.
 pub(super) const TABLES_MAX: u32 = 4;
 
@@ -25,21 +28,41 @@ impl MemoryLimiter {
     pub(super) fn refused(&self) -> bool {
         self.refused
     }
+
+    /// Whether a memory may have `desired` bytes, which `maximum` is the module's own opinion of. Only what the order
+    /// forbids counts as refused: what no memory of this module can have is the guest's affair, and not every engine asks
+    /// about it.
+    pub(super) fn grant_memory(&mut self, desired: usize, maximum: Option<usize>) -> bool {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        // The memory that holds the cells has one page, which is not the guest's.
+        let granted = desired as u64 <= self.limit.max(PAGE);
+        self.refused |= !granted;
+        granted
+    }
+
+    /// Whether a table may have `desired` entries.
+    pub(super) fn grant_table(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        let together = self.table_entries.saturating_add(desired.saturating_sub(current));
+        let granted = together <= TABLE_ENTRIES_MAX && maximum.is_none_or(|maximum| desired <= maximum);
+        if granted {
+            self.table_entries = together;
+        }
+        granted
+    }
 }
 
 impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         // The module's own maximum is asked here too, so that every later failure is the host's.
-        let granted = desired as u64 <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
-        self.refused |= !granted;
-        Ok(granted)
+        Ok(self.grant_memory(desired, maximum))
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         // Beyond 4 GiB the engine refuses before it asks; everything else that fails after our grant is the host's
         // poverty, which a guest must not be able to observe.
         if error.to_string().contains("memory type's limits") {
-            self.refused = true;
             return Ok(());
         }
         Err(HostMemory.into())
@@ -51,12 +74,7 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let together = self.table_entries.saturating_add(desired.saturating_sub(current));
-        let granted = together <= TABLE_ENTRIES_MAX && maximum.is_none_or(|maximum| desired <= maximum);
-        if granted {
-            self.table_entries = together;
-        }
-        Ok(granted)
+        Ok(self.grant_table(current, desired, maximum))
     }
 
     fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {

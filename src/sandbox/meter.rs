@@ -49,6 +49,14 @@ pub(super) struct Left {
     pub(super) depth: i64,
 }
 
+impl Left {
+    /// What a run begins with, in the form in which it is counted.
+    pub(super) fn of(fuel: u64, depth: u64) -> Self {
+        let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        Self { fuel: signed(fuel), depth: signed(depth) }
+    }
+}
+
 /// The cells of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Cells {

@@ -7,15 +7,21 @@
 
 mod cache;
 mod clock;
+#[cfg(test)]
+mod conformance_tests;
 mod engine;
 mod inspect;
 mod interrupt;
 mod limits;
+#[cfg(test)]
+mod matrix_tests;
 mod meter;
 mod preview1;
 mod profile;
 mod random;
 mod run;
+#[cfg(test)]
+mod second_engine;
 mod state;
 mod vfs;
 mod watchdog;

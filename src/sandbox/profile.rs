@@ -6,12 +6,15 @@ use brizo_receipt::B256;
 use serde_json::json;
 
 use super::{inspect, limits, meter, preview1};
+use crate::job::STACK_LIMIT_MAX;
 
 /// Name of the profile, for people; the digest is what counts.
 pub const PROFILE_NAME: &str = "brizo-wasm/1";
 
 /// Version of wasmtime that the lock file pins; a test compares the two.
 pub(super) const WASMTIME_VERSION: &str = "48.0.8";
+
+const COSTS: brizo_meter::Costs = meter::OPTIONS.costs;
 
 /// The profile document, byte for byte as it is hashed.
 #[must_use]
@@ -22,15 +25,40 @@ pub fn profile_document() -> String {
         "modules": {
             "kind": "core module, WASI preview 1 command (export `_start`, export `memory`)",
             "features": &inspect::FEATURE_NAMES[..],
-            "startSection": "refused",
+            "startSection": "its function is called first by the metered entry",
+            "tablesMax": limits::TABLES_MAX,
             "tableEntriesTogetherMax": limits::TABLE_ENTRIES_MAX,
             "functionWeightMax": inspect::FUNCTION_WEIGHT_MAX,
-            "nan": "canonical bit patterns",
+            "nan": "what arithmetic makes is canonical (f32 7fc00000, f64 7ff8000000000000) wherever its bits can be seen; what is moved keeps its bits",
         },
         "fuel": {
             "meter": meter::METER,
-            "operators": "wasmtime 48 defaults: 1 per operator, 0 for nop, drop, block, loop, unreachable, return, else, end; 1 per byte of bulk memory operations",
-            "start": "fuel is set after instantiation",
+            "charged": "the operators of a region (code with one way in) when it is entered; looked at on loop heads, on entering functions that call, before bulk operations and in host calls; paid ahead, so a trap has paid for its region",
+            "operators": {
+                "nop drop block loop unreachable return else end try_table": 0,
+                "local.get local.set local.tee, constants": COSTS.local,
+                "global.get global.set": COSTS.global,
+                "loads": COSTS.load,
+                "stores": COSTS.store,
+                "br br_if if": COSTS.branch,
+                "br_table": COSTS.branch_table,
+                "call": COSTS.call,
+                "entering a function": COSTS.function,
+                "call_indirect": COSTS.call_indirect,
+                "i32.mul i64.mul i32x4.mul i64x2.mul": COSTS.multiply,
+                "integer division and remainder": COSTS.divide,
+                "float arithmetic, comparison, conversion to integers and between floats, scalar and vector": COSTS.float,
+                "float division and square root, scalar and vector": COSTS.float_slow,
+                "table.get table.set": COSTS.table,
+                "throw throw_ref": COSTS.throw,
+                "memory.copy memory.fill memory.init memory.grow table.copy table.fill table.init table.grow": COSTS.bulk,
+                "everything else": COSTS.plain,
+            },
+            "bulkBytesPerUnit": 1u64 << COSTS.bytes_shift,
+            "pageGrownOrAtTheStart": COSTS.page,
+            "tableEntryTouchedGrownOrAtTheStart": COSTS.entry,
+            "elementSegmentAtTheStart": COSTS.entry,
+            "activeDataBytesPerUnit": 1u64 << COSTS.bytes_shift,
             "hostCall": meter::CALL,
             "byteCopied": meter::BYTE,
             "randomByte": meter::RANDOM_BYTE,
@@ -38,17 +66,22 @@ pub fn profile_document() -> String {
             "pathComponent": meter::COMPONENT,
             "create": meter::CREATE,
             "string": meter::STRING,
-            "onExit": "fuel used; nothing left counts as out of fuel",
+            "onExit": "fuel used",
             "onOutputLimit": "fuel used",
-            "onTrap": "the whole limit",
+            "onTrap": "fuel used",
+            "onStackLimit": "fuel used",
             "onOutOfFuel": "the whole limit",
         },
-        "memory": "growth beyond memoryLimit fails with -1; a trap after a refused growth is status 3",
-        "stack": "not counted: stackLimit is 0, and exhaustion of the native stack ends the run without a claim",
+        "memory": "growth beyond memoryLimit fails with -1; a trap after a growth that only memoryLimit forbade is status 3",
+        "stack": {
+            "unitsPerCall": "64 + 8 x (parameters and locals, vectors twice, + greatest height of the operand stack) + operators / 8, of functions that call; functions that call nothing take none",
+            "limitMax": STACK_LIMIT_MAX,
+            "beyond": "status 4",
+        },
         "wasi": {
             "module": preview1::MODULE,
-            "provided": &preview1::PROVIDED[..],
-            "refusedWithEnotsup": &preview1::REFUSED[..],
+            "provided": preview1::PROVIDED,
+            "refusedWithEnotsock": preview1::REFUSED,
             "volumes": ["/data/algorithm (read-only)", "/data/inputs (read-only)", "/data/outputs"],
             "files": "listings in byte order of names; inode numbers in byte order of input paths, then in order of creation; device 1; one link; times from the virtual clock; no links",
             "clock": "wall = clockStart + elapsed, monotonic = elapsed; each reading adds clockStep, a sleep adds its length",

@@ -225,28 +225,27 @@ impl Engine {
     /// # Errors
     /// [`Error::Inputs`] when two input paths collide. Everything that the guest can cause is a [`RunResult`].
     pub fn run(&self, module: &Module, order: &Order, control: &Control) -> Result<RunResult, Error> {
-        let limits = order.limits;
-        let vfs = Vfs::new(
-            &order.algorithm,
-            &order.inputs,
-            order.clock_start,
-            limits.output_bytes,
-            limits.output_files,
-        )
-        .map_err(|e| Error::Inputs(format!("{e:?}")))?;
-        let clock = VirtualClock::new(order.clock_start, order.clock_step);
-        let random = SeededRandom::new(order.random_seed);
-        let state = State::new(vfs, clock, random, limits.memory_bytes, &order.invocation);
-        let mut store = Store::new(&self.wasmtime, state);
+        Ok(self.run_on(volumes_of(order)?, module, order, control))
+    }
+
+    /// Runs a module over a given file system.
+    pub(super) fn run_on(&self, vfs: Vfs, module: &Module, order: &Order, control: &Control) -> RunResult {
+        let fuel = order.limits.fuel;
+        let mut store = Store::new(&self.wasmtime, state_of(order, vfs));
         store.limiter(|state| &mut state.memory_limiter);
         let interrupt = &control.interrupt;
-        let watched = watchdog::watch(control.wall_clock_max, interrupt);
-        let result = watched.and_then(|_watched| {
-            let result = self.execute(&mut store, module, limits, interrupt)?;
-            // Whatever the guest did, a run that was asked to end makes no claim.
-            interrupt.raised().map_or(Ok(result), Err)
-        });
-        Ok(result.and_then(|result| finish(store, module.startup, limits.fuel, result)))
+        let _watched = watchdog::watch(control.wall_clock_max, interrupt)?;
+        let result = self.execute(&mut store, module, order.limits, interrupt)?;
+        // Whatever the guest did, a run that was asked to end makes no claim.
+        if let Some(reason) = interrupt.raised() {
+            return Err(reason);
+        }
+        // Without cells nothing has run, and only setting up is paid.
+        let untouched = Left::of(fuel.saturating_sub(module.startup), 0);
+        let left = store.data().cells.as_ref().map_or(untouched, |cells| cells.left(&store));
+        let mut state = store.into_data();
+        let sort = sort_of(&result, state.memory_limiter.refused())?;
+        Ok(ending(sort, fuel, left, &mut state))
     }
 
     /// Instantiates and runs. The outer error is the host's, the inner one what the engine says of the guest.
@@ -260,10 +259,7 @@ impl Engine {
         let Some(fuel) = limits.fuel.checked_sub(module.startup) else {
             return Ok(Err(Stop::OutOfFuel.into()));
         };
-        let left = Left {
-            fuel: i64::try_from(fuel).unwrap_or(i64::MAX),
-            depth: i64::try_from(limits.stack.min(STACK_LIMIT_MAX)).unwrap_or(i64::MAX),
-        };
+        let left = Left::of(fuel, limits.stack.min(STACK_LIMIT_MAX));
         let instance = match block_on(module.pre.instantiate_async(&mut *store)) {
             Ok(instance) => instance,
             Err(error) => return Ok(Err(error)),
@@ -277,6 +273,20 @@ impl Engine {
     }
 }
 
+/// The three volumes that an order fills.
+pub(super) fn volumes_of(order: &Order) -> Result<Vfs, Error> {
+    let limits = order.limits;
+    Vfs::new(&order.algorithm, &order.inputs, order.clock_start, limits.output_bytes, limits.output_files)
+        .map_err(|e| Error::Inputs(format!("{e:?}")))
+}
+
+/// What a run begins with, whichever engine runs it.
+pub(super) fn state_of(order: &Order, vfs: Vfs) -> State {
+    let clock = VirtualClock::new(order.clock_start, order.clock_step);
+    let random = SeededRandom::new(order.random_seed);
+    State::new(vfs, clock, random, order.limits.memory_bytes, &order.invocation)
+}
+
 /// Polls to the end. The engine's futures only switch stacks; they never wait.
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
@@ -288,14 +298,9 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Reads the ending by the profile's rules and takes the outputs.
-fn finish(mut store: Store<State>, startup: u64, fuel_limit: u64, result: wasmtime::Result<()>) -> RunResult {
-    // Without cells nothing has run, and only setting up is paid.
-    let untouched =
-        Left { fuel: i64::try_from(fuel_limit.saturating_sub(startup)).unwrap_or(i64::MAX), depth: 0 };
-    let left = store.data().cells.as_ref().map_or(untouched, |cells| cells.left(&store));
-    let refused_memory = store.data().memory_limiter.refused();
-    let sort = sort_of(&result, refused_memory)?;
+/// The ending by the profile's rules, and the outputs, which are taken out of the state.
+pub(super) fn ending(sort: Sort, fuel_limit: u64, left: Left, state: &mut State) -> (Ending, Outputs) {
+    let refused_memory = state.memory_limiter.refused();
     let (status, exit_code, trap) = match sort {
         // Code without loops may overdraw before the next look: then the limit was the first thing that was met.
         _ if left.fuel < 0 => (Status::OutOfFuel, 0, None),
@@ -310,33 +315,41 @@ fn finish(mut store: Store<State>, startup: u64, fuel_limit: u64, result: wasmti
         Status::OutOfFuel => fuel_limit,
         _ => fuel_limit - left.fuel.unsigned_abs(),
     };
-    let vfs = &mut store.data_mut().vfs;
+    let vfs = &mut state.vfs;
     let (files, folders) = vfs.take_outputs();
     let (stdout, stderr) = (std::mem::take(&mut vfs.stdout), std::mem::take(&mut vfs.stderr));
     let outputs = Outputs { files, folders, stdout, stderr };
     // What is charged is what is there: a removed file that was still open is not.
     let ending = Ending { status, exit_code, trap, fuel_used, output_bytes: outputs.bytes() };
-    Ok((ending, outputs))
+    (ending, outputs)
 }
 
-enum Sort {
+/// How a run ended, before the limits have their say.
+pub(super) enum Sort {
     Exit(u32),
     Trap(TrapCode),
     OutOfFuel,
     OutputLimit,
 }
 
+impl Stop {
+    /// The end that a host function asked for.
+    pub(super) fn sort(self) -> Result<Sort, Aborted> {
+        match self {
+            Self::Exit(code) => Ok(Sort::Exit(code)),
+            Self::OutOfFuel => Ok(Sort::OutOfFuel),
+            Self::OutputLimit => Ok(Sort::OutputLimit),
+            Self::BadPointer => Ok(Sort::Trap(TrapCode::BadPointer)),
+            Self::Engine | Self::Interrupted => Err(Aborted::Engine),
+        }
+    }
+}
+
 /// The one place where the engine's errors become ends.
 fn sort_of(result: &wasmtime::Result<()>, refused_memory: bool) -> Result<Sort, Aborted> {
     let Err(error) = result else { return Ok(Sort::Exit(0)) };
     if let Some(stop) = error.downcast_ref::<Stop>() {
-        return match stop {
-            Stop::Exit(code) => Ok(Sort::Exit(*code)),
-            Stop::OutOfFuel => Ok(Sort::OutOfFuel),
-            Stop::OutputLimit => Ok(Sort::OutputLimit),
-            Stop::BadPointer => Ok(Sort::Trap(TrapCode::BadPointer)),
-            Stop::Engine | Stop::Interrupted => Err(Aborted::Engine),
-        };
+        return stop.sort();
     }
     if error.downcast_ref::<HostMemory>().is_some() {
         return Err(Aborted::HostMemory);

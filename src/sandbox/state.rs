@@ -65,6 +65,7 @@ pub(super) enum Stop {
     Engine,
 }
 
+#[cfg(test)]
 impl State {
     /// A state with nothing in it, for asking the linker what it has.
     pub(super) fn empty() -> Self {

@@ -20,8 +20,9 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 18] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("wasmtime", &["sandbox"]),
+    ("wasmi", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
     ("rusqlite", &["store"]),
     ("refinery", &["store"]),

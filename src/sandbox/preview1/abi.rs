@@ -17,11 +17,13 @@ pub(super) enum Errno {
     Noent = 44,
     Notdir = 54,
     Notempty = 55,
+    Notsock = 57,
     Notsup = 58,
     Overflow = 61,
     Perm = 63,
     Rofs = 69,
     Spipe = 70,
+    Notcapable = 76,
 }
 
 impl From<VfsError> for Option<Errno> {
@@ -53,9 +55,22 @@ pub(super) const REGULAR_FILE: u8 = 4;
 
 /// Rights.
 pub(super) const RIGHT_FD_READ: u64 = 1 << 1;
+pub(super) const RIGHT_FD_SEEK: u64 = 1 << 2;
+pub(super) const RIGHT_FD_TELL: u64 = 1 << 5;
 pub(super) const RIGHT_FD_WRITE: u64 = 1 << 6;
+const RIGHT_FD_ALLOCATE: u64 = 1 << 8;
+pub(super) const RIGHT_PATH_FILESTAT_SET_SIZE: u64 = 1 << 19;
+pub(super) const RIGHT_FD_FILESTAT_SET_SIZE: u64 = 1 << 22;
 /// All rights that exist, 0 to 29.
 pub(super) const RIGHTS_ALL: u64 = (1 << 30) - 1;
+/// What can be done with a folder itself. Files opened through it may have all rights.
+pub(super) const RIGHTS_FOLDER: u64 = RIGHTS_ALL
+    & !(RIGHT_FD_READ
+        | RIGHT_FD_WRITE
+        | RIGHT_FD_SEEK
+        | RIGHT_FD_TELL
+        | RIGHT_FD_ALLOCATE
+        | RIGHT_FD_FILESTAT_SET_SIZE);
 
 /// Descriptor flags.
 pub(super) const FDFLAG_APPEND: u32 = 1;
@@ -74,8 +89,12 @@ pub(super) const OFLAG_EXCL: u32 = 4;
 pub(super) const OFLAG_TRUNC: u32 = 8;
 
 /// Flags that say which times to set.
+pub(super) const FSTFLAG_ATIM: u32 = 1;
+pub(super) const FSTFLAG_ATIM_NOW: u32 = 2;
 pub(super) const FSTFLAG_MTIM: u32 = 4;
 pub(super) const FSTFLAG_MTIM_NOW: u32 = 8;
+/// All flags that exist.
+pub(super) const FSTFLAGS_ALL: u32 = 15;
 
 /// Clocks.
 pub(super) const CLOCK_REALTIME: u32 = 0;

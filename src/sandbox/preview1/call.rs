@@ -1,6 +1,4 @@
-//! One host call: payment, the guest's memory, and the three ways out of it.
-
-use wasmtime::{Caller, Extern};
+//! One host call, whatever engine it comes from: payment, the guest's memory, and the three ways out of it.
 
 use super::abi::Errno;
 use crate::sandbox::meter;
@@ -29,6 +27,23 @@ impl From<Errno> for Fail {
 /// Result inside a call.
 pub(super) type Outcome = Result<(), Fail>;
 
+/// What a function gives to the guest.
+pub(super) trait Answer {
+    /// The answer that carries an error number, as far as it can.
+    fn from_errno(errno: Errno) -> Self;
+}
+
+impl Answer for u32 {
+    fn from_errno(errno: Errno) -> Self {
+        errno as u32
+    }
+}
+
+impl Answer for () {
+    /// Nothing: functions of this sort do not return to the guest.
+    fn from_errno(_: Errno) -> Self {}
+}
+
 /// What a host function works with.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
@@ -37,36 +52,25 @@ pub(super) struct Call<'a> {
     fuel: u64,
 }
 
-/// Runs a host function: charges for the call, lends it memory and state, takes what it charged, and returns the error
-/// number to the guest.
-pub(super) fn host(
-    caller: &mut Caller<'_, State>,
-    function: impl FnOnce(&mut Call<'_>) -> Outcome,
-) -> wasmtime::Result<u32> {
-    let memory = match caller.data().memory {
-        Some(memory) => memory,
-        None => {
-            let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
-                return Err(Stop::BadPointer.into());
-            };
-            caller.data_mut().memory = Some(memory);
-            memory
-        }
-    };
-    let fuel = meter::left_in_call(caller);
-    let (bytes, state) = memory.data_and_store_mut(&mut *caller);
-    let mut call = Call { memory: GuestMemory { bytes }, state, fuel };
-    let result = call.charge(meter::CALL).and_then(|()| function(&mut call));
-    let left = call.fuel;
-    meter::set_in_call(caller, left)?;
-    match result {
-        Ok(()) => Ok(Errno::Success as u32),
-        Err(Fail::Errno(errno)) => Ok(errno as u32),
-        Err(Fail::Stop(stop)) => Err(stop.into()),
-    }
-}
-
 impl Call<'_> {
+    /// Runs a function: charges for the call, lends it the guest's memory and the state of the run. Returns the fuel that
+    /// is left, and the guest's error number or the end of the run.
+    pub(super) fn perform(
+        memory: &mut [u8],
+        state: &mut State,
+        fuel: u64,
+        function: impl FnOnce(&mut Call<'_>) -> Outcome,
+    ) -> (u64, Result<Errno, Stop>) {
+        let mut call = Call { memory: GuestMemory { bytes: memory }, state, fuel };
+        let result = call.charge(meter::CALL).and_then(|()| function(&mut call));
+        let answer = match result {
+            Ok(()) => Ok(Errno::Success),
+            Err(Fail::Errno(errno)) => Ok(errno),
+            Err(Fail::Stop(stop)) => Err(stop),
+        };
+        (call.fuel, answer)
+    }
+
     /// Takes fuel before work is done.
     pub(super) fn charge(&mut self, fuel: u64) -> Outcome {
         match self.fuel.checked_sub(fuel) {

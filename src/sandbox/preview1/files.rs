@@ -1,56 +1,46 @@
 //! Reading, writing and positioning.
 
-use wasmtime::{Caller, Linker};
-
-use super::MODULE;
 use super::abi::Errno;
-use super::call::{Call, Fail, Outcome, host};
+use super::call::{Call, Fail, Outcome};
 use crate::sandbox::meter;
-use crate::sandbox::state::State;
 use crate::sandbox::vfs::{NodeId, Target, VfsError};
 
-type C<'a> = Caller<'a, State>;
+pub(super) fn fd_read(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, out: u32) -> Outcome {
+    let read = read(call, fd, buffers, count, None)?;
+    call.memory.write_u32(out, read)
+}
 
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "fd_read", |mut c: C<'_>, fd: u32, buffers: u32, count: u32, out: u32| {
-        host(&mut c, |call| {
-            let read = read(call, fd, buffers, count, None)?;
-            call.memory.write_u32(out, read)
-        })
-    })?;
-    linker.func_wrap(
-        MODULE,
-        "fd_pread",
-        |mut c: C<'_>, fd: u32, buffers: u32, count: u32, offset: u64, out: u32| {
-            host(&mut c, |call| {
-                let read = read(call, fd, buffers, count, Some(offset))?;
-                call.memory.write_u32(out, read)
-            })
-        },
-    )?;
-    linker.func_wrap(MODULE, "fd_write", |mut c: C<'_>, fd: u32, buffers: u32, count: u32, out: u32| {
-        host(&mut c, |call| {
-            let written = write(call, fd, buffers, count, None)?;
-            call.memory.write_u32(out, written)
-        })
-    })?;
-    linker.func_wrap(
-        MODULE,
-        "fd_pwrite",
-        |mut c: C<'_>, fd: u32, buffers: u32, count: u32, offset: u64, out: u32| {
-            host(&mut c, |call| {
-                let written = write(call, fd, buffers, count, Some(offset))?;
-                call.memory.write_u32(out, written)
-            })
-        },
-    )?;
-    linker.func_wrap(MODULE, "fd_seek", |mut c: C<'_>, fd: u32, offset: i64, whence: u32, out: u32| {
-        host(&mut c, |call| seek(call, fd, offset, whence, out))
-    })?;
-    linker.func_wrap(MODULE, "fd_tell", |mut c: C<'_>, fd: u32, out: u32| {
-        host(&mut c, |call| seek(call, fd, 0, 1, out))
-    })?;
-    Ok(())
+pub(super) fn fd_pread(
+    call: &mut Call<'_>,
+    fd: u32,
+    buffers: u32,
+    count: u32,
+    offset: u64,
+    out: u32,
+) -> Outcome {
+    let read = read(call, fd, buffers, count, Some(offset))?;
+    call.memory.write_u32(out, read)
+}
+
+pub(super) fn fd_write(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, out: u32) -> Outcome {
+    let written = write(call, fd, buffers, count, None)?;
+    call.memory.write_u32(out, written)
+}
+
+pub(super) fn fd_pwrite(
+    call: &mut Call<'_>,
+    fd: u32,
+    buffers: u32,
+    count: u32,
+    offset: u64,
+    out: u32,
+) -> Outcome {
+    let written = write(call, fd, buffers, count, Some(offset))?;
+    call.memory.write_u32(out, written)
+}
+
+pub(super) fn fd_tell(call: &mut Call<'_>, fd: u32, out: u32) -> Outcome {
+    fd_seek(call, fd, 0, 1, out)
 }
 
 /// The file behind a descriptor.
@@ -137,7 +127,7 @@ fn write(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<
 }
 
 /// Moves the position. Beyond the end is allowed, before the start is not.
-fn seek(call: &mut Call<'_>, fd: u32, offset: i64, whence: u32, out: u32) -> Outcome {
+pub(super) fn fd_seek(call: &mut Call<'_>, fd: u32, offset: i64, whence: u32, out: u32) -> Outcome {
     let id = file(call, fd)?;
     let base = match whence {
         0 => 0,

@@ -1,142 +1,151 @@
 //! Paths and listings.
 
-use wasmtime::{Caller, Linker};
-
-use super::MODULE;
 use super::abi::{
     DIRECTORY, Errno, FDFLAG_APPEND, FDFLAGS_ALL, OFLAG_CREAT, OFLAG_DIRECTORY, OFLAG_EXCL, OFLAG_TRUNC,
-    REGULAR_FILE, RIGHT_FD_READ, RIGHT_FD_WRITE,
+    REGULAR_FILE, RIGHT_FD_READ, RIGHT_FD_WRITE, RIGHT_PATH_FILESTAT_SET_SIZE,
 };
-use super::call::{Call, Fail, host};
+use super::call::{Call, Fail, Outcome};
 use super::descriptors::{filestat, node_of, set_times};
 use crate::sandbox::meter;
-use crate::sandbox::state::State;
 use crate::sandbox::vfs::{Found, Listing, NodeId, Target, VfsError};
 
-type C<'a> = Caller<'a, State>;
-
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        MODULE,
-        "path_open",
-        |mut c: C<'_>,
-         fd: u32,
-         _lookup: u32,
-         path: u32,
-         length: u32,
-         oflags: u32,
-         rights: u64,
-         _inheriting: u64,
-         fdflags: u32,
-         out: u32| {
-            host(&mut c, |call| {
-                let path = call.path(path, length)?;
-                let opened = open(call, fd, &path, oflags, rights, fdflags)?;
-                call.memory.write_u32(out, opened)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "fd_readdir",
-        |mut c: C<'_>, fd: u32, buffer: u32, length: u32, cookie: u64, out: u32| {
-            host(&mut c, |call| {
-                let used = list(call, fd, buffer, length, cookie)?;
-                call.memory.write_u32(out, used)
-            })
-        },
-    )?;
-    link_stats(linker)?;
-    link_changes(linker)
+// The parameters are the ABI's.
+#[expect(clippy::too_many_arguments)]
+pub(super) fn path_open(
+    call: &mut Call<'_>,
+    fd: u32,
+    _lookup: u32,
+    path: u32,
+    length: u32,
+    oflags: u32,
+    rights: u64,
+    _inheriting: u64,
+    fdflags: u32,
+    out: u32,
+) -> Outcome {
+    let path = call.path(path, length)?;
+    let opened = open(call, fd, &path, oflags, rights, fdflags)?;
+    call.memory.write_u32(out, opened)
 }
 
-fn link_stats(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        MODULE,
-        "path_filestat_get",
-        |mut c: C<'_>, fd: u32, _lookup: u32, path: u32, length: u32, out: u32| {
-            host(&mut c, |call| {
-                let path = call.path(path, length)?;
-                let id = call.state.vfs.find(folder(call, fd)?, &path)?;
-                let stat = filestat(call.state, Target::Node(id));
-                call.memory.write(out, &stat)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "path_filestat_set_times",
-        |mut c: C<'_>,
-         fd: u32,
-         _lookup: u32,
-         path: u32,
-         length: u32,
-         _accessed: u64,
-         modified: u64,
-         flags: u32| {
-            host(&mut c, |call| {
-                let path = call.path(path, length)?;
-                let id = call.state.vfs.find(folder(call, fd)?, &path)?;
-                set_times(call.state, id, modified, flags)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "path_readlink",
-        |mut c: C<'_>, fd: u32, path: u32, length: u32, _buffer: u32, _buffer_length: u32, _out: u32| {
-            host(&mut c, |call| {
-                let path = call.path(path, length)?;
-                call.state.vfs.find(folder(call, fd)?, &path)?;
-                // It is there, and nothing is a link.
-                Err(Errno::Inval.into())
-            })
-        },
-    )?;
-    Ok(())
+pub(super) fn fd_readdir(
+    call: &mut Call<'_>,
+    fd: u32,
+    buffer: u32,
+    length: u32,
+    cookie: u64,
+    out: u32,
+) -> Outcome {
+    let used = list(call, fd, buffer, length, cookie)?;
+    call.memory.write_u32(out, used)
 }
 
-fn link_changes(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "path_create_directory", |mut c: C<'_>, fd: u32, path: u32, length: u32| {
-        host(&mut c, |call| {
-            let path = call.path(path, length)?;
-            create(call, fd, &path, true).map(|_| ())
-        })
-    })?;
-    for (name, directory) in [("path_unlink_file", false), ("path_remove_directory", true)] {
-        linker.func_wrap(MODULE, name, move |mut c: C<'_>, fd: u32, path: u32, length: u32| {
-            host(&mut c, |call| {
-                let path = call.path(path, length)?;
-                let from = folder(call, fd)?;
-                Ok(call.state.vfs.remove(from, &path, directory)?)
-            })
-        })?;
-    }
-    linker.func_wrap(
-        MODULE,
-        "path_rename",
-        |mut c: C<'_>, fd: u32, old: u32, old_length: u32, to: u32, new: u32, new_length: u32| {
-            host(&mut c, |call| {
-                let (old, new) = (call.path(old, old_length)?, call.path(new, new_length)?);
-                // Moving a folder looks at everything below it.
-                call.charge_each(call.state.vfs.files(), meter::COMPONENT)?;
-                let (from, to) = (folder(call, fd)?, folder(call, to)?);
-                let now = call.state.clock.stamp();
-                Ok(call.state.vfs.rename((from, &old), (to, &new), now)?)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "path_link",
-        |mut c: C<'_>, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32| {
-            host(&mut c, |_| Err(VfsError::NotSupported.into()))
-        },
-    )?;
-    linker.func_wrap(MODULE, "path_symlink", |mut c: C<'_>, _: u32, _: u32, _: u32, _: u32, _: u32| {
-        host(&mut c, |_| Err(VfsError::NotSupported.into()))
-    })?;
-    Ok(())
+pub(super) fn path_filestat_get(
+    call: &mut Call<'_>,
+    fd: u32,
+    _lookup: u32,
+    path: u32,
+    length: u32,
+    out: u32,
+) -> Outcome {
+    let path = call.path(path, length)?;
+    let id = call.state.vfs.find(folder(call, fd)?, &path)?;
+    let stat = filestat(call.state, Target::Node(id));
+    call.memory.write(out, &stat)
+}
+
+// The parameters are the ABI's.
+#[expect(clippy::too_many_arguments)]
+pub(super) fn path_filestat_set_times(
+    call: &mut Call<'_>,
+    fd: u32,
+    _lookup: u32,
+    path: u32,
+    length: u32,
+    accessed: u64,
+    modified: u64,
+    flags: u32,
+) -> Outcome {
+    let path = call.path(path, length)?;
+    let id = call.state.vfs.find(folder(call, fd)?, &path)?;
+    set_times(call.state, id, accessed, modified, flags)
+}
+
+/// Whatever is there is no link.
+pub(super) fn path_readlink(
+    call: &mut Call<'_>,
+    fd: u32,
+    path: u32,
+    length: u32,
+    _buffer: u32,
+    _buffer_length: u32,
+    _out: u32,
+) -> Outcome {
+    let path = call.path(path, length)?;
+    call.state.vfs.find(folder(call, fd)?, &path)?;
+    Err(Errno::Inval.into())
+}
+
+pub(super) fn path_create_directory(call: &mut Call<'_>, fd: u32, path: u32, length: u32) -> Outcome {
+    let path = call.path(path, length)?;
+    create(call, fd, &path, true).map(|_| ())
+}
+
+pub(super) fn path_unlink_file(call: &mut Call<'_>, fd: u32, path: u32, length: u32) -> Outcome {
+    remove(call, fd, path, length, false)
+}
+
+pub(super) fn path_remove_directory(call: &mut Call<'_>, fd: u32, path: u32, length: u32) -> Outcome {
+    remove(call, fd, path, length, true)
+}
+
+pub(super) fn path_rename(
+    call: &mut Call<'_>,
+    from: u32,
+    old: u32,
+    old_length: u32,
+    to: u32,
+    new: u32,
+    new_length: u32,
+) -> Outcome {
+    let (old, new) = (call.path(old, old_length)?, call.path(new, new_length)?);
+    // Moving a folder looks at everything below it.
+    call.charge_each(call.state.vfs.files(), meter::COMPONENT)?;
+    let (from, to) = (folder(call, from)?, folder(call, to)?);
+    let now = call.state.clock.stamp();
+    Ok(call.state.vfs.rename((from, &old), (to, &new), now)?)
+}
+
+// The parameters are the ABI's.
+#[expect(clippy::too_many_arguments)]
+pub(super) fn path_link(
+    _: &mut Call<'_>,
+    _from: u32,
+    _lookup: u32,
+    _old: u32,
+    _old_length: u32,
+    _to: u32,
+    _new: u32,
+    _new_length: u32,
+) -> Outcome {
+    Err(VfsError::NotSupported.into())
+}
+
+pub(super) fn path_symlink(
+    _: &mut Call<'_>,
+    _old: u32,
+    _old_length: u32,
+    _fd: u32,
+    _new: u32,
+    _new_length: u32,
+) -> Outcome {
+    Err(VfsError::NotSupported.into())
+}
+
+fn remove(call: &mut Call<'_>, fd: u32, path: u32, length: u32, directory: bool) -> Outcome {
+    let path = call.path(path, length)?;
+    let from = folder(call, fd)?;
+    Ok(call.state.vfs.remove(from, &path, directory)?)
 }
 
 /// The open folder behind a descriptor.
@@ -178,6 +187,10 @@ fn open(
     call.charge(meter::CREATE)?;
     call.state.vfs.check_can_open()?;
     let from = folder(call, fd)?;
+    let given_up = call.state.vfs.descriptor(fd)?.given_up[0];
+    if has(OFLAG_TRUNC) && given_up & RIGHT_PATH_FILESTAT_SET_SIZE != 0 {
+        return Err(Errno::Notcapable.into());
+    }
     let (readable, writable) = (rights & RIGHT_FD_READ != 0, rights & RIGHT_FD_WRITE != 0);
     let id = match call.state.vfs.walk(from, path)? {
         Found::There(_) if has(OFLAG_CREAT) && has(OFLAG_EXCL) => return Err(Errno::Exist.into()),
@@ -186,7 +199,7 @@ fn open(
         Found::Free { .. } => return Err(Errno::Noent.into()),
     };
     if call.state.vfs.node(id).is_directory() {
-        if has(OFLAG_TRUNC) || has(OFLAG_CREAT) {
+        if has(OFLAG_TRUNC) || has(OFLAG_CREAT) || writable {
             return Err(Errno::Isdir.into());
         }
         return Ok(call.state.vfs.open(id, true, false, false)?);
@@ -199,10 +212,11 @@ fn open(
         call.state.vfs.resize(id, 0, now)?;
     } else if writable {
         // Asks the volume whether it may be written at all, before a descriptor promises it.
-        let modified = call.state.vfs.node(id).modified;
-        call.state.vfs.set_modified(id, modified)?;
+        call.state.vfs.check_writable(id)?;
     }
-    Ok(call.state.vfs.open(id, readable, writable, fdflags & FDFLAG_APPEND != 0)?)
+    let opened = call.state.vfs.open(id, readable, writable, fdflags & FDFLAG_APPEND != 0)?;
+    call.state.vfs.descriptor_mut(opened)?.flags = fdflags;
+    Ok(opened)
 }
 
 /// Writes as many entries as fit, the last one cut off where the buffer ends (which tells the guest to come again).

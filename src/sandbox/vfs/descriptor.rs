@@ -24,6 +24,10 @@ pub(in crate::sandbox) struct Descriptor {
     pub(in crate::sandbox) readable: bool,
     pub(in crate::sandbox) writable: bool,
     pub(in crate::sandbox) append: bool,
+    /// Flags to show again to whoever set them, in the face's own numbers; they mean nothing here.
+    pub(in crate::sandbox) flags: u32,
+    /// Rights that the guest gave up, for this descriptor and for what is opened through it, in the face's own numbers.
+    pub(in crate::sandbox) given_up: [u64; 2],
     /// The guest path of a volume that is open from the start.
     pub(in crate::sandbox) preopen: Option<&'static str>,
     /// The listing that a walk through a folder goes on with; taken when the walk starts, so that removing entries
@@ -44,6 +48,16 @@ pub(in crate::sandbox) struct Entry {
 
 impl Descriptor {
     pub(super) fn new(target: Target, readable: bool, writable: bool) -> Self {
-        Self { target, position: 0, readable, writable, append: false, preopen: None, listing: None }
+        Self {
+            target,
+            position: 0,
+            readable,
+            writable,
+            append: false,
+            flags: 0,
+            given_up: [0; 2],
+            preopen: None,
+            listing: None,
+        }
     }
 }

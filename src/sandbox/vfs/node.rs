@@ -26,7 +26,9 @@ pub(in crate::sandbox) struct Node {
     pub(super) name: String,
     /// Whether the guest may change it and what is below it.
     pub(super) writable: bool,
-    /// Virtual nanoseconds since 1970-01-01 UTC of creation or last change.
+    /// Virtual nanoseconds since 1970-01-01 UTC of creation, or what the guest set; reading does not change it.
+    pub(in crate::sandbox) accessed: u64,
+    /// The same of creation or last change.
     pub(in crate::sandbox) modified: u64,
     /// Open descriptors; the bytes of a removed file are given back when the last one closes.
     pub(super) open: u32,

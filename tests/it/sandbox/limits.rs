@@ -85,6 +85,26 @@ fn growth_beyond_what_memory_can_be_is_the_guests_affair() {
 }
 
 #[test]
+fn only_growth_that_the_order_forbids_makes_a_trap_the_memory_limit() {
+    let module = |grow: &str| {
+        wat_text(&format!(
+            "(module (memory (export \"memory\") 1 2000) (func (export \"_start\")
+                (drop (memory.grow (i32.const {grow}))) unreachable))"
+        ))
+    };
+    // 64 MiB are 1024 pages; the module itself allows 2000; no memory has 65,537.
+    for (grow, status) in [
+        ("1023", Status::Trap),
+        ("1024", Status::MemoryLimit),
+        ("1999", Status::MemoryLimit),
+        ("2000", Status::Trap),
+        ("65536", Status::Trap),
+    ] {
+        assert_eq!(run(&module(grow), &order(&[])).0.status, status, "{grow}");
+    }
+}
+
+#[test]
 fn a_stopped_run_makes_no_claim() {
     let control = Control::default();
     control.stop();

@@ -85,6 +85,45 @@ impl Vfs {
         Ok(vfs)
     }
 
+    /// The three streams and no open volume, for tests.
+    #[cfg(test)]
+    pub(in crate::sandbox) fn of_streams(start: u64) -> VfsResult<Self> {
+        let mut vfs = Self::new(&[], &[], start, 1 << 24, 1 << 12)?;
+        vfs.descriptors.truncate(3);
+        Ok(vfs)
+    }
+
+    /// One writable volume with files in it, for tests that bring their own tree.
+    ///
+    /// # Errors
+    /// As for the content's operations.
+    #[cfg(test)]
+    pub(in crate::sandbox) fn of_one_volume(
+        path: &'static str,
+        folders: &[String],
+        files: &BTreeMap<String, Vec<u8>>,
+        start: u64,
+    ) -> VfsResult<Self> {
+        let mut vfs = Self::of_streams(start)?;
+        let id = vfs.volumes[2];
+        let preopen = Descriptor { preopen: Some(path), ..Descriptor::new(Target::Node(id), true, true) };
+        vfs.descriptors.push(Some(preopen));
+        let place = |vfs: &Self, path: &str| match vfs.walk(id, path)? {
+            Found::Free { folder, name } => Ok((folder, name)),
+            Found::There(_) => Err(VfsError::Exists),
+        };
+        for path in folders {
+            let (folder, name) = place(&vfs, path)?;
+            vfs.create(folder, &name, true, start)?;
+        }
+        for (path, content) in files {
+            let (folder, name) = place(&vfs, path)?;
+            let file = vfs.create(folder, &name, false, start)?;
+            vfs.write(file, 0, content, start)?;
+        }
+        Ok(vfs)
+    }
+
     fn mount(&mut self, volume: NodeId, files: &[InputFile], start: u64) -> VfsResult<()> {
         // Inode numbers must not depend on the order in which the host found the files.
         let mut sorted: Vec<_> = files.iter().collect();
@@ -125,8 +164,17 @@ impl Vfs {
     ) -> NodeId {
         let id = self.free.pop().unwrap_or(NodeId(self.nodes.len() as u32));
         let parent = parent.unwrap_or(id);
-        let node =
-            Node { kind, parent, name, writable, modified: time, open: 0, linked: true, listing: None };
+        let node = Node {
+            kind,
+            parent,
+            name,
+            writable,
+            accessed: time,
+            modified: time,
+            open: 0,
+            linked: true,
+            listing: None,
+        };
         match self.nodes.get_mut(id.0 as usize) {
             Some(place) => *place = node,
             None => self.nodes.push(node),
@@ -255,13 +303,28 @@ impl Vfs {
         self.files
     }
 
-    /// Sets the time of the last change; the guest may do that for its own files.
-    pub(in crate::sandbox) fn set_modified(&mut self, id: NodeId, time: u64) -> VfsResult<()> {
+    /// Asks whether the guest may change a file or folder.
+    ///
+    /// # Errors
+    /// `ReadOnly`.
+    pub(in crate::sandbox) fn check_writable(&self, id: NodeId) -> VfsResult<()> {
+        if self.node(id).writable { Ok(()) } else { Err(VfsError::ReadOnly) }
+    }
+
+    /// Sets the times of access and of the last change, where given; the guest may do that for its own files.
+    ///
+    /// # Errors
+    /// `ReadOnly`.
+    pub(in crate::sandbox) fn set_times(
+        &mut self,
+        id: NodeId,
+        accessed: Option<u64>,
+        modified: Option<u64>,
+    ) -> VfsResult<()> {
+        self.check_writable(id)?;
         let node = self.node_mut(id);
-        if !node.writable {
-            return Err(VfsError::ReadOnly);
-        }
-        node.modified = time;
+        node.accessed = accessed.unwrap_or(node.accessed);
+        node.modified = modified.unwrap_or(node.modified);
         Ok(())
     }
 

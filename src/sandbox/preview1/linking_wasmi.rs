@@ -1,0 +1,48 @@
+//! The functions for wasmi, the second engine, made from the same table. For tests only.
+
+use wasmi::{Caller, Extern, Linker, Memory};
+
+use super::call::{Answer, Call, Outcome};
+use super::table::functions;
+use super::{MODULE, descriptors, environment, files, folders, poll, sockets};
+use crate::sandbox::second_engine::{Host, fuel_left, set_fuel};
+use crate::sandbox::state::Stop;
+
+impl wasmi::errors::HostError for Stop {}
+
+macro_rules! link {
+    ($($group:ident { $($file:ident::$name:ident($($param:ident: $ty:ty),*) -> $answer:ty;)* })*) => {
+        /// Defines every function.
+        pub(in crate::sandbox) fn link(linker: &mut Linker<Host>) -> Result<(), wasmi::Error> {
+            $($(linker.func_wrap(
+                MODULE,
+                stringify!($name),
+                |mut caller: Caller<'_, Host>, $($param: $ty),*| -> Result<$answer, wasmi::Error> {
+                    host(&mut caller, |call| $file::$name(call, $($param),*))
+                },
+            )?;)*)*
+            Ok(())
+        }
+    };
+}
+
+functions!(link);
+
+/// Runs a function for a guest: lends it memory, state and the fuel of the meter's cell, and writes back what is left.
+fn host<A: Answer>(
+    caller: &mut Caller<'_, Host>,
+    function: impl FnOnce(&mut Call<'_>) -> Outcome,
+) -> Result<A, wasmi::Error> {
+    let memory = exported(caller, "memory")?;
+    let meter = caller.data().meter.ok_or_else(|| wasmi::Error::host(Stop::Engine))?;
+    let fuel = fuel_left(meter.data(&*caller)).try_into().unwrap_or(0);
+    let (bytes, host) = memory.data_and_store_mut(&mut *caller);
+    let (left, answer) = Call::perform(bytes, &mut host.state, fuel, function);
+    set_fuel(meter.data_mut(&mut *caller), left);
+    answer.map(A::from_errno).map_err(wasmi::Error::host)
+}
+
+fn exported(caller: &Caller<'_, Host>, name: &str) -> Result<Memory, wasmi::Error> {
+    let memory = caller.get_export(name).and_then(Extern::into_memory);
+    memory.ok_or_else(|| wasmi::Error::host(Stop::BadPointer))
+}

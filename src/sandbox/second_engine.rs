@@ -1,0 +1,154 @@
+//! A second engine for tests: wasmi, an interpreter that shares nothing with wasmtime. It runs the rewritten module with the
+//! same file system, clock and host functions, so that whatever a guest can see and is charged can be compared.
+
+use brizo_meter::{CELLS, DEPTH_CELL, ENTRY, FUEL_CELL};
+use brizo_receipt::TrapCode;
+use wasmi::{Config, Linker, Memory, Store};
+
+use super::limits::MemoryLimiter;
+use super::meter::Left;
+use super::run::{Aborted, Order, RunResult, Sort, ending, state_of, volumes_of};
+use super::state::{State, Stop};
+use super::{Error, inspect, meter, preview1};
+
+/// Deeper than any depth a meter grants, so that wasmi's own stack is never what ends a run.
+const FRAMES_MAX: usize = 10_000_000;
+const STACK_BYTES_MAX: usize = 1 << 30;
+
+/// What belongs to a run, and the meter's cells once they exist.
+pub(super) struct Host {
+    pub(super) state: State,
+    pub(super) meter: Option<Memory>,
+}
+
+/// Fuel in the meter's cell; negative when the guest ran out.
+pub(super) fn fuel_left(cells: &[u8]) -> i64 {
+    cell(cells, FUEL_CELL)
+}
+
+/// Sets the fuel. What 63 bits cannot hold is more than anybody can use up.
+pub(super) fn set_fuel(cells: &mut [u8], fuel: u64) {
+    set_cell(cells, FUEL_CELL, fuel);
+}
+
+fn cell(cells: &[u8], at: u64) -> i64 {
+    let at = at as usize;
+    i64::from_le_bytes(cells[at..at + 8].try_into().expect("eight bytes"))
+}
+
+fn set_cell(cells: &mut [u8], at: u64, number: u64) {
+    let at = at as usize;
+    let number = i64::try_from(number).unwrap_or(i64::MAX);
+    cells[at..at + 8].copy_from_slice(&number.to_le_bytes());
+}
+
+/// Rewrites a module as the first engine does, and runs it.
+///
+/// # Errors
+/// [`Error::Compile`] for a module that cannot be rewritten, [`Error::Inputs`] as for the first engine.
+pub(super) fn run_on_wasmi(plain: &[u8], order: &Order) -> Result<RunResult, Error> {
+    let unmeterable = |e: brizo_meter::Error| Error::Compile(e.to_string());
+    let startup = brizo_meter::startup(plain, &meter::OPTIONS).map_err(unmeterable)?;
+    let metered = brizo_meter::rewrite(plain, inspect::features(), &meter::OPTIONS).map_err(unmeterable)?;
+    let failed = |e: wasmi::Error| Error::Compile(e.to_string());
+    let mut config = Config::default();
+    config.set_max_stack_height(STACK_BYTES_MAX).set_max_recursion_depth(FRAMES_MAX);
+    let engine = wasmi::Engine::new(&config);
+    let module = wasmi::Module::new(&engine, &metered[..]).map_err(failed)?;
+    let mut linker = Linker::new(&engine);
+    preview1::link_wasmi(&mut linker).map_err(failed)?;
+    let state = state_of(order, volumes_of(order)?);
+    let mut store = Store::new(&engine, Host { state, meter: None });
+    store.limiter(|host| &mut host.state.memory_limiter);
+
+    let limits = order.limits;
+    let result = match limits.fuel.checked_sub(startup) {
+        Some(fuel) => execute(&mut store, &linker, &module, fuel, limits.stack),
+        None => Err(wasmi::Error::host(Stop::OutOfFuel)),
+    };
+    let cells = store.data().meter.map(|meter| meter.data(&store).to_vec());
+    let untouched = Left::of(limits.fuel.saturating_sub(startup), 0);
+    let left = cells
+        .map_or(untouched, |cells| Left { fuel: cell(&cells, FUEL_CELL), depth: cell(&cells, DEPTH_CELL) });
+    let mut state = store.into_data().state;
+    Ok(sort_of(&result, state.memory_limiter.refused())
+        .map(|sort| ending(sort, limits.fuel, left, &mut state)))
+}
+
+fn execute(
+    store: &mut Store<Host>,
+    linker: &Linker<Host>,
+    module: &wasmi::Module,
+    fuel: u64,
+    depth: u64,
+) -> Result<(), wasmi::Error> {
+    let instance = linker.instantiate_and_start(&mut *store, module)?;
+    let meter = instance.get_memory(&*store, CELLS).ok_or_else(|| wasmi::Error::host(Stop::Engine))?;
+    set_fuel(meter.data_mut(&mut *store), fuel);
+    set_cell(meter.data_mut(&mut *store), DEPTH_CELL, depth);
+    store.data_mut().meter = Some(meter);
+    instance.get_typed_func::<(), ()>(&*store, ENTRY)?.call(store, ())
+}
+
+/// Translates wasmi's ends as `run.rs` does wasmtime's.
+fn sort_of(result: &Result<(), wasmi::Error>, refused_memory: bool) -> Result<Sort, Aborted> {
+    let Err(error) = result else { return Ok(Sort::Exit(0)) };
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return stop.sort();
+    }
+    Ok(Sort::Trap(match error.as_trap_code() {
+        Some(wasmi::TrapCode::UnreachableCodeReached) => TrapCode::Unreachable,
+        Some(wasmi::TrapCode::MemoryOutOfBounds) => TrapCode::MemoryOutOfBounds,
+        Some(wasmi::TrapCode::IntegerDivisionByZero) => TrapCode::DivisionByZero,
+        Some(wasmi::TrapCode::IntegerOverflow) => TrapCode::IntegerOverflow,
+        Some(wasmi::TrapCode::BadConversionToInteger) => TrapCode::BadConversion,
+        Some(wasmi::TrapCode::IndirectCallToNull) => TrapCode::IndirectCallToNull,
+        Some(wasmi::TrapCode::BadSignature) => TrapCode::BadSignature,
+        Some(wasmi::TrapCode::TableOutOfBounds) => TrapCode::TableOutOfBounds,
+        Some(wasmi::TrapCode::StackOverflow) => return Err(Aborted::NativeStack),
+        Some(wasmi::TrapCode::OutOfSystemMemory | wasmi::TrapCode::GrowthOperationLimited) => {
+            return Err(Aborted::HostMemory);
+        }
+        // A memory larger than ordered at the very start is refused by the limiter as a plain error.
+        _ if refused_memory => TrapCode::Unreachable,
+        _ => panic!("wasmi ended the run in a way the profile does not know: {error}"),
+    }))
+}
+
+/// The rules of the first engine's limiter, asked in wasmi's words.
+impl wasmi::ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, wasmi_core::LimiterError> {
+        Ok(self.grant_memory(desired, maximum))
+    }
+
+    fn memory_grow_failed(&mut self, _: &wasmi::errors::MemoryError) -> Result<(), wasmi_core::LimiterError> {
+        // Granted and yet not there: the host's poverty, which a guest must not be able to observe.
+        Err(wasmi_core::LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, wasmi_core::LimiterError> {
+        Ok(self.grant_table(current, desired, maximum))
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        10_000
+    }
+
+    fn memories(&self) -> usize {
+        2
+    }
+}
