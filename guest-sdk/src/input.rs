@@ -1,8 +1,8 @@
 //! The inputs folder: what is there, in a fixed order, and reading it cheaply.
 
-use crate::{Error, Result, place};
+use crate::{Error, Result, Table, exit, place};
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Size of the read buffer. Each read is a call out of the sandbox and costs more than the bytes it brings,
@@ -32,13 +32,13 @@ impl Inputs {
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
             let path = if folder.is_empty() { self.root.clone() } else { self.root.join(&folder) };
-            let entries = fs::read_dir(&path)
-                .map_err(|cause| Error::at(format_args!("listing {}", shown(&path)), cause))?;
+            let entries =
+                fs::read_dir(&path).map_err(|cause| failed("listing", &path.to_string_lossy(), cause))?;
             for entry in entries {
                 let entry = entry?;
                 let name = entry.file_name().into_string();
                 let name =
-                    name.map_err(|name| Error::new(format!("the input name {name:?} is not UTF-8")))?;
+                    name.map_err(|name| Error::input(format!("the input name {name:?} is not UTF-8")))?;
                 let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
                 let kind = entry.file_type()?;
                 if kind.is_dir() {
@@ -85,8 +85,7 @@ impl Inputs {
     /// Opens a file with a buffer of `bytes`, for programs that read much at a time.
     pub fn open_with(&self, name: &str, bytes: usize) -> Result<BufReader<File>> {
         let path = place::inside(&self.root, name)?;
-        let file =
-            File::open(&path).map_err(|cause| Error::at(format_args!("opening {}", shown(&path)), cause))?;
+        let file = File::open(&path).map_err(|cause| failed("opening", name, cause))?;
         Ok(BufReader::with_capacity(bytes, file))
     }
 
@@ -94,8 +93,13 @@ impl Inputs {
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         let mut content = Vec::new();
         let read = self.open(name)?.read_to_end(&mut content);
-        read.map_err(|cause| Error::at(format_args!("reading {name}"), cause))?;
+        read.map_err(|cause| failed("reading", name, cause))?;
         Ok(content)
+    }
+
+    /// Opens a CSV file; its first row is the header.
+    pub fn table(&self, name: &str) -> Result<Table<BufReader<File>>> {
+        Table::new(name, self.open(name)?)
     }
 
     fn single(&self, mut found: Vec<String>, wanted: &str) -> Result<String> {
@@ -104,14 +108,14 @@ impl Inputs {
         }
         let among = if found.is_empty() { self.files()? } else { found };
         let among = if among.is_empty() { "nothing".to_owned() } else { among.join(", ") };
-        Err(Error::new(format!(
+        Err(Error::input(format!(
             "{wanted} is wanted in the inputs, but found: {among}. Name the file in full"
         )))
     }
 }
 
-fn shown(path: &Path) -> String {
-    path.display().to_string()
+fn failed(doing: &str, name: &str, cause: io::Error) -> Error {
+    Error::from(cause).context(format_args!("{doing} {name}")).with_code(exit::INPUT)
 }
 
 #[cfg(test)]
@@ -163,6 +167,9 @@ mod tests {
             Inputs::at("/nonexistent").files().unwrap_err().to_string().starts_with("listing /nonexistent: ")
         );
         assert!(inputs("escape", &[]).open("../a").unwrap_err().to_string().contains("leads out"));
+        let error = inputs("open", &[]).open("a.csv").unwrap_err();
+        assert!(error.to_string().starts_with("opening a.csv: "), "{error}");
+        assert_eq!(error.code(), exit::INPUT);
         assert!(inputs("none", &[]).only("csv").unwrap_err().to_string().contains("found: nothing"));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 /// Argument `index` as a folder; `what` names it when it is missing.
 pub(crate) fn volume(index: usize, what: &str) -> Result<PathBuf> {
     std::env::args_os().nth(index).map(PathBuf::from).ok_or_else(|| {
-        Error::new(format!(
+        Error::parameter(format!(
             "argument {index} is missing: it should be the {what} folder (Brizo passes it by itself)"
         ))
     })

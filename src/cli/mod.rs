@@ -5,6 +5,7 @@ mod contracts;
 mod format;
 mod job;
 mod key;
+mod new;
 mod policy;
 mod publish;
 mod replay;
@@ -63,7 +64,7 @@ impl Exit {
 /// Compute-to-data: run WebAssembly algorithms over data that does not leave, and prove what was run.
 ///
 /// A publisher serves data (`publish`, `serve`); a consumer brings an algorithm (`check`, `run`, `job run`); an auditor
-/// checks receipts (`verify`, `replay`). `brizo run` needs no server and no chain: begin there.
+/// checks receipts (`verify`, `replay`). `brizo new` and `brizo run` need no server and no chain: begin there.
 ///
 /// Exit codes: 0 success · 1 failure · 2 wrong usage · 3 inconclusive · 4 the algorithm did not end with exit code 0 ·
 /// 5 refused by gate, policy or provider · 10–14, 17 a receipt does not hold (docs/RECEIPT.md §10) · 20 a replay gives
@@ -79,6 +80,7 @@ pub struct Cli {
 enum Command {
     Serve(serve::Serve),
     Publish(publish::Publish),
+    New(new::New),
     Run(run::Run),
     Check(check::Check),
     Verify(verify::Verify),
@@ -110,6 +112,7 @@ impl Cli {
 
     fn dispatch(self) -> anyhow::Result<Exit> {
         match self.command {
+            Command::New(verb) => verb.run(),
             Command::Run(verb) => verb.run(),
             Command::Check(verb) => verb.run(),
             Command::Profile(verb) => verb.run(),

@@ -5,27 +5,28 @@
 mod describe;
 mod report;
 
-use brizo_guest::{Args, Inputs, Outputs, Result, run};
+use brizo_guest::{Job, Program, Result};
+
+const PROGRAM: Program =
+    Program { parameters: &["file"], outputs: &["column-stats.csv", "column-stats.json"], run: column_stats };
 
 fn main() {
-    run(column_stats)
+    PROGRAM.main()
 }
 
-fn column_stats() -> Result {
-    let args = Args::from_env(&["file"])?;
-    let inputs = Inputs::from_args()?;
-    let outputs = Outputs::from_args()?;
-    let file = table::choose(&inputs, args.value("file"))?;
+fn column_stats(job: &Job) -> Result {
+    let inputs = &job.inputs;
+    let file = table::choose(inputs, job.args.value("file"))?;
 
     // Twice over the file instead of once over a copy: the memory needed does not grow with the number of rows.
     let mut draft = describe::Draft::default();
-    draft.read(&mut table::open(&inputs, &file)?)?;
-    let description = draft.complete(&mut table::open(&inputs, &file)?)?;
+    draft.read(&mut table::open(inputs, &file)?)?;
+    let description = draft.complete(&mut table::open(inputs, &file)?)?;
 
-    let mut csv = outputs.create("column-stats.csv")?;
+    let mut csv = job.outputs.create("column-stats.csv")?;
     report::csv(&description, &mut csv)?;
     csv.finish()?;
-    outputs.write("column-stats.json", report::json(&file, &description))?;
-    println!("{file}: {} rows, {} columns", description.rows, description.columns.len());
+    job.outputs.write("column-stats.json", report::json(&file, &description))?;
+    job.log(format_args!("{file}: {} rows, {} columns", description.rows, description.columns.len()));
     Ok(())
 }

@@ -5,31 +5,49 @@
 
 mod groups;
 
-use brizo_guest::{Args, Error, Inputs, Outputs, Result, run};
+use brizo_guest::{Job, Program, Result};
 use groups::Groups;
 
 /// The smallest group that is shown, unless `--min-group` says otherwise.
 const MIN_GROUP: u64 = 5;
 
+const PROGRAM: Program = Program {
+    parameters: &["by", "value", "file", "min-group"],
+    outputs: &["groups.csv"],
+    run: group_aggregate,
+};
+
 fn main() {
-    run(group_aggregate)
+    PROGRAM.main()
 }
 
-fn group_aggregate() -> Result {
-    let args = Args::from_env(&["by", "value", "file", "min-group"])?;
-    let (by, value) = (args.required("by")?, args.required("value")?);
-    let min_group = args.parsed("min-group", MIN_GROUP)?;
-    if min_group == 0 {
-        return Err(Error::new("--min-group 0: a group has at least 1 value"));
-    }
-    let inputs = Inputs::from_args()?;
-    let file = table::choose(&inputs, args.value("file"))?;
+fn group_aggregate(job: &Job) -> Result {
+    let (by, value) = (job.args.required("by")?, job.args.required("value")?);
+    let min_group = job.args.within("min-group", MIN_GROUP, 1..=u64::MAX)?;
+    let file = table::choose(&job.inputs, job.args.value("file"))?;
 
-    let groups = Groups::read(&mut table::open(&inputs, &file)?, by, value)?;
-    let mut output = Outputs::from_args()?.create("groups.csv")?;
+    let groups = Groups::read(&mut table::open(&job.inputs, &file)?, by, value)?;
+    let mut output = job.outputs.create("groups.csv")?;
     let suppressed = groups.write(min_group, &mut output)?;
     output.finish()?;
-    println!("{file}: {} groups written", groups.len() - suppressed);
-    println!("{suppressed} groups with fewer than {min_group} values suppressed");
+    job.log(format_args!("{file}: {} groups written", groups.len() - suppressed));
+    job.log(format_args!("{suppressed} groups with fewer than {min_group} values suppressed"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brizo_guest::testing::Trial;
+
+    #[test]
+    fn the_whole_algorithm_says_how_it_ended() {
+        let trial = Trial::of(&PROGRAM).input("a.csv", "g,v\na,1\na,2\nb,3\n").args(["--by", "g"]);
+        let end = trial.clone().args(["--value", "v", "--min-group", "2"]).run();
+        assert_eq!((end.exit_code, end.text("groups.csv")), (0, "g,count,mean,min,max,sum\na,2,1.5,1,2,3\n"));
+        assert!(end.log.ends_with("1 groups with fewer than 2 values suppressed\n"), "{}", end.log);
+        let end = trial.args(["--value", "v", "--min-group", "0"]).run();
+        let reason = "error: --min-group is \"0\": expected a number from 1 to 18446744073709551615\n";
+        assert_eq!((end.exit_code, end.log.as_str()), (2, reason));
+    }
 }

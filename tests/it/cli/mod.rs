@@ -1,6 +1,7 @@
 //! The command line as authors and auditors use it: local runs, receipts, replays.
 
 mod local;
+mod new;
 mod tamper;
 
 use std::path::{Path, PathBuf};
