@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::command::{APT_LIMIT, apt, clean, run};
+use crate::command::{APT_LIMIT, apt, clean, clean_in, run};
 
 const TARGET: &str = "wasm32-wasip1";
 const GUESTS: [(&str, &str); 4] = [
@@ -17,8 +17,8 @@ const GUESTS: [(&str, &str); 4] = [
     ("hostile.wasm", "hostile.wasm"),
     ("kernels.wasm", "kernels.wasm"),
 ];
-/// What is built a second time, for guests with vector instructions.
-const SIMD: &str = "kernels";
+/// What is built a second time with vector instructions, and natively for the benches.
+const KERNELS: &str = "kernels";
 
 /// `cargo` takes the last four; the standard library is built from `rust-web-src`, against `wasi-libc`.
 const DEBIAN_PACKAGES: [&str; 5] = ["rustc-web", "rust-web-src", "wasi-libc", "lld-19", "cargo-web"];
@@ -46,9 +46,23 @@ pub(crate) fn build(root: &Path) -> Result<(), String> {
     say(&format!("building examples/ for {TARGET} with {toolchain:?}"));
     let guests = examples.join("target/guests");
     collect(&compile(toolchain, root, &examples, None)?, &guests, &GUESTS)?;
-    let simd = compile(toolchain, root, &examples, Some(SIMD))?;
+    let simd = compile(toolchain, root, &examples, Some(KERNELS))?;
     say(&format!("built in {:.1} s", started.elapsed().as_secs_f64()));
     collect(&simd, &guests, &[("kernels.wasm", "kernels_simd.wasm")])
+}
+
+/// Builds what the benches compare, as wasm and natively, and runs one of them or all.
+pub(crate) fn bench(root: &Path, name: Option<&str>) -> Result<(), String> {
+    build(root)?;
+    let native = ["build", "--release", "--locked", "--quiet", "--package", KERNELS];
+    run(&mut clean_in(&root.join("examples"), "cargo", &native), None)
+        .map_err(|cause| format!("building {KERNELS} natively failed ({cause})"))?;
+    let mut bench = clean_in(root, "cargo", &["bench", "--locked", "--package", "brizo"]);
+    match name {
+        Some(name) => bench.args(["--bench", name]),
+        None => bench.arg("--benches"),
+    };
+    run(&mut bench, None).map_err(|cause| format!("a bench does not pass ({cause})"))
 }
 
 /// The forced toolchain, or the first that is or can be made ready.

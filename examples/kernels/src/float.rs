@@ -90,7 +90,7 @@ pub fn mix(rounds: u64) -> u64 {
     let numbers: [f64; 1024] = std::array::from_fn(|_| random.unit() * 8.0 - 1.0);
     let (mut least, mut greatest, mut sum, mut odd) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0u64);
     for round in 0..rounds {
-        let (x, y) = (numbers[(round & 1023) as usize], numbers[(round * 7 & 1023) as usize]);
+        let (x, y) = (numbers[(round & 1023) as usize], numbers[((round * 7) & 1023) as usize]);
         // The root of a negative number is a NaN, and the comparisons below have to get round it.
         let (root, quotient) = (x.sqrt(), y / (x + 1.5));
         least = if root < least { root } else { least };
