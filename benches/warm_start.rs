@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use common::bare::{Allocator, Bare, Ready, Rules};
 use common::measure::{Turn, cpu, interleaved};
@@ -21,7 +23,10 @@ const TRIVIAL: &str = r#"(module (memory (export "memory") 1) (func (export "_st
 fn main() -> Result<()> {
     let trivial = wat::parse_str(TRIVIAL).context("the trivial module")?;
     let kernels = guest("kernels")?;
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     let mut rows = Vec::new();
     let mut worst: f64 = 0.0;
     for (name, module, args) in [

@@ -33,6 +33,11 @@ pub(crate) fn interleaved(rounds: usize, contestants: &mut [Turn<'_>]) -> Result
 }
 
 impl Samples {
+    /// What was measured elsewhere: a list of seconds for each contestant, all of the same length.
+    pub(crate) fn of(seconds: Vec<Vec<f64>>) -> Self {
+        Self(seconds)
+    }
+
     /// Median of one contestant, in seconds.
     pub(crate) fn median(&self, of: usize) -> f64 {
         median(self.0[of].clone())
