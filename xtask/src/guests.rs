@@ -8,14 +8,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::command::{APT_LIMIT, apt, clean, run};
+use crate::command::{APT_LIMIT, apt, clean, clean_in, run};
 
 const TARGET: &str = "wasm32-wasip1";
-const GUESTS: [(&str, &str); 3] = [
+const GUESTS: [(&str, &str); 4] = [
     ("column-stats.wasm", "column_stats.wasm"),
     ("group-aggregate.wasm", "group_aggregate.wasm"),
     ("hostile.wasm", "hostile.wasm"),
+    ("kernels.wasm", "kernels.wasm"),
 ];
+/// What is built a second time with vector instructions, and natively for the benches.
+const KERNELS: &str = "kernels";
 
 /// `cargo` takes the last four; the standard library is built from `rust-web-src`, against `wasi-libc`.
 const DEBIAN_PACKAGES: [&str; 5] = ["rustc-web", "rust-web-src", "wasi-libc", "lld-19", "cargo-web"];
@@ -41,9 +44,25 @@ pub(crate) fn build(root: &Path) -> Result<(), String> {
     let toolchain = choose(&examples)?;
     let started = Instant::now();
     say(&format!("building examples/ for {TARGET} with {toolchain:?}"));
-    let built = compile(toolchain, root, &examples)?;
+    let guests = examples.join("target/guests");
+    collect(&compile(toolchain, root, &examples, None)?, &guests, &GUESTS)?;
+    let simd = compile(toolchain, root, &examples, Some(KERNELS))?;
     say(&format!("built in {:.1} s", started.elapsed().as_secs_f64()));
-    collect(&built, &examples.join("target/guests"))
+    collect(&simd, &guests, &[("kernels.wasm", "kernels_simd.wasm")])
+}
+
+/// Builds what the benches compare, as wasm and natively, and runs one of them or all.
+pub(crate) fn bench(root: &Path, name: Option<&str>) -> Result<(), String> {
+    build(root)?;
+    let native = ["build", "--release", "--locked", "--quiet", "--package", KERNELS];
+    run(&mut clean_in(&root.join("examples"), "cargo", &native), None)
+        .map_err(|cause| format!("building {KERNELS} natively failed ({cause})"))?;
+    let mut bench = clean_in(root, "cargo", &["bench", "--locked", "--package", "brizo"]);
+    match name {
+        Some(name) => bench.args(["--bench", name]),
+        None => bench.arg("--benches"),
+    };
+    run(&mut bench, None).map_err(|cause| format!("a bench does not pass ({cause})"))
 }
 
 /// The forced toolchain, or the first that is or can be made ready.
@@ -96,28 +115,34 @@ fn installed(package: &str) -> bool {
     output.is_ok_and(|output| output.stdout.ends_with(b" installed"))
 }
 
-/// Builds and returns the folder with the modules.
-fn compile(toolchain: Toolchain, root: &Path, examples: &Path) -> Result<PathBuf, String> {
-    // Each toolchain has its own folder, so that changing between them does not throw the other's work away.
-    let (mut cargo, target) = match toolchain {
+/// Builds everything, or one package with vector instructions, and returns the folder with the modules.
+fn compile(
+    toolchain: Toolchain,
+    root: &Path,
+    examples: &Path,
+    simd: Option<&str>,
+) -> Result<PathBuf, String> {
+    // Each way to build has its own folder, so that changing between them does not throw the other's work away.
+    let (mut cargo, mut target) = match toolchain {
         Toolchain::Rustup => (clean("cargo"), examples.join("target")),
         Toolchain::Debian => (debian_cargo(), examples.join("target/debian")),
     };
-    let link_flags = if toolchain == Toolchain::Debian { DEBIAN_LINK_FLAGS } else { "" };
+    let mut flags = if toolchain == Toolchain::Debian { DEBIAN_LINK_FLAGS.to_owned() } else { String::new() };
+    let packages = match simd {
+        None => vec!["--workspace"],
+        Some(package) => {
+            target.push("simd");
+            flags.push_str(" -Ctarget-feature=+simd128");
+            vec!["--package", package]
+        }
+    };
+    flags.push_str(&format!(" {}", remap(root)));
     cargo
-        .args([
-            "build",
-            "--release",
-            "--workspace",
-            "--locked",
-            "--quiet",
-            "--target",
-            TARGET,
-            "--target-dir",
-        ])
+        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET, "--target-dir"])
         .arg(&target)
+        .args(packages)
         .current_dir(examples)
-        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", format!("{link_flags} {}", remap(root)).trim());
+        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", flags.trim());
     run(&mut cargo, None)
         .map_err(|cause| format!("building examples/ failed ({cause}); the compiler's reason is above"))?;
     Ok(target.join(TARGET).join("release"))
@@ -148,9 +173,9 @@ fn remap(root: &Path) -> String {
 }
 
 /// Copies the modules to their stable names; one that did not change keeps its time.
-fn collect(built: &Path, guests: &Path) -> Result<(), String> {
+fn collect(built: &Path, guests: &Path, modules: &[(&str, &str)]) -> Result<(), String> {
     fs::create_dir_all(guests).map_err(|cause| format!("cannot make {}: {cause}", guests.display()))?;
-    for (from, to) in GUESTS {
+    for (from, to) in modules {
         let (from, to) = (built.join(from), guests.join(to));
         let module = fs::read(&from).map_err(|cause| format!("cannot read {}: {cause}", from.display()))?;
         if fs::read(&to).is_ok_and(|old| old == module) {
