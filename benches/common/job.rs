@@ -48,7 +48,7 @@ pub(crate) fn order(args: &[&str], inputs: Vec<InputFile>) -> Order {
         clock_step: 1_000_000,
         fuel_limit: 1_000_000_000_000,
         memory_limit: 4 << 30,
-        stack_limit: 0,
+        stack_limit: brizo::job::STACK_LIMIT_DEFAULT,
         output_limit: 64 << 20,
         files_limit: 1_000,
         blind_commit: B256::ZERO,

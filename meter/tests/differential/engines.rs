@@ -37,6 +37,13 @@ pub(crate) fn plain(module: &[u8], export: &str, fuel: u64) -> (Result<u64, wasm
     (result.map(|()| fuel - left), memory)
 }
 
+/// Whether a module's segments fit into its memory and tables.
+pub(crate) fn instantiates(module: &[u8]) -> bool {
+    let engine = wasmtime::Engine::new(&config()).unwrap();
+    let module = wasmtime::Module::new(&engine, module).unwrap();
+    wasmtime::Instance::new(wasmtime::Store::new(&engine, ()), &module, &[]).is_ok()
+}
+
 fn call(
     store: &mut wasmtime::Store<()>,
     instance: &wasmtime::Instance,

@@ -1,1 +1,131 @@
-//! x
+//! NaN bits: what arithmetic makes is canonical wherever it is seen, what is moved keeps its bits. The reference is
+//! wasmtime's own rule, which makes every result canonical at once.
+
+use super::engines::{plain, wasmi, wasmtime};
+use super::{UNIFORM, metered, wat};
+
+/// Bodies that store eight or sixteen bytes somewhere below 4096; the whole memory is compared.
+fn bodies() -> Vec<String> {
+    let quiet = "(f64.reinterpret_i64 (i64.const 0x7ff8dead00000001))";
+    let negative = "(f64.reinterpret_i64 (i64.const 0xfff8000000000000))";
+    let mut bodies = vec![
+        // Moved bits stay.
+        format!("(f64.store (i32.const 0) {quiet})"),
+        "(f64.store (i32.const 0) (f64.load (i32.const 4088)))".into(),
+        "(local.set $x (f64.load (i32.const 4088))) (f64.store (i32.const 0) (local.get $x))".into(),
+        format!("(f64.store (i32.const 0) (select (f64.add {quiet} (f64.const 1)) {quiet} (i32.const 0)))"),
+        format!("(f64.store (i32.const 0) (select (f64.add {quiet} (f64.const 1)) {quiet} (i32.const 1)))"),
+        format!("(f64.store (i32.const 0) (block (result f64) {quiet}))"),
+        // A variable that holds both kinds.
+        format!(
+            "(local.set $x {quiet}) (if (i32.load (i32.const 4080)) (then (local.set $x (f64.add (local.get $x) (f64.const 1)))))
+             (f64.store (i32.const 0) (local.get $x))"
+        ),
+        format!(
+            "(local.set $x {quiet}) (if (i32.eqz (i32.load (i32.const 4080))) (then (local.set $x (f64.add (local.get $x) (f64.const 1)))))
+             (f64.store (i32.const 0) (local.get $x))"
+        ),
+        // Through a loop: an accumulator.
+        format!(
+            "(local.set $x (f64.const 0)) (loop $l (local.set $x (f64.sub (local.get $x) {negative}))
+               (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 5))))
+             (f64.store (i32.const 0) (local.get $x))"
+        ),
+        format!(
+            "(local.set $x (f64.load (i32.const 4088))) (loop $l (local.set $x (f64.sub (local.get $x) {negative}))
+               (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 5))))
+             (f64.store (i32.const 0) (local.get $x))"
+        ),
+        // Seen by other means than a store.
+        format!("(i64.store (i32.const 0) (i64.reinterpret_f64 (f64.mul {negative} (f64.const 2))))"),
+        format!("(f64.store (i32.const 0) (f64.neg (f64.mul {negative} (f64.const 2))))"),
+        format!("(f64.store (i32.const 0) (f64.abs (f64.mul {negative} (f64.const 2))))"),
+        format!("(f64.store (i32.const 0) (f64.copysign (f64.const 1) (f64.mul {negative} (f64.const 2))))"),
+        format!("(f64.store (i32.const 0) (f64.copysign (f64.mul {quiet} (f64.const 2)) (f64.const -1)))"),
+        format!("(f64.store (i32.const 0) (call $same (f64.mul {quiet} (f64.const 2))))"),
+        format!("(f64.store (i32.const 0) (call $twice {quiet}))"),
+        format!("(global.set $g (f64.mul {negative} (f64.const 2))) (f64.store (i32.const 0) (global.get $g))"),
+        format!("(v128.store (i32.const 0) (f64x2.splat (f64.mul {negative} (f64.const 2))))"),
+        format!("(f32.store (i32.const 0) (f32.demote_f64 {quiet}))"),
+        format!("(f64.store (i32.const 0) (f64.promote_f32 (f32.reinterpret_i32 (i32.const 0xffc12345))))"),
+        format!("(f64.store (i32.const 0) (block $b (result f64) (drop (br_if $b (f64.mul {quiet} (f64.const 2)) (i32.const 1))) {quiet}))"),
+        format!("(f64.store (i32.const 0) (block $b (result f64) (drop (br_if $b (f64.mul {quiet} (f64.const 2)) (i32.const 0))) {quiet}))"),
+        format!("(f64.store (i32.const 0) (if (result f64) (i32.const 1) (then (f64.mul {quiet} (f64.const 2))) (else {quiet})))"),
+        format!("(call $two) (local.set $x) (local.set $y) (f64.store (i32.const 0) (local.get $x)) (f64.store (i32.const 8) (local.get $y))"),
+        format!("(f64.store (i32.const 0) (local.tee $x (f64.mul {quiet} (f64.const 2)))) (f64.store (i32.const 8) (f64.neg (local.get $x)))"),
+    ];
+    for operator in ["add", "sub", "mul", "div", "min", "max"] {
+        for (left, right) in
+            [(quiet, negative), (negative, quiet), (quiet, "(f64.const 1)"), ("(f64.const 1)", negative)]
+        {
+            bodies.push(format!("(f64.store (i32.const 0) (f64.{operator} {left} {right}))"));
+        }
+        let lanes = "(v128.const i64x2 0x7ff8dead00000001 0x3ff0000000000000)";
+        let words = "(v128.const i32x4 0x7fc00001 0xffc00000 0x3f800000 0)";
+        bodies.push(format!("(v128.store (i32.const 0) (f64x2.{operator} {lanes} {lanes}))"));
+        bodies.push(format!("(v128.store (i32.const 0) (f32x4.{operator} {words} {words}))"));
+        // One shape's result read as the other shape.
+        bodies.push(format!(
+            "(v128.store (i32.const 0) (f64x2.add (f32x4.{operator} {words} {words}) {lanes}))"
+        ));
+        bodies.push(format!("(v128.store (i32.const 0) (v128.not (f64x2.{operator} {lanes} {lanes})))"));
+        bodies.push(format!(
+            "(local.set $v (f32x4.{operator} {words} {words})) (if (i32.const 1) (then (local.set $v (f64x2.{operator} {lanes} {lanes})))) (v128.store (i32.const 0) (local.get $v))"
+        ));
+    }
+    for operator in ["sqrt", "ceil", "floor", "trunc", "nearest"] {
+        bodies.push(format!("(f64.store (i32.const 0) (f64.{operator} {negative}))"));
+        bodies.push(format!(
+            "(f32.store (i32.const 0) (f32.{operator} (f32.reinterpret_i32 (i32.const 0xffc12345))))"
+        ));
+    }
+    bodies
+}
+
+fn module(body: &str) -> Vec<u8> {
+    wat(&format!(
+        r#"(module (memory (export "memory") 1) (global $g (mut f64) (f64.const 0))
+             (data (i32.const 4088) "\01\00\00\00\ad\de\f8\7f")
+             (func $same (param f64) (result f64) (local.get 0))
+             (func $twice (param f64) (result f64) (f64.add (local.get 0) (local.get 0)))
+             (func $two (result f64 f64) (f64.sub (f64.const inf) (f64.const inf)) (f64.load (i32.const 4088)))
+             (func (export "_start") (local $x f64) (local $y f64) (local $i i32) (local $v v128) {body}))"#
+    ))
+}
+
+#[test]
+fn the_bits_are_those_of_the_rule_that_makes_every_result_canonical() {
+    for body in bodies() {
+        let module = module(&body);
+        let (result, expected) = plain(&module, "_start", 1_000_000);
+        result.unwrap_or_else(|e| panic!("{body}: {e:#}"));
+        let rewritten = metered(&module, &UNIFORM);
+        for (engine, end) in
+            [("wasmtime", wasmtime(&rewritten, 1_000_000)), ("wasmi", wasmi(&rewritten, 1_000_000))]
+        {
+            assert_eq!(end.memory[..16], expected[..16], "{engine}: {body}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_added_where_no_bits_are_seen() {
+    let with = |body: &str| metered(&module(body), &UNIFORM).len();
+    let without = |body: &str| {
+        let options = brizo_meter::Options { canonical_nans: false, ..UNIFORM };
+        metered(&module(body), &options).len()
+    };
+    let unseen = [
+        "(if (f64.lt (f64.add (f64.load (i32.const 0)) (f64.const 1)) (f64.const 3)) (then (i32.store (i32.const 0) (i32.const 1))))",
+        "(i32.store (i32.const 0) (i32.trunc_sat_f64_s (f64.sqrt (f64.load (i32.const 0)))))",
+        "(f64.store (i32.const 0) (f64.load (i32.const 8)))",
+        "(f64.store (i32.const 0) (f64.convert_i32_s (i32.const 8)))",
+    ];
+    // The functions around the program have something to hide.
+    let around = with("") - without("");
+    for body in unseen {
+        assert_eq!(with(body), without(body) + around, "{body}");
+    }
+    let seen = "(f64.store (i32.const 0) (f64.add (f64.load (i32.const 8)) (f64.const 1)))";
+    assert!(with(seen) > without(seen) + around);
+}

@@ -31,6 +31,8 @@ pub(crate) const MINTED: u64 = 1_000_000_000;
 pub(crate) struct Settings {
     /// Start of the chain's clock, in seconds since 1970-01-01 UTC; now if absent.
     pub(crate) chain_starts_s: Option<u64>,
+    /// Fuel for years, and one second by the clock.
+    pub(crate) impatient: bool,
 }
 
 /// Everything of one test. Ends its processes when it is dropped.
@@ -53,7 +55,7 @@ impl World {
         let proxy = Proxy::start(anvil.url()).await;
         let folder = tempfile::tempdir().unwrap();
         let deployment = deploy(anvil.url(), &key(PUBLISHER), true).await.unwrap();
-        write_files(folder.path(), &deployment, proxy.url());
+        write_files(folder.path(), &deployment, proxy.url(), settings.impatient);
         let did = publish(folder.path(), &crate::guests::repository("examples/data"));
         let provider = Provider::start(folder.path()).await;
         let world = Self { provider, proxy, deployment, did, folder, anvil };
@@ -127,7 +129,7 @@ fn key(hex_digits: &str) -> SecretKey {
     SecretKey::from_bytes(&bytes).unwrap()
 }
 
-fn write_files(folder: &Path, deployment: &Deployment, rpc: &str) {
+fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, impatient: bool) {
     write_key(&folder.join("provider.key"), PUBLISHER);
     write_key(&folder.join("consumer.key"), CONSUMER);
     std::fs::write(folder.join("deployment.json"), serde_json::to_string(deployment).unwrap()).unwrap();
@@ -138,7 +140,12 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str) {
     );
     std::fs::write(folder.join("brizo.toml"), config).unwrap();
     std::fs::create_dir(folder.join("policy")).unwrap();
-    std::fs::write(folder.join("policy/manifest.toml"), manifest(deployment.test_token.unwrap())).unwrap();
+    let mut manifest = manifest(deployment.test_token.unwrap());
+    if impatient {
+        manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 1_000_000_000_000_000_000");
+        manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1");
+    }
+    std::fs::write(folder.join("policy/manifest.toml"), manifest).unwrap();
     let rules = crate::guests::repository("policies/open-statistics/rules.cedar");
     std::fs::copy(rules, folder.join("policy/rules.cedar")).unwrap();
 }
