@@ -1,5 +1,6 @@
-//! CSV and numbers in AssemblyScript: rows, cells in quotes, strict reading and short writing of numbers.
+//! CSV and numbers in AssemblyScript: rows, cells in quotes, strict reading and shortest writing of numbers.
 
+import { shortest } from "./shortest";
 import { fail } from "./wasi";
 
 export class Row {
@@ -63,21 +64,46 @@ export function isMissing(cell: string): bool {
   return text == "" || text == "NA";
 }
 
-/** Decimal only, as the other examples; NaN for everything else. `parseFloat` would stop at the first wrong character. */
+/**
+ * Decimal only, as the other examples; NaN for everything else. Exact where the digits are a whole number below 2^53 and
+ * the exponent is at most 22, which measurements are; beyond that `parseFloat` can miss the nearest float.
+ */
 export function parseNumber(cell: string): f64 {
   const text = cell.trim();
-  let at = sign(text, 0);
-  const whole = digits(text, at);
-  const fraction = isAt(text, whole, 0x2e) ? digits(text, whole + 1) : whole;
-  const any = whole > at || fraction > whole + 1;
-  at = fraction;
-  if (any && (isAt(text, at, 0x65) || isAt(text, at, 0x45))) {
-    const power = sign(text, at + 1);
-    at = digits(text, power);
-    if (at == power) return NaN;
+  const whole = sign(text, 0);
+  let at = digits(text, whole);
+  let count = at - whole;
+  let point = 0;
+  if (isAt(text, at, 0x2e)) {
+    const end = digits(text, at + 1);
+    point = end - at - 1;
+    count += point;
+    at = end;
   }
-  const number = any && at == text.length ? parseFloat(text) : NaN;
-  return isFinite(number) ? number : NaN;
+  if (count == 0) return NaN;
+  const mantissa = text.substring(whole, at).replace(".", "");
+  let power = 0;
+  if (isAt(text, at, 0x65) || isAt(text, at, 0x45)) {
+    const start = sign(text, at + 1);
+    const end = digits(text, start);
+    if (start == end) return NaN;
+    // Far beyond what a float can hold, but within what the variable can.
+    power = end - start > 6 ? 999_999 : <i32>parseInt(text.substring(start, end));
+    if (isAt(text, at + 1, 0x2d)) power = -power;
+    at = end;
+  }
+  if (at != text.length) return NaN;
+  power -= point;
+  const plain = mantissa.length <= 18 ? U64.parseInt(mantissa) : u64.MAX_VALUE;
+  if (plain >= <u64>1 << 53 || power < -22 || power > 22) {
+    const number = parseFloat(text);
+    return isFinite(number) ? number : NaN;
+  }
+  // Both are exact, so the one operation rounds to the nearest.
+  let scale: f64 = 1;
+  for (let i = 0; i < abs(power); i++) scale *= 10;
+  const size = power < 0 ? <f64>plain / scale : <f64>plain * scale;
+  return text.startsWith("-") ? -size : size;
 }
 
 function isAt(text: string, at: i32, code: i32): bool {
@@ -94,24 +120,14 @@ function digits(text: string, from: i32): i32 {
   return at;
 }
 
-/**
- * A number as text, with an exponent below 1e-4 and from 1e16, as Rust's `{:?}` does. The digits are those of the
- * language (Grisu2): they read back as the same bits, but about one number in a thousand gets a digit too many.
- */
+/** A number as text: the fewest digits that read back as the same bits, with an exponent below 1e-4 and from 1e16. */
 export function numberText(number: f64): string {
   if (!isFinite(number)) return number > 0 ? "inf" : number < 0 ? "-inf" : "NaN";
   const minus = reinterpret<i64>(number) < 0 ? "-" : "";
   if (number == 0) return minus + "0";
-  const parts = Math.abs(number).toString().split("e");
-  let power = parts.length > 1 ? <i32>parseInt(parts[1]) : 0;
-  const halves = parts[0].split(".");
-  let text = halves.length > 1 && halves[1] != "0" ? halves[0] + halves[1] : halves[0];
-  power += halves[0].length - 1;
-  while (text.startsWith("0")) {
-    text = text.substring(1);
-    power--;
-  }
-  while (text.endsWith("0")) text = text.substring(0, text.length - 1);
+  const digits = shortest(Math.abs(number));
+  const text = digits.text;
+  const power = digits.power;
   if (power < -4 || power >= 16) {
     return minus + text.charAt(0) + (text.length > 1 ? "." + text.substring(1) : "") + "e" + power.toString();
   }

@@ -48,6 +48,7 @@ static bool parse_number(const char *cell, double *number) {
 }
 
 /// Writes the fewest digits that read back as `number`; an exponent below 1e-4 and from 1e16, as Rust's `{:?}` does.
+/// At some powers of two it takes a digit more than the shortest, because `printf` offers the nearest digits only.
 static void write_number(double number, char text[NUMBER_TEXT]) {
     if (!isfinite(number)) {
         strcpy(text, number > 0 ? "inf" : number < 0 ? "-inf" : "NaN");
