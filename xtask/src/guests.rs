@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::command::{APT_LIMIT, apt, clean, clean_in, run};
+use crate::languages;
 
 const TARGET: &str = "wasm32-wasip1";
 const GUESTS: [(&str, &str); 4] = [
@@ -36,6 +37,12 @@ const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
 enum Toolchain {
     Rustup,
     Debian,
+}
+
+/// Builds the examples in Rust, then those in the other languages, of which a sentence tells what was skipped.
+pub(crate) fn build_all(root: &Path) -> Result<Option<String>, String> {
+    build(root)?;
+    languages::build(&root.join("examples"))
 }
 
 /// Makes sure that some toolchain can compile to wasm, builds `examples/`, and copies the modules.

@@ -8,7 +8,10 @@ mod deny;
 mod guests;
 mod http;
 mod json;
+mod languages;
+mod recipes;
 mod test;
+mod toolchains;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +21,7 @@ const HELP: &str = "\
 cargo xtask VERB
 
   tools                            node, npm, and from npm solc, anvil and forge
-  guests                           the example algorithms, as wasm in examples/target/guests
+  guests                           the example algorithms, in every language, as wasm in examples/target/guests
   contracts [--check]              contracts/abi from contracts/src, or whether it is stale
   test [--quick] [FILTER]          every check, in order; the first that fails ends it
                                    --quick: without the contracts' own checks and cargo-deny
@@ -29,7 +32,8 @@ cargo xtask VERB
   bench [NAME]                     every bench of benches/, or one; BRIZO_BENCH_STRICT=1 holds what is promised
   help                             this
 
-BRIZO_ANVIL names another anvil than npm's; BRIZO_WASM_TOOLCHAIN is `rustup` or `debian`.";
+BRIZO_ANVIL names another anvil than npm's; BRIZO_WASM_TOOLCHAIN is `rustup` or `debian`;
+BRIZO_LANGUAGES is a list of the languages beside Rust to build (`C,Go`), or `none`.";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -50,7 +54,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<(), String> {
             Ok(())
         }
         ["tools"] => tools::ready(root).map(drop),
-        ["guests"] => guests::build(root),
+        ["guests"] => guests::build_all(root).map(drop),
         ["contracts"] => tools::ready(root).and_then(|_| contracts::artifacts(root, false)),
         ["contracts", "--check"] => tools::ready(root).and_then(|_| contracts::artifacts(root, true)),
         ["test" | "ci", rest @ ..] => test::run_all(root, &test_choice(rest)?),

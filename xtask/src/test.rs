@@ -40,7 +40,7 @@ enum Part {
 
 const STEPS: [(&str, Part, Check); 9] = [
     ("tools", Part::Tests, make_tools),
-    ("guests", Part::Tests, |bench| guests::build(bench.root).map(|()| None)),
+    ("guests", Part::Tests, |bench| guests::build_all(bench.root)),
     ("format", Part::Style, format),
     ("clippy", Part::Style, clippy),
     ("contracts: artefacts", Part::Slow, |bench| contracts::artifacts(bench.root, true).map(|()| None)),

@@ -53,7 +53,7 @@ fn anvil_or(otherwise: impl FnOnce() -> Result<PathBuf, String>) -> Result<PathB
 }
 
 /// Node and npm, from Debian where they are missing.
-fn node() -> Result<(), String> {
+pub(crate) fn node() -> Result<(), String> {
     if version("node").is_none() || version("npm").is_none() {
         say("apt-get install nodejs npm");
         run(apt().args(["update", "-q"]), Some(APT_LIMIT))

@@ -3,6 +3,7 @@
 mod determinism;
 mod gate;
 mod hostile;
+mod languages;
 mod limits;
 
 use std::sync::{Arc, OnceLock};

@@ -142,7 +142,7 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, impatient: boo
     std::fs::create_dir(folder.join("policy")).unwrap();
     let mut manifest = manifest(deployment.test_token.unwrap());
     if impatient {
-        manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 1_000_000_000_000_000_000");
+        manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 1_000_000_000_000");
         manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1");
     }
     std::fs::write(folder.join("policy/manifest.toml"), manifest).unwrap();

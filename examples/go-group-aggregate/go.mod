@@ -1,0 +1,3 @@
+module brizo.example/group-aggregate
+
+go 1.27
