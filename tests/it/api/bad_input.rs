@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::refused;
 use crate::guests::{guest, wat};
-use crate::world::{Fault, Settings, World, inside};
+use crate::world::{Fault, Settings, World, eventually, inside};
 
 const DAY_S: u64 = 86_400;
 
