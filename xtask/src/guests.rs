@@ -2,6 +2,7 @@
 //!
 //! Two toolchains can do it: rustup's, which is fast, and Debian's packages, for machines where rustup cannot fetch
 //! the target. They produce different bytes for the same behaviour, so digests are never compared between them.
+//! Components come from rustup only; without it they are left out, which is said.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,18 @@ use std::time::{Duration, Instant};
 use crate::command::{APT_LIMIT, apt, clean, run};
 
 const TARGET: &str = "wasm32-wasip1";
+/// The same programs as components.
+const COMPONENT_TARGET: &str = "wasm32-wasip2";
 const GUESTS: [(&str, &str); 3] = [
     ("column-stats.wasm", "column_stats.wasm"),
     ("group-aggregate.wasm", "group_aggregate.wasm"),
     ("hostile.wasm", "hostile.wasm"),
+];
+
+const COMPONENTS: [(&str, &str); 3] = [
+    ("column-stats.wasm", "column_stats.component.wasm"),
+    ("group-aggregate.wasm", "group_aggregate.component.wasm"),
+    ("hostile.wasm", "hostile.component.wasm"),
 ];
 
 /// `cargo` takes the last four; the standard library is built from `rust-web-src`, against `wasi-libc`.
@@ -41,18 +50,43 @@ pub(crate) fn build(root: &Path) -> Result<(), String> {
     let toolchain = choose(&examples)?;
     let started = Instant::now();
     say(&format!("building examples/ for {TARGET} with {toolchain:?}"));
-    let built = compile(toolchain, root, &examples)?;
+    let built = compile(toolchain, root, &examples, TARGET)?;
     say(&format!("built in {:.1} s", started.elapsed().as_secs_f64()));
-    collect(&built, &examples.join("target/guests"))
+    let guests = examples.join("target/guests");
+    collect(&built, &guests, &GUESTS)?;
+    components(toolchain, root, &examples, &guests)
+}
+
+/// The same programs as components, where rustup has or gets the target. Old ones are not left to stand for new ones.
+fn components(toolchain: Toolchain, root: &Path, examples: &Path, guests: &Path) -> Result<(), String> {
+    let ready = match toolchain {
+        Toolchain::Rustup => ready_rustup(examples, COMPONENT_TARGET),
+        Toolchain::Debian => Err("Debian packages no such target".into()),
+    };
+    if let Err(cause) = ready {
+        for (_, name) in COMPONENTS {
+            let path = guests.join(name);
+            match fs::remove_file(&path) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(format!("cannot remove {}: {cause}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        say(&format!("SKIPPED: components for {COMPONENT_TARGET} ({cause})"));
+        return Ok(());
+    }
+    let built = compile(toolchain, root, examples, COMPONENT_TARGET)?;
+    collect(&built, guests, &COMPONENTS)
 }
 
 /// The forced toolchain, or the first that is or can be made ready.
 fn choose(examples: &Path) -> Result<Toolchain, String> {
     match std::env::var("BRIZO_WASM_TOOLCHAIN").as_deref() {
-        Ok("rustup") => ready_rustup(examples).map(|()| Toolchain::Rustup),
+        Ok("rustup") => ready_rustup(examples, TARGET).map(|()| Toolchain::Rustup),
         Ok("debian") => ready_debian().map(|()| Toolchain::Debian),
         Ok(other) => Err(format!("BRIZO_WASM_TOOLCHAIN is {other:?}; it can be `rustup` or `debian`")),
-        Err(_) => ready_rustup(examples).map(|()| Toolchain::Rustup).or_else(|rustup| {
+        Err(_) => ready_rustup(examples, TARGET).map(|()| Toolchain::Rustup).or_else(|rustup| {
             say(&format!("{rustup}; trying Debian's packages"));
             ready_debian().map(|()| Toolchain::Debian).map_err(|debian| {
                 format!(
@@ -65,17 +99,17 @@ fn choose(examples: &Path) -> Result<Toolchain, String> {
     }
 }
 
-fn ready_rustup(examples: &Path) -> Result<(), String> {
+fn ready_rustup(examples: &Path, wanted: &str) -> Result<(), String> {
     let mut list = clean("rustup");
     list.args(["target", "list", "--installed"]).current_dir(examples);
     let listed = list.output().map_err(|cause| format!("rustup does not start ({cause})"))?;
-    if String::from_utf8_lossy(&listed.stdout).lines().any(|target| target == TARGET) {
-        say(&format!("rustup has {TARGET}"));
+    if String::from_utf8_lossy(&listed.stdout).lines().any(|target| target == wanted) {
+        say(&format!("rustup has {wanted}"));
         return Ok(());
     }
-    say(&format!("rustup target add {TARGET} (at most {} s)", RUSTUP_LIMIT.as_secs()));
+    say(&format!("rustup target add {wanted} (at most {} s)", RUSTUP_LIMIT.as_secs()));
     let mut add = clean("rustup");
-    add.args(["target", "add", TARGET]).current_dir(examples);
+    add.args(["target", "add", wanted]).current_dir(examples);
     run(&mut add, Some(RUSTUP_LIMIT))
 }
 
@@ -97,7 +131,7 @@ fn installed(package: &str) -> bool {
 }
 
 /// Builds and returns the folder with the modules.
-fn compile(toolchain: Toolchain, root: &Path, examples: &Path) -> Result<PathBuf, String> {
+fn compile(toolchain: Toolchain, root: &Path, examples: &Path, triple: &str) -> Result<PathBuf, String> {
     // Each toolchain has its own folder, so that changing between them does not throw the other's work away.
     let (mut cargo, target) = match toolchain {
         Toolchain::Rustup => (clean("cargo"), examples.join("target")),
@@ -112,15 +146,18 @@ fn compile(toolchain: Toolchain, root: &Path, examples: &Path) -> Result<PathBuf
             "--locked",
             "--quiet",
             "--target",
-            TARGET,
+            triple,
             "--target-dir",
         ])
         .arg(&target)
         .current_dir(examples)
-        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", format!("{link_flags} {}", remap(root)).trim());
+        .env(
+            format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase()),
+            format!("{link_flags} {}", remap(root)).trim(),
+        );
     run(&mut cargo, None)
         .map_err(|cause| format!("building examples/ failed ({cause}); the compiler's reason is above"))?;
-    Ok(target.join(TARGET).join("release"))
+    Ok(target.join(triple).join("release"))
 }
 
 /// Debian ships no standard library for wasm, so it is built along; that switch is meant for nightly compilers.
@@ -148,9 +185,9 @@ fn remap(root: &Path) -> String {
 }
 
 /// Copies the modules to their stable names; one that did not change keeps its time.
-fn collect(built: &Path, guests: &Path) -> Result<(), String> {
+fn collect(built: &Path, guests: &Path, names: &[(&str, &str)]) -> Result<(), String> {
     fs::create_dir_all(guests).map_err(|cause| format!("cannot make {}: {cause}", guests.display()))?;
-    for (from, to) in GUESTS {
+    for (from, to) in names {
         let (from, to) = (built.join(from), guests.join(to));
         let module = fs::read(&from).map_err(|cause| format!("cannot read {}: {cause}", from.display()))?;
         if fs::read(&to).is_ok_and(|old| old == module) {
