@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use brizo_receipt::{B256, derive};
+use brizo_receipt::derive;
 use wasmtime::{Config, InstancePre, Linker, OptLevel};
 
+use super::component::{ComponentEngine, Ready};
 use super::state::State;
-use super::{ArtefactCache, Error, Inspection, meter, preview1, profile};
+use super::{ArtefactCache, Error, Inspection, Kind, meter, preview1, profile};
 
 /// Native stack of a guest. Its exhaustion is not deterministic, so it ends a run without a claim.
-const STACK_BYTES: usize = 1 << 20;
+pub(super) const STACK_BYTES: usize = 1 << 20;
 /// What host functions need beyond the guest's part of the stack.
-const HOST_STACK_BYTES: usize = 1 << 20;
+pub(super) const HOST_STACK_BYTES: usize = 1 << 20;
 
 /// Compiles and runs modules under the profile. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     linker: Arc<Linker<State>>,
+    pub(super) components: ComponentEngine,
     cache: Option<ArtefactCache>,
 }
 
@@ -30,9 +32,16 @@ impl std::fmt::Debug for Engine {
 /// A module that is ready to run.
 #[derive(Clone)]
 pub struct Module {
-    pub(super) pre: InstancePre<State>,
+    pub(super) code: Code,
     /// Whether it came from the cache.
     pub cached: bool,
+}
+
+/// Compiled and linked code of either kind.
+#[derive(Clone)]
+pub(super) enum Code {
+    Core(InstancePre<State>),
+    Component(Ready),
 }
 
 impl std::fmt::Debug for Module {
@@ -51,7 +60,7 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config()).map_err(failed)?;
         let mut linker = Linker::new(&wasmtime);
         preview1::link(&mut linker).map_err(failed)?;
-        Ok(Self { wasmtime, linker: Arc::new(linker), cache })
+        Ok(Self { wasmtime, linker: Arc::new(linker), components: ComponentEngine::new()?, cache })
     }
 
     /// Name and version of the engine, for run info.
@@ -65,7 +74,10 @@ impl Engine {
     /// # Errors
     /// [`Error::Compile`] or [`Error::Cache`]; both are the host's fault.
     pub fn compile(&self, module: &[u8], inspection: &Inspection) -> Result<Module, Error> {
-        let name = self.artefact_name(inspection.digest);
+        if inspection.kind == Kind::Component {
+            return self.compile_component(module, inspection);
+        }
+        let name = artefact_name(&self.wasmtime, inspection);
         if let Some(path) = self.cache.as_ref().and_then(|cache| cache.get(&name)) {
             // SAFETY: `get` returned the file because its keyed digest is ours: this engine's `serialize` made it.
             if let Ok(compiled) = unsafe { wasmtime::Module::deserialize_file(&self.wasmtime, path) } {
@@ -84,17 +96,37 @@ impl Engine {
 
     fn ready(&self, compiled: &wasmtime::Module, cached: bool) -> Result<Module, Error> {
         let pre = self.linker.instantiate_pre(compiled).map_err(|e| Error::Compile(format!("{e:#}")))?;
-        Ok(Module { pre, cached })
+        Ok(Module { code: Code::Core(pre), cached })
     }
 
-    /// Name of a module's artefact: everything that the compiled code depends on.
-    fn artefact_name(&self, digest: B256) -> String {
-        let mut compatibility = Fold(Vec::new());
-        std::hash::Hash::hash(&self.wasmtime.precompile_compatibility_hash(), &mut compatibility);
-        let profile = profile::profile_digest();
-        let parts = [digest.as_slice(), profile.as_slice(), &compatibility.0];
-        hex::encode(derive("brizo 2026 v1 artefact", &parts))
+    fn compile_component(&self, bytes: &[u8], inspection: &Inspection) -> Result<Module, Error> {
+        let wasmtime = self.components.wasmtime();
+        let name = artefact_name(wasmtime, inspection);
+        let ready =
+            |compiled, cached| Ok(Module { code: Code::Component(self.components.link(&compiled)?), cached });
+        if let Some(path) = self.cache.as_ref().and_then(|cache| cache.get(&name)) {
+            // SAFETY: `get` returned the file because its keyed digest is ours: this engine's `serialize` made it.
+            if let Ok(compiled) = unsafe { wasmtime::component::Component::deserialize_file(wasmtime, path) }
+            {
+                return ready(compiled, true);
+            }
+        }
+        let compiled = self.components.compile(bytes)?;
+        if let Some(cache) = &self.cache {
+            let bytes = compiled.serialize().map_err(|e| Error::Compile(format!("{e:#}")))?;
+            cache.put(&name, &bytes)?;
+        }
+        ready(compiled, false)
     }
+}
+
+/// Name of an artefact: everything that the compiled code depends on.
+fn artefact_name(engine: &wasmtime::Engine, inspection: &Inspection) -> String {
+    let mut compatibility = Fold(Vec::new());
+    std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut compatibility);
+    let profile = profile::profile_digest_for(inspection.kind);
+    let parts = [inspection.digest.as_slice(), profile.as_slice(), &compatibility.0];
+    hex::encode(derive("brizo 2026 v1 artefact", &parts))
 }
 
 /// Collects what is hashed, so that the name does not hang on a hasher that may change between compilers.

@@ -5,7 +5,7 @@
 use brizo_receipt::B256;
 use serde_json::json;
 
-use super::{inspect, limits, meter, preview1};
+use super::{Kind, component, inspect, limits, meter, preview1};
 
 /// Name of the profile, for people; the digest is what counts.
 pub const PROFILE_NAME: &str = "brizo-wasm/1";
@@ -61,10 +61,34 @@ pub fn profile_document() -> String {
     format!("{document:#}\n")
 }
 
-/// Digest of the profile document.
+/// Digest of the profile document of core modules.
 #[must_use]
 pub fn profile_digest() -> B256 {
-    brizo_receipt::profile_digest(profile_document().as_bytes())
+    profile_digest_for(Kind::Core)
+}
+
+/// Digest of the profile document under which algorithms of a kind run.
+#[must_use]
+pub fn profile_digest_for(kind: Kind) -> B256 {
+    brizo_receipt::profile_digest(profile_document_for(kind).as_bytes())
+}
+
+/// The profile document under which algorithms of a kind run, byte for byte as it is hashed.
+#[must_use]
+pub fn profile_document_for(kind: Kind) -> String {
+    match kind {
+        Kind::Core => profile_document(),
+        Kind::Component => component::profile_document(),
+    }
+}
+
+/// Name of the profile under which algorithms of a kind run.
+#[must_use]
+pub fn profile_name_for(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Core => PROFILE_NAME,
+        Kind::Component => component::PROFILE_NAME,
+    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use brizo_receipt::{B256, Entry, EntryKind, Invocation, JobSpec, Manifest, Outcome, Status, TrapCode};
-use wasmtime::{Store, Trap};
+use wasmtime::{InstancePre, Store, Trap};
 
 use super::clock::VirtualClock;
+use super::engine::Code;
 use super::limits::HostMemory;
 use super::random::SeededRandom;
 use super::state::{State, Stop};
@@ -219,6 +220,10 @@ impl Engine {
     /// # Errors
     /// [`Error::Inputs`] when two input paths collide. Everything that the guest can cause is a [`RunResult`].
     pub fn run(&self, module: &Module, order: &Order, control: &Control) -> Result<RunResult, Error> {
+        let pre = match &module.code {
+            Code::Core(pre) => pre,
+            Code::Component(ready) => return self.components.run(ready, order, control),
+        };
         let limits = order.limits;
         let vfs = Vfs::new(
             &order.algorithm,
@@ -234,7 +239,7 @@ impl Engine {
         let mut store = Store::new(&self.wasmtime, state);
         store.limiter(|state| &mut state.memory_limiter);
         let began = Instant::now();
-        let result = drive(execute(&mut store, module, limits.fuel), || control.abort(began));
+        let result = drive(execute(&mut store, pre, limits.fuel), || control.abort(began));
         Ok(match result {
             Err(aborted) => Err(aborted),
             Ok(result) => finish(store, limits.fuel, result),
@@ -243,7 +248,7 @@ impl Engine {
 }
 
 impl Control {
-    fn abort(&self, began: Instant) -> Option<Aborted> {
+    pub(super) fn abort(&self, began: Instant) -> Option<Aborted> {
         if self.stop.load(Ordering::Relaxed) {
             return Some(Aborted::Stopped);
         }
@@ -251,18 +256,18 @@ impl Control {
     }
 }
 
-async fn execute(store: &mut Store<State>, module: &Module, fuel: u64) -> wasmtime::Result<()> {
+async fn execute(store: &mut Store<State>, pre: &InstancePre<State>, fuel: u64) -> wasmtime::Result<()> {
     meter::yield_at_intervals(store)?;
     // Instantiation runs no guest code (no start section), but the engine may charge it for copying data.
     meter::start(store, u64::MAX)?;
-    let instance = module.pre.instantiate_async(&mut *store).await?;
+    let instance = pre.instantiate_async(&mut *store).await?;
     let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
     meter::start(store, fuel)?;
     start.call_async(&mut *store, ()).await
 }
 
 /// Polls a run to its end. It is pending only where the meter hands control back, and then `abort` is asked.
-fn drive<F: Future>(run: F, abort: impl Fn() -> Option<Aborted>) -> Result<F::Output, Aborted> {
+pub(super) fn drive<F: Future>(run: F, abort: impl Fn() -> Option<Aborted>) -> Result<F::Output, Aborted> {
     let mut run = pin!(run);
     let mut context = Context::from_waker(Waker::noop());
     loop {
