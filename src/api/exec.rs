@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::state::policy;
 use crate::ids::AgreementId;
 use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobState};
-use crate::sandbox::profile_digest;
+use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::{AgreementRow, Error as StoreError, NewJob};
 
 /// The seeds' fields (the address also under its older names), and the order itself.
@@ -125,6 +125,9 @@ async fn admit(
         grant_deadline_s: agreement.grant_deadline_s,
         next_run: agreement.runs,
     };
+    // An algorithm that is not there is refused by its own check.
+    let component = facts.upload.as_ref().is_some_and(|upload| upload.component);
+    let kind = if component { Kind::Component } else { Kind::Core };
     let admission = Admission {
         caller,
         spec: &new.spec,
@@ -132,7 +135,7 @@ async fn admit(
         domain: &state.domain(),
         run_key: &new.run_key,
         invocation: &new.invocation,
-        profile: profile_digest(),
+        profile: profile_digest_for(kind),
         agreement: &facts,
         dataset: &DatasetFacts { did: dataset.did, inputs_root: job::inputs_root(dataset.root) },
         policy: &policy,

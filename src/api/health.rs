@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::ApiState;
 use super::problem::Problem;
-use crate::sandbox::{PROFILE_NAME, profile_digest, profile_document};
+use crate::sandbox::{Kind, profile_digest_for, profile_document_for, profile_name_for};
 
 /// Healthy means: the database answers and the chain is the right one.
 pub(super) async fn healthz(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
@@ -33,10 +33,14 @@ pub(super) async fn about(State(state): State<ApiState>) -> Json<Value> {
 }
 
 pub(super) async fn environments(State(state): State<ApiState>) -> Json<Value> {
-    let document: Value = serde_json::from_str(&profile_document()).unwrap_or(Value::Null);
-    Json(json!({ "environments": [{
-        "id": PROFILE_NAME,
-        "profile": profile_digest(),
+    Json(json!({ "environments": Kind::ALL.map(|kind| environment(&state, kind)) }))
+}
+
+fn environment(state: &ApiState, kind: Kind) -> Value {
+    let document: Value = serde_json::from_str(&profile_document_for(kind)).unwrap_or(Value::Null);
+    json!({
+        "id": profile_name_for(kind),
+        "profile": profile_digest_for(kind),
         "document": document,
         "ceilings": {
             "fuel": state.node.fuel.to_string(),
@@ -44,5 +48,5 @@ pub(super) async fn environments(State(state): State<ApiState>) -> Json<Value> {
             "outputBytes": state.node.output_bytes.to_string(),
             "outputFiles": state.node.output_files.to_string(),
         },
-    }] }))
+    })
 }

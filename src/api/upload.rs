@@ -20,7 +20,7 @@ use crate::data::BlobStore;
 use crate::ids::Did;
 use crate::job::UploadFacts;
 use crate::policy::{Decision, Policy, RunRequest};
-use crate::sandbox::{Inspection, inspect};
+use crate::sandbox::{Inspection, Kind, inspect};
 use crate::store::{AgreementRow, DatasetRow};
 
 /// The seeds' fields; `binary` is base64. With `Content-Type: application/octet-stream` the same names stand in the query
@@ -96,6 +96,7 @@ pub(super) async fn upload(
         bytes: inspection.bytes,
         memory_bytes_min: inspection.memory_bytes_min,
         imports_refused: inspection.refused_imports().map(String::from).collect(),
+        component: inspection.kind == Kind::Component,
     };
     let id = agreement.id;
     state.store.with(move |store| store.set_upload(id, &facts, did)).await?;

@@ -8,14 +8,14 @@ use serde_json::json;
 
 use super::Exit;
 use super::format::{Format, parse_bytes, read};
-use crate::sandbox::{PROFILE_NAME, inspect, profile_digest, profile_document};
+use crate::sandbox::{Kind, inspect, profile_digest_for, profile_document_for, profile_name_for};
 
 /// Say whether a module may run, and what it would ask for. The same gate, with the same words, as the provider's.
 ///
 /// Prints the digest that a publisher approves in a policy. Exit code 0 when it may run, 5 when it may not.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// The module, compiled for wasm32-wasip1.
+    /// The module or component, compiled for wasm32-wasip1 or wasm32-wasip2.
     algorithm: PathBuf,
     /// Largest module to accept.
     #[arg(long, value_parser = parse_bytes, default_value = "128MiB")]
@@ -37,8 +37,9 @@ impl Check {
                         .map(|import| format!("  {}{}", import.name, if import.refused { "   (always refused)" } else { "" }))
                         .collect();
                     format!(
-                        "may run under {PROFILE_NAME}\ndigest (BLAKE3)     {}\nchecksum (keccak)   {}\nsize                {} bytes\n\
+                        "may run under {}\ndigest (BLAKE3)     {}\nchecksum (keccak)   {}\nsize                {} bytes\n\
                          memory at start     {} bytes\nimports             {}\n{}\n\nnext: brizo run {} --input DIR --output DIR -- ARGS",
+                        profile_name_for(inspection.kind),
                         inspection.digest,
                         inspection.checksum,
                         inspection.bytes,
@@ -70,14 +71,18 @@ pub(super) struct Profile {
     /// Print only the digest.
     #[arg(long)]
     digest: bool,
+    /// Of components instead of core modules.
+    #[arg(long)]
+    component: bool,
 }
 
 impl Profile {
     pub(super) fn run(self) -> Result<Exit> {
+        let kind = if self.component { Kind::Component } else { Kind::Core };
         if self.digest {
-            println!("{}", profile_digest());
+            println!("{}", profile_digest_for(kind));
         } else {
-            print!("{}", profile_document());
+            print!("{}", profile_document_for(kind));
         }
         Ok(Exit::OK)
     }

@@ -18,7 +18,7 @@ use crate::ids::Did;
 use crate::job::{self, ComputeOffer, Condition, DdoParts};
 use crate::money::Terms;
 use crate::policy::Policy;
-use crate::sandbox::profile_digest;
+use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::DatasetRow;
 
 /// Publish a folder as a data set: take its files in, register its DID on chain, and serve its DDO.
@@ -125,7 +125,8 @@ impl Publish {
             publisher: parts.key.address(),
             chain_id: deployment.chain_id,
             service_agreement: deployment.service_agreement,
-            profile: profile_digest(),
+            profile: profile_digest_for(Kind::Core),
+            component_profile: Some(profile_digest_for(Kind::Component)),
             inputs_root: job::inputs_root(root),
             terms: Terms {
                 token: price.token,

@@ -14,7 +14,7 @@ use super::Exit;
 use super::format::{Format, read, read_receipt, read_salt_key};
 use super::spec::{LocalInputs, compile, read_outputs};
 use crate::job;
-use crate::sandbox::{Control, Order, Outputs, profile_digest};
+use crate::sandbox::{Control, Kind, Order, Outputs, inspect, profile_digest_for};
 
 /// Run a receipt's job again, from the module and the data, and compare every part of the claim.
 ///
@@ -62,13 +62,17 @@ impl Replay {
         let (run_key, dataset_key) =
             (read_salt_key(self.run_key.as_deref())?, read_salt_key(self.dataset_key.as_deref())?);
         let mut differences = before_the_run(&receipt, &module, &inputs.manifest, &dataset_key, &run_key);
-        if receipt.claim.spec.profile != profile_digest() {
+        let profiles = Kind::ALL.map(profile_digest_for);
+        if !profiles.contains(&receipt.claim.spec.profile) {
             let why = format!(
-                "the receipt is of profile {}, this program runs {}; use the release that had it",
-                receipt.claim.spec.profile,
-                profile_digest()
+                "the receipt is of profile {}, this program runs {} and {}; use the release that had it",
+                receipt.claim.spec.profile, profiles[0], profiles[1]
             );
             return self.report(&receipt, None, &[why], Exit::INCONCLUSIVE);
+        }
+        let inspected = inspect(&module, u64::MAX);
+        if inspected.is_ok_and(|module| profile_digest_for(module.kind) != receipt.claim.spec.profile) {
+            differences.push("profile: it is not the one under which a module of this kind runs".into());
         }
         if !differences.is_empty() {
             return self.report(&receipt, None, &differences, Exit::MISMATCH);

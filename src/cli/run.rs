@@ -14,7 +14,7 @@ use super::format::{Format, parse_bytes, parse_count, read, read_salt_key, write
 use super::spec::{LocalInputs, check_output_folder, compile, write_outputs};
 use crate::clock::Clock;
 use crate::job;
-use crate::sandbox::{Control, Ending, Engine, Order, Outputs, profile_digest};
+use crate::sandbox::{Control, Ending, Engine, Order, Outputs, profile_digest_for};
 
 /// First reading of the guest's clock unless told otherwise: 2000-01-01T00:00:00Z.
 pub(super) const CLOCK_START: u64 = 946_684_800_000_000_000;
@@ -30,7 +30,7 @@ pub(super) const CLOCK_STEP: u64 = 1_000;
 /// Example: brizo run column_stats.wasm --input examples/data --output out -- --file penguins.csv
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// The module, compiled for wasm32-wasip1.
+    /// The module or component, compiled for wasm32-wasip1 or wasm32-wasip2.
     algorithm: PathBuf,
     /// Folder to mount read-only at /data/inputs.
     #[arg(long)]
@@ -104,7 +104,7 @@ impl Run {
         let invocation = job::invocation(&self.args, &self.variables()?, &[], None)?;
         let mount = inputs.mount(&dataset_key);
         let spec = JobSpec {
-            profile: profile_digest(),
+            profile: profile_digest_for(inspection.kind),
             agreement_id: B256::ZERO,
             run_index: 0,
             module_digest: inspection.digest,

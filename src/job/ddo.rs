@@ -18,8 +18,11 @@ pub struct ComputeOffer {
     pub chain_id: u64,
     /// ServiceAgreement of the deployment.
     pub service_agreement: Address,
-    /// Digest of the execution profile.
+    /// Digest of the execution profile of core modules.
     pub profile: B256,
+    /// Digest of the execution profile of components; absent where the provider takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component_profile: Option<B256>,
     /// Root over the mounted data set, as it must stand in a job spec.
     pub inputs_root: B256,
     /// The price.

@@ -29,6 +29,11 @@ impl VirtualClock {
         self.start.saturating_add(self.elapsed)
     }
 
+    /// Nanoseconds since the start of the run, without moving the clock.
+    pub(super) fn elapsed(&self) -> u64 {
+        self.elapsed
+    }
+
     /// Wall time of the start, which all inputs carry as their times.
     pub(super) fn start(&self) -> u64 {
         self.start

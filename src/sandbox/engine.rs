@@ -1,24 +1,27 @@
 //! The engine: wasmtime narrowed to the profile, and modules compiled for it.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use brizo_receipt::{B256, derive};
+use brizo_receipt::derive;
+use wasmtime::component::Component;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, InstancePre, Linker, OptLevel, PoolingAllocationConfig,
 };
 
 use crate::job::STACK_LIMIT_MAX;
 
+use super::component::{ComponentEngine, Ready};
 use super::limits::TABLES_MAX;
 use super::state::State;
-use super::{ArtefactCache, Error, Inspection, inspect, limits, meter, preview1, profile};
+use super::{ArtefactCache, Error, Inspection, Kind, inspect, limits, meter, preview1, profile};
 
-/// Native stack of a guest. A function's frame has at most 16 bytes per operator and local variable, and is counted with
-/// at least an eighth of a unit per operator and eight units per variable, so a run that keeps its stack limit needs at
-/// most 128 bytes per unit: the native stack never decides. It is reserved, not used, until a guest goes that deep.
+/// Native stack of a core module. A function's frame has at most 16 bytes per operator and local variable, and is counted
+/// with at least an eighth of a unit per operator and eight units per variable, so a run that keeps its stack limit needs
+/// at most 128 bytes per unit: the native stack never decides. It is reserved, not used, until a guest goes that deep.
 const STACK_BYTES: usize = 128 * STACK_LIMIT_MAX as usize;
 /// What host functions need beyond the guest's part of the stack.
-const HOST_STACK_BYTES: usize = 1 << 20;
+pub(super) const HOST_STACK_BYTES: usize = 1 << 20;
 
 /// Where the memory of guests comes from. What a guest sees is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +42,16 @@ pub enum Backend {
     /// Wasmtime's portable interpreter, Pulley: slow, and shares no instruction selection with the machine code. For
     /// auditors who want a second opinion.
     Pulley,
+}
+
+impl Backend {
+    /// Asks for this backend.
+    pub(super) fn apply(self, config: &mut Config) -> wasmtime::Result<()> {
+        if self == Self::Pulley {
+            config.target("pulley64")?;
+        }
+        Ok(())
+    }
 }
 
 /// How an engine works, as far as no guest can tell.
@@ -62,6 +75,7 @@ const POOL_RESIDENT_BYTES: usize = 2 << 20;
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     linker: Arc<Linker<State>>,
+    pub(super) components: ComponentEngine,
     cache: Option<ArtefactCache>,
     pub(super) interruptible: bool,
 }
@@ -75,11 +89,20 @@ impl std::fmt::Debug for Engine {
 /// A module that is ready to run.
 #[derive(Clone)]
 pub struct Module {
-    pub(super) pre: InstancePre<State>,
-    /// Fuel for setting the module up.
-    pub(super) startup: u64,
+    pub(super) code: Code,
     /// Whether it came from the cache.
     pub cached: bool,
+}
+
+/// Compiled and linked code of either kind.
+#[derive(Clone)]
+pub(super) enum Code {
+    Core {
+        pre: InstancePre<State>,
+        /// Fuel for setting the module up.
+        startup: u64,
+    },
+    Component(Ready),
 }
 
 impl std::fmt::Debug for Module {
@@ -118,7 +141,8 @@ impl Engine {
         let mut linker = Linker::new(&wasmtime);
         preview1::link(&mut linker).map_err(failed)?;
         let interruptible = settings.backend == Backend::Native;
-        Ok(Self { wasmtime, linker: Arc::new(linker), cache: settings.cache, interruptible })
+        let components = ComponentEngine::new(settings.backend)?;
+        Ok(Self { wasmtime, linker: Arc::new(linker), components, cache: settings.cache, interruptible })
     }
 
     /// Name and version of the engine, for run info.
@@ -132,42 +156,86 @@ impl Engine {
     /// # Errors
     /// [`Error::Compile`] or [`Error::Cache`]; both are the host's fault.
     pub fn compile(&self, module: &[u8], inspection: &Inspection) -> Result<Module, Error> {
-        let name = self.artefact_name(inspection.digest);
+        let name = self.artefact_name(inspection);
         if let Some(path) = self.cache.as_ref().and_then(|cache| cache.get(&name)) {
-            // SAFETY: `get` returned the file because its keyed digest is ours: this engine's `serialize` made it.
-            if let Ok(compiled) = unsafe { wasmtime::Module::deserialize_file(&self.wasmtime, path) } {
-                return self.ready(&compiled, inspection, true);
+            // SAFETY: `get` returned the file because its keyed digest is ours: this engine's artefact it is.
+            if let Ok(code) = unsafe { self.load(Artefact::File(&path), inspection) } {
+                return Ok(Module { code, cached: true });
             }
         }
-        let metered = brizo_meter::rewrite(module, inspect::features(), &meter::OPTIONS)
-            .map_err(|e| Error::Compile(e.to_string()))?;
-        let compiled =
-            wasmtime::Module::new(&self.wasmtime, &metered).map_err(|e| Error::Compile(format!("{e:#}")))?;
+        let artefact = self.artefact(module, inspection.kind)?;
         if let Some(cache) = &self.cache {
-            let bytes = compiled.serialize().map_err(|e| Error::Compile(format!("{e:#}")))?;
-            cache.put(&name, &bytes)?;
+            cache.put(&name, &artefact)?;
         }
-        self.ready(&compiled, inspection, false)
+        // SAFETY: the bytes were made a moment ago by this engine's compiler.
+        let code = unsafe { self.load(Artefact::Bytes(&artefact), inspection) }?;
+        Ok(Module { code, cached: false })
     }
 
-    fn ready(
-        &self,
-        compiled: &wasmtime::Module,
-        inspection: &Inspection,
-        cached: bool,
-    ) -> Result<Module, Error> {
-        let pre = self.linker.instantiate_pre(compiled).map_err(|e| Error::Compile(format!("{e:#}")))?;
-        Ok(Module { pre, startup: inspection.startup_fuel, cached })
+    /// Compiles to machine code, in the engine's own form.
+    fn artefact(&self, module: &[u8], kind: Kind) -> Result<Vec<u8>, Error> {
+        let failed = |e: wasmtime::Error| Error::Compile(format!("{e:#}"));
+        match kind {
+            Kind::Core => {
+                let metered = brizo_meter::rewrite(module, inspect::features(), &meter::OPTIONS)
+                    .map_err(|e| Error::Compile(e.to_string()))?;
+                self.wasmtime.precompile_module(&metered).map_err(failed)
+            }
+            Kind::Component => self.components.wasmtime().precompile_component(module).map_err(failed),
+        }
     }
 
-    /// Name of a module's artefact: everything that the compiled code depends on.
-    fn artefact_name(&self, digest: B256) -> String {
+    /// Maps and links an artefact.
+    ///
+    /// # Safety
+    /// It must have been made by [`Self::artefact`] of an engine with these settings: its machine code is run.
+    unsafe fn load(&self, artefact: Artefact<'_>, inspection: &Inspection) -> Result<Code, Error> {
+        let failed = |e: wasmtime::Error| Error::Compile(format!("{e:#}"));
+        match inspection.kind {
+            Kind::Core => {
+                // SAFETY: the caller vouches for the artefact.
+                let module = unsafe {
+                    match artefact {
+                        Artefact::File(path) => wasmtime::Module::deserialize_file(&self.wasmtime, path),
+                        Artefact::Bytes(bytes) => wasmtime::Module::deserialize(&self.wasmtime, bytes),
+                    }
+                };
+                let pre = module.and_then(|module| self.linker.instantiate_pre(&module)).map_err(failed)?;
+                Ok(Code::Core { pre, startup: inspection.startup_fuel })
+            }
+            Kind::Component => {
+                let engine = self.components.wasmtime();
+                // SAFETY: the caller vouches for the artefact.
+                let component = unsafe {
+                    match artefact {
+                        Artefact::File(path) => Component::deserialize_file(engine, path),
+                        Artefact::Bytes(bytes) => Component::deserialize(engine, bytes),
+                    }
+                };
+                Ok(Code::Component(self.components.link(&component.map_err(failed)?)?))
+            }
+        }
+    }
+
+    /// Name of an artefact: everything that the compiled code depends on.
+    fn artefact_name(&self, inspection: &Inspection) -> String {
+        let engine = match inspection.kind {
+            Kind::Core => &self.wasmtime,
+            Kind::Component => self.components.wasmtime(),
+        };
         let mut compatibility = Fold(Vec::new());
-        std::hash::Hash::hash(&self.wasmtime.precompile_compatibility_hash(), &mut compatibility);
-        let profile = profile::profile_digest();
-        let parts = [digest.as_slice(), profile.as_slice(), &compatibility.0];
+        std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut compatibility);
+        let profile = profile::profile_digest_for(inspection.kind);
+        let parts = [inspection.digest.as_slice(), profile.as_slice(), &compatibility.0];
         hex::encode(derive("brizo 2026 v1 artefact", &parts))
     }
+}
+
+/// Where an artefact is.
+#[derive(Clone, Copy)]
+enum Artefact<'a> {
+    File(&'a Path),
+    Bytes(&'a [u8]),
 }
 
 /// Collects what is hashed, so that the name does not hang on a hasher that may change between compilers.
@@ -186,9 +254,7 @@ impl std::hash::Hasher for Fold {
 /// The settings behind the profile. What is not said here is off in `inspect`'s allow-list.
 fn config(backend: Backend, pooled: bool) -> wasmtime::Result<Config> {
     let mut config = Config::new();
-    if backend == Backend::Pulley {
-        config.target("pulley64")?;
-    }
+    backend.apply(&mut config)?;
     if pooled {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_core_instances(POOL_RUNS)

@@ -6,7 +6,7 @@ use wasmparser::{
     CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, Validator, WasmFeatures,
 };
 
-use super::{limits, meter, preview1};
+use super::{component, limits, meter, preview1};
 
 /// Features that the profile allows, as wasmparser calls them; [`features`] is made from this list.
 pub(super) const FEATURE_NAMES: [&str; 9] = [
@@ -26,10 +26,27 @@ pub(super) const FEATURE_NAMES: [&str; 9] = [
 /// development build.
 pub(super) const FUNCTION_WEIGHT_MAX: u64 = 96 << 20;
 
+/// The sorts of WebAssembly that can be run, each under its own profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A core module over WASI preview 1.
+    Core,
+    /// A component over WASI preview 2.
+    Component,
+}
+
+impl Kind {
+    /// All sorts, the first one first.
+    pub const ALL: [Self; 2] = [Self::Core, Self::Component];
+}
+
 /// What is told about a module that may run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
+    /// What sort of WebAssembly it is, which decides on the profile.
+    pub kind: Kind,
     /// BLAKE3 of the module's bytes: what policies approve and claims name.
     pub digest: B256,
     /// keccak-256 of the module's bytes: what the consumer signs at upload.
@@ -79,6 +96,9 @@ impl Inspection {
 /// The first thing that the profile does not allow.
 pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
     check_size(module, bytes_max)?;
+    if Parser::is_component(module) {
+        return component::inspect(module);
+    }
     check_kind(module)?;
     check_features(module)?;
     let surface = read_surface(module).map_err(|e| malformed(&e))?;
@@ -88,6 +108,7 @@ pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
     check_functions(&surface)?;
     let imports = check_imports(&surface)?;
     Ok(Inspection {
+        kind: Kind::Core,
         digest: content_digest(module),
         checksum: keccak256(module),
         bytes: module.len() as u64,
@@ -138,20 +159,13 @@ fn check_size(module: &[u8], bytes_max: u64) -> Result<(), Refused> {
 }
 
 fn check_kind(module: &[u8]) -> Result<(), Refused> {
-    if Parser::is_component(module) {
-        return Err(Refused {
-            code: "component_not_supported",
-            text: "this is a component (WASI preview 2); this profile runs core modules".into(),
-            hint: "compile for wasm32-wasip1",
-        });
-    }
     if Parser::is_core_wasm(module) {
         return Ok(());
     }
     Err(Refused {
         code: "module_not_wasm",
-        text: "these bytes are not a WebAssembly module (they do not begin with \\0asm and version 1)".into(),
-        hint: "upload the .wasm file that the compiler writes for wasm32-wasip1",
+        text: "these bytes are neither a WebAssembly module nor a component (they do not begin with \\0asm and a version)".into(),
+        hint: "upload the .wasm file that the compiler writes for wasm32-wasip1 or wasm32-wasip2",
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::mm::{MprotectFlags, mprotect};
 
-use super::run::Aborted;
+use super::ending::Aborted;
 
 /// What is sealed. The cells lie at its start; a linear memory begins on a page of the host.
 const SEALED_BYTES: usize = 4096;

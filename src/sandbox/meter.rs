@@ -8,8 +8,8 @@ use std::sync::Arc;
 use brizo_meter::{CELLS, DEPTH_CELL, FUEL_CELL};
 use wasmtime::{AsContext, AsContextMut, Caller, Config, Instance, Memory, Store};
 
+use super::ending::Aborted;
 use super::interrupt::{Armed, Interrupt};
-use super::run::Aborted;
 use super::state::{State, Stop};
 
 /// Version of the metering rules; part of the profile.

@@ -2,13 +2,15 @@
 //!
 //! `inspect` refuses modules that the profile does not allow; `Engine` compiles and runs the others. What a guest can
 //! see is one virtual file system (`vfs`), a virtual clock and seeded random numbers, through WASI preview 1
-//! (`preview1`). A second face for preview 2 components will stand beside `preview1`, over the same `vfs`.
+//! (`preview1`) for core modules and WASI preview 2 (`component`) for components, both over the same `vfs`.
 //! Wasmtime is named in this folder only.
 
 mod cache;
 mod clock;
+mod component;
 #[cfg(test)]
 mod conformance_tests;
+mod ending;
 mod engine;
 mod inspect;
 mod interrupt;
@@ -27,10 +29,14 @@ mod vfs;
 mod watchdog;
 
 pub use cache::ArtefactCache;
+pub use ending::{Aborted, Ending, Outputs, RunResult};
 pub use engine::{Allocation, Backend, Engine, Module, Settings};
-pub use inspect::{ImportUse, Inspection, Refused, inspect};
-pub use profile::{PROFILE_NAME, profile_digest, profile_document};
-pub use run::{Aborted, Bytes, Control, Ending, InputFile, Limits, Order, Outputs, RunResult};
+pub use inspect::{ImportUse, Inspection, Kind, Refused, inspect};
+pub use profile::{
+    PROFILE_NAME, profile_digest, profile_digest_for, profile_document, profile_document_for,
+    profile_name_for,
+};
+pub use run::{Bytes, Control, InputFile, Limits, Order};
 
 /// Why the sandbox could not do its work, through no fault of the guest.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@
 use brizo_receipt::B256;
 use serde_json::json;
 
-use super::{inspect, limits, meter, preview1};
+use super::{Kind, component, inspect, limits, meter, preview1};
 use crate::job::STACK_LIMIT_MAX;
 
 /// Name of the profile, for people; the digest is what counts.
@@ -102,7 +102,31 @@ fn fuel_rules() -> serde_json::Value {
 /// Digest of the profile document.
 #[must_use]
 pub fn profile_digest() -> B256 {
-    brizo_receipt::profile_digest(profile_document().as_bytes())
+    profile_digest_for(Kind::Core)
+}
+
+/// Digest of the profile document under which algorithms of a kind run.
+#[must_use]
+pub fn profile_digest_for(kind: Kind) -> B256 {
+    brizo_receipt::profile_digest(profile_document_for(kind).as_bytes())
+}
+
+/// The profile document under which algorithms of a kind run, byte for byte as it is hashed.
+#[must_use]
+pub fn profile_document_for(kind: Kind) -> String {
+    match kind {
+        Kind::Core => profile_document(),
+        Kind::Component => component::profile_document(),
+    }
+}
+
+/// Name of the profile under which algorithms of a kind run.
+#[must_use]
+pub fn profile_name_for(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Core => PROFILE_NAME,
+        Kind::Component => component::PROFILE_NAME,
+    }
 }
 
 #[cfg(test)]

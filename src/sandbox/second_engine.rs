@@ -5,9 +5,10 @@ use brizo_meter::{CELLS, DEPTH_CELL, ENTRY, FUEL_CELL};
 use brizo_receipt::TrapCode;
 use wasmi::{Config, Linker, Memory, Store};
 
+use super::ending::{Aborted, RunResult, Sort, ending};
 use super::limits::MemoryLimiter;
 use super::meter::Left;
-use super::run::{Aborted, Order, RunResult, Sort, ending, state_of, volumes_of};
+use super::run::{Order, state_of, volumes_of};
 use super::state::{State, Stop};
 use super::{Error, inspect, meter, preview1};
 

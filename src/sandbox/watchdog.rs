@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::ending::Aborted;
 use super::interrupt::Interrupt;
-use super::run::Aborted;
 
 /// When, and which of those that fall together.
 type Slot = (Instant, u64);

@@ -63,9 +63,10 @@ fn read(columns: Columns) -> Result<AgreementRow> {
     let place = Place { table: "agreement", row: &id };
     let upload = match (algorithm, facts) {
         (Some(digest), Some(facts)) => {
-            let (bytes, memory_bytes_min, imports_refused) = place.json("algorithm_facts", &facts)?;
+            let (bytes, memory_bytes_min, imports_refused, component) =
+                place.json("algorithm_facts", &facts)?;
             let digest = place.digest("algorithm", &digest)?;
-            Some(UploadFacts { digest, bytes, memory_bytes_min, imports_refused })
+            Some(UploadFacts { digest, bytes, memory_bytes_min, imports_refused, component })
         }
         _ => None,
     };
@@ -126,7 +127,8 @@ impl Store {
         upload: &UploadFacts,
         algorithm_did: Option<Did>,
     ) -> Result<()> {
-        let facts = to_json(&(upload.bytes, upload.memory_bytes_min, &upload.imports_refused));
+        let facts =
+            to_json(&(upload.bytes, upload.memory_bytes_min, &upload.imports_refused, upload.component));
         self.write(|sql| {
             sql.execute(
                 "UPDATE agreement SET algorithm = ?2, algorithm_facts = ?3, algorithm_did = ?4 WHERE id = ?1",

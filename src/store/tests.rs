@@ -92,6 +92,7 @@ fn upload() -> UploadFacts {
         bytes: 1,
         memory_bytes_min: 2,
         imports_refused: vec!["x".into()],
+        component: true,
     }
 }
 
@@ -218,6 +219,7 @@ fn the_authorisation_needs_upload_and_payment_in_either_order() {
     assert_eq!(steps, [(first, Step::Authorize), (second, Step::Authorize)], "once each");
     assert_eq!(store.cursor().unwrap(), Some(9), "the cursor never goes back");
     assert_eq!(store.agreement(first).unwrap().unwrap().upload.unwrap().imports_refused, ["x"]);
+    assert!(store.agreement(first).unwrap().unwrap().upload.unwrap().component);
 }
 
 #[test]

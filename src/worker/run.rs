@@ -12,6 +12,7 @@ use crate::job::{self, End, Released, State};
 use crate::policy::Policy;
 use crate::sandbox::{
     Aborted, Control, Ending, Engine, Error as SandboxError, InputFile, Module, Order, Outputs, inspect,
+    profile_digest_for,
 };
 use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreError, OutputRow};
 
@@ -119,6 +120,10 @@ impl Worker {
         let bytes = self.blobs.map(claimed.order.spec.module_digest)?;
         let inspection = inspect((*bytes).as_ref(), u64::MAX)
             .map_err(|refused| Failure::Final(End::AlgorithmFailed, refused.text))?;
+        if claimed.order.spec.profile != profile_digest_for(inspection.kind) {
+            let why = "the order is for another profile than this release runs such an algorithm under";
+            return Err(Failure::Final(End::HostFailed, why.into()));
+        }
         let module = self.engine.compile((*bytes).as_ref(), &inspection).map_err(|e| match e {
             SandboxError::Compile(_) => Failure::Final(End::AlgorithmFailed, e.to_string()),
             // A full disk under the cache is no fault of the module.

@@ -19,6 +19,18 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
     std::fs::read(guest_path(name)).unwrap()
 }
 
+/// Bytes of an example built as a component; where no toolchain could make them, the test is skipped, visibly.
+pub(crate) fn component(name: &str) -> Option<Vec<u8>> {
+    let path = repository(&format!("examples/target/guests/{name}.component.wasm"));
+    if let Ok(bytes) = std::fs::read(&path) {
+        return Some(bytes);
+    }
+    // Past the capture of test output: a skip must be seen.
+    let line = format!("SKIPPED: {} is not built (rustup target add wasm32-wasip2)\n", path.display());
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    None
+}
+
 /// A small module in text form from `examples/wat`.
 pub(crate) fn wat(name: &str) -> Vec<u8> {
     wat::parse_file(repository(&format!("examples/wat/{name}.wat"))).unwrap()

@@ -2,6 +2,7 @@
 //!
 //! Two toolchains can do it: rustup's, which is fast, and Debian's packages, for machines where rustup cannot fetch
 //! the target. They produce different bytes for the same behaviour, so digests are never compared between them.
+//! Components come from rustup only; without it they are left out, which is said.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use crate::command::{APT_LIMIT, apt, clean, clean_in, run};
 use crate::languages;
 
 const TARGET: &str = "wasm32-wasip1";
+/// The same programs as components.
+const COMPONENT_TARGET: &str = "wasm32-wasip2";
 const GUESTS: [(&str, &str); 4] = [
     ("column-stats.wasm", "column_stats.wasm"),
     ("group-aggregate.wasm", "group_aggregate.wasm"),
@@ -20,6 +23,11 @@ const GUESTS: [(&str, &str); 4] = [
 ];
 /// What is built a second time with vector instructions, and natively for the benches.
 const KERNELS: &str = "kernels";
+const COMPONENTS: [(&str, &str); 3] = [
+    ("column-stats.wasm", "column_stats.component.wasm"),
+    ("group-aggregate.wasm", "group_aggregate.component.wasm"),
+    ("hostile.wasm", "hostile.component.wasm"),
+];
 
 /// `cargo` takes the last four; the standard library is built from `rust-web-src`, against `wasi-libc`.
 const DEBIAN_PACKAGES: [&str; 5] = ["rustc-web", "rust-web-src", "wasi-libc", "lld-19", "cargo-web"];
@@ -39,6 +47,17 @@ enum Toolchain {
     Debian,
 }
 
+/// What becomes of a program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    /// A core module.
+    Core,
+    /// A component.
+    Component,
+    /// A core module with vector instructions.
+    Vector,
+}
+
 /// Builds the examples in Rust, then those in the other languages, of which a sentence tells what was skipped.
 pub(crate) fn build_all(root: &Path) -> Result<Option<String>, String> {
     build(root)?;
@@ -52,10 +71,11 @@ pub(crate) fn build(root: &Path) -> Result<(), String> {
     let started = Instant::now();
     say(&format!("building examples/ for {TARGET} with {toolchain:?}"));
     let guests = examples.join("target/guests");
-    collect(&compile(toolchain, root, &examples, None)?, &guests, &GUESTS)?;
-    let simd = compile(toolchain, root, &examples, Some(KERNELS))?;
+    collect(&compile(toolchain, root, &examples, Form::Core)?, &guests, &GUESTS)?;
+    let simd = compile(toolchain, root, &examples, Form::Vector)?;
     say(&format!("built in {:.1} s", started.elapsed().as_secs_f64()));
-    collect(&simd, &guests, &[("kernels.wasm", "kernels_simd.wasm")])
+    collect(&simd, &guests, &[("kernels.wasm", "kernels_simd.wasm")])?;
+    components(toolchain, root, &examples, &guests)
 }
 
 /// Builds what the benches compare, as wasm and natively, and runs one of them or all.
@@ -72,13 +92,36 @@ pub(crate) fn bench(root: &Path, name: Option<&str>) -> Result<(), String> {
     run(&mut bench, None).map_err(|cause| format!("a bench does not pass ({cause})"))
 }
 
+/// The same programs as components, where rustup has or gets the target. Old ones are not left to stand for new ones.
+fn components(toolchain: Toolchain, root: &Path, examples: &Path, guests: &Path) -> Result<(), String> {
+    let ready = match toolchain {
+        Toolchain::Rustup => ready_rustup(examples, COMPONENT_TARGET),
+        Toolchain::Debian => Err("Debian packages no such target".into()),
+    };
+    if let Err(cause) = ready {
+        for (_, name) in COMPONENTS {
+            let path = guests.join(name);
+            match fs::remove_file(&path) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(format!("cannot remove {}: {cause}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        say(&format!("SKIPPED: components for {COMPONENT_TARGET} ({cause})"));
+        return Ok(());
+    }
+    let built = compile(toolchain, root, examples, Form::Component)?;
+    collect(&built, guests, &COMPONENTS)
+}
+
 /// The forced toolchain, or the first that is or can be made ready.
 fn choose(examples: &Path) -> Result<Toolchain, String> {
     match std::env::var("BRIZO_WASM_TOOLCHAIN").as_deref() {
-        Ok("rustup") => ready_rustup(examples).map(|()| Toolchain::Rustup),
+        Ok("rustup") => ready_rustup(examples, TARGET).map(|()| Toolchain::Rustup),
         Ok("debian") => ready_debian().map(|()| Toolchain::Debian),
         Ok(other) => Err(format!("BRIZO_WASM_TOOLCHAIN is {other:?}; it can be `rustup` or `debian`")),
-        Err(_) => ready_rustup(examples).map(|()| Toolchain::Rustup).or_else(|rustup| {
+        Err(_) => ready_rustup(examples, TARGET).map(|()| Toolchain::Rustup).or_else(|rustup| {
             say(&format!("{rustup}; trying Debian's packages"));
             ready_debian().map(|()| Toolchain::Debian).map_err(|debian| {
                 format!(
@@ -91,17 +134,17 @@ fn choose(examples: &Path) -> Result<Toolchain, String> {
     }
 }
 
-fn ready_rustup(examples: &Path) -> Result<(), String> {
+fn ready_rustup(examples: &Path, wanted: &str) -> Result<(), String> {
     let mut list = clean("rustup");
     list.args(["target", "list", "--installed"]).current_dir(examples);
     let listed = list.output().map_err(|cause| format!("rustup does not start ({cause})"))?;
-    if String::from_utf8_lossy(&listed.stdout).lines().any(|target| target == TARGET) {
-        say(&format!("rustup has {TARGET}"));
+    if String::from_utf8_lossy(&listed.stdout).lines().any(|target| target == wanted) {
+        say(&format!("rustup has {wanted}"));
         return Ok(());
     }
-    say(&format!("rustup target add {TARGET} (at most {} s)", RUSTUP_LIMIT.as_secs()));
+    say(&format!("rustup target add {wanted} (at most {} s)", RUSTUP_LIMIT.as_secs()));
     let mut add = clean("rustup");
-    add.args(["target", "add", TARGET]).current_dir(examples);
+    add.args(["target", "add", wanted]).current_dir(examples);
     run(&mut add, Some(RUSTUP_LIMIT))
 }
 
@@ -122,37 +165,33 @@ fn installed(package: &str) -> bool {
     output.is_ok_and(|output| output.stdout.ends_with(b" installed"))
 }
 
-/// Builds everything, or one package with vector instructions, and returns the folder with the modules.
-fn compile(
-    toolchain: Toolchain,
-    root: &Path,
-    examples: &Path,
-    simd: Option<&str>,
-) -> Result<PathBuf, String> {
+/// Builds the examples in one form and returns the folder with the modules.
+fn compile(toolchain: Toolchain, root: &Path, examples: &Path, form: Form) -> Result<PathBuf, String> {
     // Each way to build has its own folder, so that changing between them does not throw the other's work away.
     let (mut cargo, mut target) = match toolchain {
         Toolchain::Rustup => (clean("cargo"), examples.join("target")),
         Toolchain::Debian => (debian_cargo(), examples.join("target/debian")),
     };
     let mut flags = if toolchain == Toolchain::Debian { DEBIAN_LINK_FLAGS.to_owned() } else { String::new() };
-    let packages = match simd {
-        None => vec!["--workspace"],
-        Some(package) => {
+    let (triple, packages) = match form {
+        Form::Core => (TARGET, vec!["--workspace"]),
+        Form::Component => (COMPONENT_TARGET, vec!["--workspace", "--exclude", KERNELS]),
+        Form::Vector => {
             target.push("simd");
             flags.push_str(" -Ctarget-feature=+simd128");
-            vec!["--package", package]
+            (TARGET, vec!["--package", KERNELS])
         }
     };
     flags.push_str(&format!(" {}", remap(root)));
     cargo
-        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET, "--target-dir"])
+        .args(["build", "--release", "--locked", "--quiet", "--target", triple, "--target-dir"])
         .arg(&target)
         .args(packages)
         .current_dir(examples)
-        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", flags.trim());
+        .env(format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase()), flags.trim());
     run(&mut cargo, None)
         .map_err(|cause| format!("building examples/ failed ({cause}); the compiler's reason is above"))?;
-    Ok(target.join(TARGET).join("release"))
+    Ok(target.join(triple).join("release"))
 }
 
 /// Debian ships no standard library for wasm, so it is built along; that switch is meant for nightly compilers.

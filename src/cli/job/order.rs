@@ -20,7 +20,6 @@ use crate::client::Error as ClientError;
 use crate::config::{read_deployment, read_key};
 use crate::ids::AgreementId;
 use crate::job::{self, SERVICE_DEFINITION_ID};
-use crate::sandbox::profile_digest;
 
 const SERVICES: &str = "/api/v1/brizo/services/computing";
 /// How often an order is repeated while the provider's authorisation is on its way, and the pause between.
@@ -169,7 +168,7 @@ fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
     let module = session.module()?;
     let invocation = job::invocation(&file.args, &file.variables(), &[file.did.to_string()], None)?;
     let spec = JobSpec {
-        profile: profile_digest(),
+        profile: session.profile()?,
         agreement_id: saved.service_agreement_id.0,
         run_index: 0,
         module_digest: content_digest(&module),

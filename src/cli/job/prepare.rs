@@ -1,7 +1,7 @@
 //! Before anything is signed: the asset's DDO, checked against the chain, and the algorithm, checked by the gate.
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{SecretKey, content_digest};
+use brizo_receipt::{B256, SecretKey, content_digest};
 
 use super::file::JobFile;
 use crate::chain::{Chain, Timeouts};
@@ -9,7 +9,7 @@ use crate::cli::format::read;
 use crate::client::{Client, fetch};
 use crate::config::{read_deployment, read_key};
 use crate::job::{ComputeOffer, read_offer};
-use crate::sandbox::{inspect, profile_digest};
+use crate::sandbox::{Inspection, Kind, inspect, profile_digest_for};
 
 /// Everything that the verbs share.
 #[derive(Debug)]
@@ -32,9 +32,28 @@ impl Session {
         Ok(Self { file, key, chain, client, offer })
     }
 
-    /// Linear memory that the module starts with, in bytes.
-    fn module_memory(&self) -> Result<u64> {
-        Ok(inspect(&self.module()?, self.offer.ceilings.algorithm_bytes)?.memory_bytes_min)
+    /// What the gate says of the module.
+    fn inspection(&self) -> Result<Inspection> {
+        Ok(inspect(&self.module()?, self.offer.ceilings.algorithm_bytes)?)
+    }
+
+    /// The profile under which the module runs, which is the provider's as well.
+    pub(super) fn profile(&self) -> Result<B256> {
+        let kind = self.inspection()?.kind;
+        let (ours, theirs) = (
+            profile_digest_for(kind),
+            match kind {
+                Kind::Core => Some(self.offer.profile),
+                Kind::Component => self.offer.component_profile,
+            },
+        );
+        match theirs {
+            Some(theirs) if theirs == ours => Ok(ours),
+            Some(theirs) => {
+                bail!("the provider runs profile {theirs}, this program knows {ours}; use the same release")
+            }
+            None => bail!("the provider runs no components; compile for wasm32-wasip1"),
+        }
     }
 
     /// The module's bytes, having passed the gate and the offer's ceilings.
@@ -65,17 +84,11 @@ impl Session {
         if price > self.file.payment.max_price {
             bail!("the data set asks to lock {price}, payment.max_price is {}", self.file.payment.max_price);
         }
-        if self.offer.profile != profile_digest() {
-            bail!(
-                "the provider runs profile {}, this program knows {}; use the same release",
-                self.offer.profile,
-                profile_digest()
-            );
-        }
+        self.profile()?;
         if limits.fuel == 0 {
             bail!("limits.fuel is 0, so nothing would run; `brizo run` prints how much a run uses");
         }
-        let needed = self.module_memory()?;
+        let needed = self.inspection()?.memory_bytes_min;
         if needed > limits.memory_bytes {
             bail!("limits.memory_bytes is {}, the module starts with {needed}", limits.memory_bytes);
         }

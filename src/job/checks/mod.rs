@@ -85,6 +85,8 @@ pub struct UploadFacts {
     pub memory_bytes_min: u64,
     /// Imports that are only stubs.
     pub imports_refused: Vec<String>,
+    /// Whether it is a component, which runs under the profile of components.
+    pub component: bool,
 }
 
 /// What the provider knows of a data set.
@@ -124,7 +126,7 @@ pub struct Admission<'a> {
     pub run_key: &'a Key,
     /// What the guest would be started with.
     pub invocation: &'a Invocation,
-    /// The profile this provider runs.
+    /// The profile under which this provider runs the uploaded algorithm.
     pub profile: B256,
     /// The agreement.
     pub agreement: &'a AgreementFacts,

@@ -82,6 +82,7 @@ fn world() -> World {
                 bytes: 1000,
                 memory_bytes_min: 65_536,
                 imports_refused: vec![],
+                component: false,
             }),
             locked: true,
             granted: true,

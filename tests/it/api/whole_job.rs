@@ -1,9 +1,10 @@
 //! The main job, from the agreement to the settled payment, and who may see it.
 
+use brizo::sandbox::{Kind, profile_digest_for};
 use brizo_receipt::{Expectation, Receipt, check_signatures, check_structure};
 
 use super::refused;
-use crate::guests::{guest, repository};
+use crate::guests::{component, guest, repository};
 use crate::world::{MINTED, Settings, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,4 +147,23 @@ async fn both_spellings_and_both_forms_of_upload_work() {
     assert!(again["txHash"].is_null(), "the same bytes again change nothing");
     consumer.lock(id).await;
     consumer.exec_when_granted(&consumer.order_body(id, &module, &["--file", "penguins.csv"]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_is_run_under_its_own_profile() {
+    let Some(module) = component("group_aggregate") else { return };
+    let world = World::start().await;
+    let consumer = world.consumer();
+    let id = consumer.pay_for(&module).await;
+    let args = ["--by", "species", "--value", "body_mass_g", "--file", "penguins.csv"];
+    let core = profile_digest_for(Kind::Core);
+    let wrong = consumer.order_with(id, &module, &args, 200_000_000, |spec| spec.profile = core).await;
+    refused(consumer.post("exec", &wrong).await, 422, "spec_profile");
+    let job = consumer.order(id, &module, &args, 200_000_000).await;
+    let status = consumer.wait_for(job, "settled").await;
+    assert_eq!((status["status"].as_u64(), status["end"].as_str()), (Some(70), Some("finished")), "{status}");
+    let receipt = Receipt::parse(&consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await.unwrap());
+    assert_eq!(receipt.unwrap().claim.spec.profile, profile_digest_for(Kind::Component));
+    let groups = consumer.client.get(&format!("/api/v1/jobs/{job}/outputs/groups.csv")).await.unwrap();
+    assert_eq!(groups, std::fs::read(repository("examples/expected/groups.csv")).unwrap());
 }

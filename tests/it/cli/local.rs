@@ -1,7 +1,7 @@
 //! Local runs: the same hash wherever and however often, and errors that say what to do.
 
 use super::{LocalRun, RUN, json, said};
-use crate::guests::{guest_path, repository};
+use crate::guests::{component, guest_path, repository};
 use crate::world::brizo;
 
 #[test]
@@ -115,4 +115,31 @@ fn check_says_yes_and_no_in_the_same_words_as_the_provider() {
     let bad = brizo(folder.path(), &["check", "bad.wasm"]);
     assert_eq!(bad.status.code(), Some(5));
     assert!(said(&bad).contains("`env.secret`") && said(&bad).contains("hint:"), "{}", said(&bad));
+}
+
+#[test]
+fn a_component_is_checked_run_and_replayed_like_a_module() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(bytes) = component("column_stats") else { return };
+    std::fs::write(folder.path().join("algorithm.wasm"), bytes).unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    for name in ["penguins.csv", "seattle-weather.csv"] {
+        std::fs::copy(repository(&format!("examples/data/{name}")), folder.path().join("data").join(name))
+            .unwrap();
+    }
+    std::fs::write(folder.path().join("run.key"), "07".repeat(32)).unwrap();
+    std::fs::write(folder.path().join("dataset.key"), "09".repeat(32)).unwrap();
+    let checked = brizo(folder.path(), &["check", "algorithm.wasm", "--format", "json"]);
+    assert_eq!(json(&checked)["kind"], "component", "{}", said(&checked));
+    let run = brizo(folder.path(), &RUN);
+    let hash = json(&run)["receiptHash"].as_str().unwrap().to_string();
+    let replay = brizo(folder.path(), &super::REPLAY);
+    assert_eq!(json(&replay)["replayedHash"].as_str(), Some(&*hash), "{}", said(&replay));
+    let expected = std::fs::read(repository("examples/expected/column-stats.csv")).unwrap();
+    assert_eq!(std::fs::read(folder.path().join("out/column-stats.csv")).unwrap(), expected);
+    // The same program as a core module is another algorithm under another profile.
+    std::fs::copy(guest_path("column_stats"), folder.path().join("algorithm.wasm")).unwrap();
+    let other = brizo(folder.path(), &super::REPLAY);
+    assert_eq!(other.status.code(), Some(20), "{}", said(&other));
+    assert!(said(&other).contains("module: ") && said(&other).contains("profile: "), "{}", said(&other));
 }

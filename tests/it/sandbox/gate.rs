@@ -49,7 +49,7 @@ fn what_is_not_a_module_is_refused() {
         (b"", "module_not_wasm"),
         (b"#!/bin/sh\n", "module_not_wasm"),
         (b"\0asm\x02\0\0\0", "module_not_wasm"),
-        (b"\0asm\x0d\0\x01\0", "component_not_supported"),
+        (b"\0asm\x0d\0\x01\0", "export_missing"),
         (b"\0asm\x01\0\0\0\x01\xff", "module_invalid"),
     ];
     for (bytes, code) in table {

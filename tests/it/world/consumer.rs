@@ -5,6 +5,7 @@ use brizo::chain::{Chain, Deployment, Mined, Timeouts};
 use brizo::client::{Client, Error, fetch};
 use brizo::ids::{AgreementId, JobId};
 use brizo::job::{self, ComputeOffer};
+use brizo::sandbox::{Kind, inspect, profile_digest_for};
 use brizo_receipt::{
     AlgorithmUpload, B256, JobSpec, Key, SecretKey, blind_commit, content_digest, invocation_manifest,
     keccak256, root_of_leaves,
@@ -116,7 +117,7 @@ impl Consumer {
         let run_key = Key::new([7; 32]);
         let invocation = job::invocation(&args, &[], &[self.did.to_string()], None).unwrap();
         let mut spec = JobSpec {
-            profile: brizo::sandbox::profile_digest(),
+            profile: profile_of(module),
             agreement_id: id.0,
             run_index: 0,
             module_digest: content_digest(module),
@@ -185,4 +186,10 @@ impl Consumer {
 
 pub(crate) fn hex0x(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
+}
+
+/// The profile under which a module runs; what is no module is ordered under the one of core modules.
+fn profile_of(module: &[u8]) -> B256 {
+    let kind = inspect(module, u64::MAX).map_or(Kind::Core, |inspection| inspection.kind);
+    profile_digest_for(kind)
 }
