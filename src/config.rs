@@ -8,7 +8,7 @@ use brizo_receipt::SecretKey;
 use serde::Deserialize;
 
 use crate::chain::Deployment;
-use crate::job::NodeCeilings;
+use crate::job::{NodeCeilings, Runtime};
 
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,16 @@ impl Config {
 pub fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let text = read_text(path)?;
     toml::from_str(&text).map_err(|e| Error::Content { path: path.to_path_buf(), text: e.to_string() })
+}
+
+/// Reads the description of a runtime.
+///
+/// # Errors
+/// [`Error`] with the file and the place.
+pub fn read_runtime(path: &Path) -> Result<Runtime, Error> {
+    let runtime: Runtime = read_toml(path)?;
+    runtime.check().map_err(|e| Error::Content { path: path.to_path_buf(), text: e.to_string() })?;
+    Ok(runtime)
 }
 
 /// Reads a deployment file.

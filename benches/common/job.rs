@@ -54,5 +54,5 @@ pub(crate) fn order(args: &[&str], inputs: Vec<InputFile>) -> Order {
         blind_commit: B256::ZERO,
     };
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-    Order::of(&spec, Invocation { args, env: Vec::new() }, inputs)
+    Order::of(&spec, Invocation { args, env: Vec::new() }, Vec::new(), inputs)
 }

@@ -79,7 +79,7 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
         outline.take(&payload, options)?;
     }
     let mut types = NewTypes { first: outline.type_count, ..NewTypes::default() };
-    let entry_type = types.of(&[]);
+    let entry_type = types.of(&[ValType::I32]);
     let mut code = CodeSection::new();
     let mut hints = BranchHints::new();
     let mut hinted = false;
@@ -313,14 +313,29 @@ fn export_kind(kind: ExternalKind) -> Result<ExportKind, Error> {
     })
 }
 
-/// The function that the host calls: what ran at instantiation, then the program.
+/// The function that the host calls: what ran at instantiation, then the program, whose exit code it returns.
 fn entry_body(outline: &Outline) -> Vec<u8> {
     let mut function = wasm_encoder::Function::new([]);
     if let Some(start) = outline.start {
         function.instructions().call(start);
     }
-    if let Some((ExportKind::Func, index)) = outline.exported("_start") {
-        function.instructions().call(index);
+    let program = |name| match outline.exported(name) {
+        Some((ExportKind::Func, index)) => Some(index),
+        _ => None,
+    };
+    match (program("_start"), program("run")) {
+        (Some(start), _) => {
+            function.instructions().call(start).i32_const(0);
+        }
+        (None, Some(run)) => {
+            if let Some(initialize) = program("_initialize") {
+                function.instructions().call(initialize);
+            }
+            function.instructions().call(run);
+        }
+        (None, None) => {
+            function.instructions().i32_const(0);
+        }
     }
     function.instructions().end();
     function.into_raw_body()

@@ -171,11 +171,15 @@ pub enum TrapCode {
     TableOutOfBounds = 8,
     /// A pointer given to a host function lies outside the memory.
     BadPointer = 9,
+    /// An exception that nothing caught.
+    UncaughtException = 10,
+    /// `throw_ref` of no exception.
+    NullReference = 11,
 }
 
 impl TrapCode {
     /// All codes, for tables and parsing.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Unreachable,
         Self::MemoryOutOfBounds,
         Self::DivisionByZero,
@@ -185,6 +189,8 @@ impl TrapCode {
         Self::BadSignature,
         Self::TableOutOfBounds,
         Self::BadPointer,
+        Self::UncaughtException,
+        Self::NullReference,
     ];
 
     /// Short text for people.
@@ -200,6 +206,8 @@ impl TrapCode {
             Self::BadSignature => "indirect call with wrong signature",
             Self::TableOutOfBounds => "table access out of bounds",
             Self::BadPointer => "pointer outside memory given to the host",
+            Self::UncaughtException => "exception that nothing caught",
+            Self::NullReference => "reference to nothing",
         }
     }
 }

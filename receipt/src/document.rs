@@ -163,6 +163,10 @@ mod optional_decimal {
 pub struct Opening {
     /// What the guest was started with.
     pub invocation: Invocation,
+    /// Leaves of the bundle at `/data/algorithm`, in the order of its manifest; absent without a bundle. Salted with the
+    /// run key, so that they show an auditor who holds the bundle which file differs, and nobody else anything.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub algorithm: Vec<B256>,
     /// The data sets, ordered by path.
     pub inputs: Vec<Mount>,
     /// The outputs, in manifest order.

@@ -74,6 +74,8 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     check_lists(receipt)?;
     check_run_info(&receipt.run_info)?;
     same_hash("claimHash", receipt.claim_hash, receipt.claim.hash())?;
+    let algorithm = root_of_leaves(&receipt.opening.algorithm);
+    same_hash("claim.spec.algorithmRoot", spec.algorithm_root, algorithm)?;
     same_hash("claim.spec.inputsRoot", spec.inputs_root, receipt.opening.inputs_root())?;
     same_hash(
         "claim.outcome.outputsRoot",

@@ -69,6 +69,7 @@ pub(super) async fn exec(
     }
     let new = NewJob {
         invocation: job::invocation(
+            &job::Start::default(),
             &fields.args,
             &fields.env,
             &[agreement.did.to_string()],

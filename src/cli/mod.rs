@@ -7,6 +7,7 @@ mod job;
 mod key;
 mod new;
 mod policy;
+mod program;
 mod publish;
 mod replay;
 mod run;

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use brizo_receipt::{
     B256, EntryKind, Expectation, Key, Manifest, Outcome, Receipt, blind_commit, check_structure,
-    content_digest, root_of_leaves,
+    content_digest,
 };
 use clap::Args;
 use serde_json::json;
 
 use super::Exit;
-use super::format::{Format, read, read_receipt, read_salt_key};
+use super::format::{Format, read_receipt, read_salt_key};
+use super::program::{Bundle, OnRuntime, Program};
 use super::spec::{LocalInputs, compile, read_outputs};
 use crate::job;
 use crate::sandbox::{Control, Kind, Order, Outputs, inspect, profile_digest_for};
@@ -25,9 +26,11 @@ use crate::sandbox::{Control, Kind, Order, Outputs, inspect, profile_digest_for}
 pub(super) struct Replay {
     /// Receipt file.
     receipt: PathBuf,
-    /// The module.
+    /// The module; with --runtime the script or the folder of scripts.
     #[arg(long)]
     module: PathBuf,
+    #[command(flatten)]
+    on: OnRuntime,
     /// Folder with the data set.
     #[arg(long)]
     input: Option<PathBuf>,
@@ -57,11 +60,12 @@ impl Replay {
         if let Some(missing) = self.missing(&receipt) {
             return self.report(&receipt, None, &[missing], Exit::INCONCLUSIVE);
         }
-        let module = read(&self.module)?;
+        let Program { module, bundle, .. } = Program::load(&self.module, &self.on)?;
         let inputs = LocalInputs::take(self.input.as_deref())?;
         let (run_key, dataset_key) =
             (read_salt_key(self.run_key.as_deref())?, read_salt_key(self.dataset_key.as_deref())?);
-        let mut differences = before_the_run(&receipt, &module, &inputs.manifest, &dataset_key, &run_key);
+        let mut differences =
+            before_the_run(&receipt, &module, &bundle, &inputs.manifest, (&dataset_key, &run_key));
         let profiles = Kind::ALL.map(profile_digest_for);
         if !profiles.contains(&receipt.claim.spec.profile) {
             let why = format!(
@@ -77,7 +81,7 @@ impl Replay {
         if !differences.is_empty() {
             return self.report(&receipt, None, &differences, Exit::MISMATCH);
         }
-        let (outcome, outputs) = run_twice(&receipt, &module, inputs)?;
+        let (outcome, outputs) = run_twice(&receipt, &module, &bundle, inputs)?;
         let outcome = Outcome { outputs_root: outputs.manifest()?.root(&run_key), ..outcome };
         let mut claim = receipt.claim.clone();
         claim.outcome = outcome;
@@ -151,9 +155,9 @@ impl Replay {
 fn before_the_run(
     receipt: &Receipt,
     module: &[u8],
+    bundle: &Bundle,
     inputs: &Manifest,
-    dataset_key: &Key,
-    run_key: &Key,
+    (dataset_key, run_key): (&Key, &Key),
 ) -> Vec<String> {
     let spec = &receipt.claim.spec;
     let mut differences = Vec::new();
@@ -164,16 +168,42 @@ fn before_the_run(
     if let Err(error) = receipt.check_invocation(run_key) {
         differences.push(format!("invocation (arguments, variables or run key): {error}"));
     }
-    if spec.algorithm_root != root_of_leaves(&[]) || spec.stack_limit > job::STACK_LIMIT_MAX {
-        differences.push(format!(
-            "algorithmRoot or stackLimit: this profile has no bundle, and at most {} units of stack",
-            job::STACK_LIMIT_MAX
-        ));
+    if bundle.manifest.root(run_key) != spec.algorithm_root {
+        differences.push(bundle_difference(receipt, &bundle.manifest, run_key));
+    }
+    if spec.stack_limit > job::STACK_LIMIT_MAX {
+        let most = job::STACK_LIMIT_MAX;
+        differences.push(format!("stackLimit: this profile has at most {most} units of stack"));
     }
     if job::inputs_root(inputs.root(dataset_key)) != spec.inputs_root {
         differences.push(input_difference(receipt, inputs, dataset_key));
     }
     differences
+}
+
+/// Says what is wrong with the bundle, naming the first file that differs.
+fn bundle_difference(receipt: &Receipt, bundle: &Manifest, key: &Key) -> String {
+    let stated = &receipt.opening.algorithm;
+    if bundle.entries().is_empty() {
+        return format!(
+            "algorithm: the run had a bundle of {} files; name it with --module, and its runtime with --runtime",
+            stated.len()
+        );
+    }
+    let leaves = bundle.leaves(key);
+    let mut differing = bundle.entries().iter().zip(&leaves).filter(|(_, leaf)| !stated.contains(leaf));
+    match differing.next() {
+        Some((entry, _)) => {
+            let more = differing.count();
+            format!(
+                "algorithm: {:?} is not what it was, and {more} more files (or the run key is wrong)",
+                entry.path
+            )
+        }
+        None => {
+            format!("algorithm: the receipt counts {} files, the bundle has {}", stated.len(), leaves.len())
+        }
+    }
 }
 
 /// Names the first input that differs, by its leaf; a wrong key or a different number of files is said to be that.
@@ -205,9 +235,19 @@ fn input_difference(receipt: &Receipt, inputs: &Manifest, key: &Key) -> String {
 pub(super) struct Inconclusive(String);
 
 /// Runs two times on fresh state. A sandbox that disagrees with itself proves nothing about others.
-fn run_twice(receipt: &Receipt, module: &[u8], inputs: LocalInputs) -> Result<(Outcome, Outputs)> {
+fn run_twice(
+    receipt: &Receipt,
+    module: &[u8],
+    bundle: &Bundle,
+    inputs: LocalInputs,
+) -> Result<(Outcome, Outputs)> {
     let (engine, _, compiled) = compile(module, true)?;
-    let order = Order::of(&receipt.claim.spec, receipt.opening.invocation.clone(), inputs.files.clone());
+    let order = Order::of(
+        &receipt.claim.spec,
+        receipt.opening.invocation.clone(),
+        bundle.files.clone(),
+        inputs.files.clone(),
+    );
     let run = || match engine.run(&compiled, &order, &Control::default()) {
         Ok(Ok(finished)) => Ok(finished),
         Ok(Err(aborted)) => Err(Inconclusive(aborted.to_string())),

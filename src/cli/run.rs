@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{B256, JobSpec, RunInfo, blind_commit, invocation_manifest, root_of_leaves};
+use brizo_receipt::{B256, JobSpec, RunInfo, blind_commit, invocation_manifest};
 use clap::Args;
 use serde_json::json;
 
 use super::Exit;
-use super::format::{Format, parse_bytes, parse_count, read, read_salt_key, write};
+use super::format::{Format, parse_bytes, parse_count, read_salt_key, write};
+use super::program::{OnRuntime, Program};
 use super::spec::{LocalInputs, check_output_folder, compile, write_outputs};
 use crate::clock::Clock;
 use crate::job;
@@ -28,10 +29,15 @@ pub(super) const CLOCK_STEP: u64 = 1_000;
 /// receipt hash, on any machine.
 ///
 /// Example: brizo run column_stats.wasm --input examples/data --output out -- --file penguins.csv
+///
+/// With a runtime, an interpreter, the algorithm is a script or a folder of them:
+/// brizo run species.py --runtime python/runtime.toml --input examples/data --output out -- --file penguins.csv
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// The module or component, compiled for wasm32-wasip1 or wasm32-wasip2.
+    /// The module or component, compiled for wasm32-wasip1 or wasm32-wasip2; with --runtime a script or a folder of them.
     algorithm: PathBuf,
+    #[command(flatten)]
+    on: OnRuntime,
     /// Folder to mount read-only at /data/inputs.
     #[arg(long)]
     input: Option<PathBuf>,
@@ -89,8 +95,8 @@ impl Run {
         if receipt_path.exists() {
             bail!("{} exists; move it away, or name another with --receipt", receipt_path.display());
         }
-        let bytes = read(&self.algorithm)?;
-        let (engine, inspection, module) = compile(&bytes, !self.no_cache)?;
+        let program = Program::load(&self.algorithm, &self.on)?;
+        let (engine, inspection, module) = compile(&program.module, !self.no_cache)?;
         if inspection.memory_bytes_min > self.memory {
             bail!(
                 "the module starts with {} bytes of memory, --memory gives {}",
@@ -101,14 +107,14 @@ impl Run {
         let inputs = LocalInputs::take(self.input.as_deref())?;
         let (run_key, dataset_key) =
             (read_salt_key(self.run_key.as_deref())?, read_salt_key(self.dataset_key.as_deref())?);
-        let invocation = job::invocation(&self.args, &self.variables()?, &[], None)?;
+        let invocation = job::invocation(&program.start, &self.args, &self.variables()?, &[], None)?;
         let mount = inputs.mount(&dataset_key);
         let spec = JobSpec {
             profile: profile_digest_for(inspection.kind),
             agreement_id: B256::ZERO,
             run_index: 0,
             module_digest: inspection.digest,
-            algorithm_root: root_of_leaves(&[]),
+            algorithm_root: program.bundle.manifest.root(&run_key),
             invocation_root: invocation_manifest(&invocation)?.root(&run_key),
             inputs_root: job::inputs_root(mount.root),
             random_seed: self.seed,
@@ -121,7 +127,8 @@ impl Run {
             files_limit: self.output_files,
             blind_commit: blind_commit(&run_key),
         };
-        let order = Order::of(&spec, invocation.clone(), inputs.files.clone());
+        let bundle = program.bundle.files.clone();
+        let order = Order::of(&spec, invocation.clone(), bundle, inputs.files.clone());
         let (started_at, began) = (Clock::system().now_s(), Instant::now());
         let (ending, outputs) = match engine.run(&module, &order, &Control::default())? {
             Ok(finished) => finished,
@@ -130,18 +137,12 @@ impl Run {
         let run_us = began.elapsed().as_micros() as u64;
         let manifest = outputs.manifest()?;
         let outcome = ending.outcome(manifest.root(&run_key));
-        let run_info = RunInfo {
-            software: format!("brizo {}", env!("CARGO_PKG_VERSION")),
-            engine: Engine::version(),
-            target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-            started_at,
-            run_us,
-            cached_module: module.cached,
-        };
+        let run_info = run_info(started_at, run_us, module.cached);
         let parts = job::ReceiptParts {
             spec: &spec,
             outcome: &outcome,
             invocation: &invocation,
+            algorithm: program.bundle.leaves(&run_key),
             mounts: vec![mount],
             outputs: &manifest,
             run_key: &run_key,
@@ -207,7 +208,8 @@ impl Run {
             };
             let input = option("--input", &self.input)
                 + &option("--run-key", &self.run_key)
-                + &option("--dataset-key", &self.dataset_key);
+                + &option("--dataset-key", &self.dataset_key)
+                + &option("--runtime", &self.on.runtime);
             format!(
                 "\nend        {}\nfuel       {} of {}\ntime       {:.1} ms\noutputs    {} files, {} bytes with streams, in {}\n{}\n\
                  receipt    {}  in {}\n\nnext: brizo replay {} --module {}{input}",
@@ -226,5 +228,17 @@ impl Run {
             )
         })?;
         Ok(if good { Exit::OK } else { Exit::JOB_FAILED })
+    }
+}
+
+/// Facts about this host's run, which the claim leaves out.
+fn run_info(started_at: u64, run_us: u64, cached_module: bool) -> RunInfo {
+    RunInfo {
+        software: format!("brizo {}", env!("CARGO_PKG_VERSION")),
+        engine: Engine::version(),
+        target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        started_at,
+        run_us,
+        cached_module,
     }
 }

@@ -15,6 +15,8 @@ pub struct ReceiptParts<'a> {
     pub outcome: &'a Outcome,
     /// What the guest was started with.
     pub invocation: &'a Invocation,
+    /// Leaves of the bundle, empty without one.
+    pub algorithm: Vec<B256>,
     /// The data sets.
     pub mounts: Vec<Mount>,
     /// The outputs.
@@ -51,6 +53,7 @@ pub fn receipt(parts: &ReceiptParts<'_>, withheld: impl Fn(&brizo_receipt::Entry
         run_info: parts.run_info.to_text(),
         opening: Opening {
             invocation: parts.invocation.clone(),
+            algorithm: parts.algorithm.clone(),
             inputs: parts.mounts.clone(),
             outputs: Opening::list_outputs(parts.outputs, parts.run_key, withheld),
         },

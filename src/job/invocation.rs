@@ -2,6 +2,8 @@
 
 use brizo_receipt::Invocation;
 
+use super::runtime::Start;
+
 /// Folders as the guest sees them.
 const INPUTS: &str = "/data/inputs";
 const OUTPUTS: &str = "/data/outputs";
@@ -26,11 +28,13 @@ pub enum BadInvocation {
 
 /// Builds the invocation from the consumer's arguments and variables.
 ///
-/// `dids` are the mounted data sets; `algorithm_did` is the algorithm's own, if it was given by DID.
+/// `start` is how the program itself is started, `dids` are the mounted data sets, and `algorithm_did` is the algorithm's
+/// own, if it was given by DID.
 ///
 /// # Errors
 /// [`BadInvocation`] says which argument or variable cannot be given to a guest.
 pub fn invocation(
+    start: &Start,
     args: &[String],
     env: &[(String, String)],
     dids: &[String],
@@ -49,6 +53,7 @@ pub fn invocation(
     let mut variables: Vec<(String, String)> =
         fixed.into_iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     variables.extend(algorithm_did.map(|did| ("TRANSFORMATION_DID".to_string(), did.to_string())));
+    variables.extend(start.env.iter().cloned());
     for (name, value) in env {
         if name.is_empty() || name.contains('=') || RESERVED.contains(&name.as_str()) {
             return Err(BadInvocation::Name(name.clone()));
@@ -60,8 +65,9 @@ pub fn invocation(
     if let Some(pair) = variables.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(BadInvocation::Name(pair[0].0.clone()));
     }
-    let fixed = ["algorithm", INPUTS, OUTPUTS].map(String::from);
-    Ok(Invocation { args: fixed.into_iter().chain(args.iter().cloned()).collect(), env: variables })
+    let folders = [INPUTS, OUTPUTS].map(String::from);
+    let args = start.args.iter().cloned().chain(folders).chain(args.iter().cloned()).collect();
+    Ok(Invocation { args, env: variables })
 }
 
 /// Looked at before anything is built from them: they come from the network.
@@ -83,8 +89,14 @@ mod tests {
 
     #[test]
     fn the_seeds_two_folders_come_first() {
-        let built =
-            invocation(&["--by".into()], &[("LANG".into(), "C".into())], &["did:op:1".into()], None).unwrap();
+        let built = invocation(
+            &Start::default(),
+            &["--by".into()],
+            &[("LANG".into(), "C".into())],
+            &["did:op:1".into()],
+            None,
+        )
+        .unwrap();
         assert_eq!(built.args, ["algorithm", "/data/inputs", "/data/outputs", "--by"]);
         assert!(built.env.contains(&("DIDS".into(), "[\"did:op:1\"]".into())));
         assert!(built.env.is_sorted(), "{:?}", built.env);
@@ -92,13 +104,19 @@ mod tests {
 
     #[test]
     fn hostile_arguments_are_refused() {
-        let env = |name: &str| invocation(&[], &[(name.into(), "x".into())], &[], None);
+        let env = |name: &str| invocation(&Start::default(), &[], &[(name.into(), "x".into())], &[], None);
         for name in ["", "A=B", "INPUTS", "TRANSFORMATION_DID"] {
             assert!(matches!(env(name), Err(BadInvocation::Name(_))), "{name:?}");
         }
-        assert!(matches!(invocation(&["a\0b".into()], &[], &[], None), Err(BadInvocation::Nul(_))));
+        assert!(matches!(
+            invocation(&Start::default(), &["a\0b".into()], &[], &[], None),
+            Err(BadInvocation::Nul(_))
+        ));
         let twice = [("A".to_string(), String::new()), ("A".to_string(), String::new())];
-        assert!(matches!(invocation(&[], &twice, &[], None), Err(BadInvocation::Name(_))));
-        assert!(matches!(invocation(&["x".repeat(70_000)], &[], &[], None), Err(BadInvocation::TooLong(_))));
+        assert!(matches!(invocation(&Start::default(), &[], &twice, &[], None), Err(BadInvocation::Name(_))));
+        assert!(matches!(
+            invocation(&Start::default(), &["x".repeat(70_000)], &[], &[], None),
+            Err(BadInvocation::TooLong(_))
+        ));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use brizo_receipt::{B256, Entry, EntryKind, Manifest, Outcome, Status, TrapCode};
-use wasmtime::Trap;
+use wasmtime::{ThrownException, Trap};
 
 use super::limits::HostMemory;
 use super::meter::Left;
@@ -165,13 +165,20 @@ impl Stop {
 }
 
 /// The one place where the engine's errors become ends.
-pub(super) fn sort_of(result: &wasmtime::Result<()>, refused_memory: bool) -> Result<Sort, Aborted> {
-    let Err(error) = result else { return Ok(Sort::Exit(0)) };
+pub(super) fn sort_of(result: &wasmtime::Result<i32>, refused_memory: bool) -> Result<Sort, Aborted> {
+    let error = match result {
+        // The program's own number, whose bits are the exit code.
+        Ok(code) => return Ok(Sort::Exit(*code as u32)),
+        Err(error) => error,
+    };
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.sort();
     }
     if error.downcast_ref::<HostMemory>().is_some() {
         return Err(Aborted::HostMemory);
+    }
+    if error.downcast_ref::<ThrownException>().is_some() {
+        return Ok(Sort::Trap(TrapCode::UncaughtException));
     }
     let trap = match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => return Err(Aborted::NativeStack),
@@ -183,6 +190,7 @@ pub(super) fn sort_of(result: &wasmtime::Result<()>, refused_memory: bool) -> Re
         Some(Trap::IndirectCallToNull) => TrapCode::IndirectCallToNull,
         Some(Trap::BadSignature) => TrapCode::BadSignature,
         Some(Trap::TableOutOfBounds) => TrapCode::TableOutOfBounds,
+        Some(Trap::NullReference) => TrapCode::NullReference,
         // A memory larger than ordered at the very start is refused by the limiter as a plain error.
         None if refused_memory => TrapCode::Unreachable,
         _ => {

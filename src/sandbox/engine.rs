@@ -6,7 +6,8 @@ use std::sync::Arc;
 use brizo_receipt::derive;
 use wasmtime::component::Component;
 use wasmtime::{
-    Config, Enabled, InstanceAllocationStrategy, InstancePre, Linker, OptLevel, PoolingAllocationConfig,
+    Collector, Config, Enabled, InstanceAllocationStrategy, InstancePre, Linker, OptLevel,
+    PoolingAllocationConfig,
 };
 
 use crate::job::STACK_LIMIT_MAX;
@@ -259,7 +260,9 @@ fn config(backend: Backend, pooled: bool) -> wasmtime::Result<Config> {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_core_instances(POOL_RUNS)
             // The guest's own memory and the one with the cells.
-            .total_memories(2 * POOL_RUNS)
+            // And the one for exceptions that are on their way.
+            .total_memories(3 * POOL_RUNS)
+            .total_gc_heaps(POOL_RUNS)
             .max_memories_per_module(2)
             .total_tables(4 * POOL_RUNS)
             .max_tables_per_module(TABLES_MAX)
@@ -280,6 +283,8 @@ fn config(backend: Backend, pooled: bool) -> wasmtime::Result<Config> {
         .wasm_multi_value(true)
         .wasm_extended_const(true)
         .wasm_memory64(false)
+        .wasm_exceptions(true)
+        .collector(Collector::DeferredReferenceCounting)
         .wasm_tail_call(false)
         .memory_init_cow(true)
         .max_wasm_stack(STACK_BYTES)

@@ -9,8 +9,9 @@ use wasmparser::{
 use super::{component, limits, meter, preview1};
 
 /// Features that the profile allows, as wasmparser calls them; [`features`] is made from this list.
-pub(super) const FEATURE_NAMES: [&str; 9] = [
+pub(super) const FEATURE_NAMES: [&str; 10] = [
     "bulk-memory",
+    "exceptions",
     "extended-const",
     "floats",
     "multi-value",
@@ -102,8 +103,7 @@ pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
     check_kind(module)?;
     check_features(module)?;
     let surface = read_surface(module).map_err(|e| malformed(&e))?;
-    check_exports(&surface)?;
-    check_start_type(&surface)?;
+    check_program(&surface)?;
     check_tables(&surface)?;
     check_functions(&surface)?;
     let imports = check_imports(&surface)?;
@@ -121,6 +121,7 @@ pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
 /// The allow-list as the parser and the engine understand it.
 pub(super) fn features() -> WasmFeatures {
     WasmFeatures::BULK_MEMORY
+        | WasmFeatures::EXCEPTIONS
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::FLOATS
         | WasmFeatures::MULTI_VALUE
@@ -145,6 +146,7 @@ struct Surface {
     exports: Vec<(String, ExternalKind, u32)>,
     memory_pages_min: u64,
     tables: u32,
+    tables_of_exceptions: bool,
 }
 
 fn check_size(module: &[u8], bytes_max: u64) -> Result<(), Refused> {
@@ -227,7 +229,10 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
             Payload::TableSection(section) => {
                 surface.tables += section.count();
                 for table in section {
-                    surface.table_entries_min = surface.table_entries_min.saturating_add(table?.ty.initial);
+                    let ty = table?.ty;
+                    surface.table_entries_min = surface.table_entries_min.saturating_add(ty.initial);
+                    surface.tables_of_exceptions |=
+                        !(ty.element_type.is_func_ref() || ty.element_type.is_extern_ref());
                 }
             }
             Payload::ImportSection(section) => {
@@ -273,44 +278,52 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
     Ok(surface)
 }
 
-fn check_exports(surface: &Surface) -> Result<(), Refused> {
-    for (name, wanted, hint) in [
-        ("_start", ExternalKind::Func, "compile a program with `main`, not a library"),
-        ("memory", ExternalKind::Memory, "export the memory under the name `memory`, as WASI demands"),
-    ] {
-        if !surface.exports.iter().any(|(export, kind, _)| export == name && *kind == wanted) {
-            return Err(Refused {
-                code: "export_missing",
-                text: format!("the module does not export `{name}`"),
-                hint,
-            });
-        }
-    }
-    Ok(())
-}
-
 impl Surface {
     /// Type of a function by its type index, as text.
     fn signature(&self, ty: Option<u32>) -> Option<String> {
         let function = self.types.get(ty? as usize)?.as_ref()?;
         Some(preview1::signature(function.params().iter(), function.results().iter()))
     }
+
+    /// Type of an exported function, as text.
+    fn exported(&self, name: &str) -> Option<String> {
+        let function =
+            self.exports.iter().find(|(export, kind, _)| export == name && *kind == ExternalKind::Func);
+        let (_, _, index) = function?;
+        Some(self.signature(self.functions.get(*index as usize).copied()).unwrap_or_default())
+    }
 }
 
-/// `_start` takes nothing and returns nothing.
-fn check_start_type(surface: &Surface) -> Result<(), Refused> {
-    let start =
-        surface.exports.iter().find(|(name, kind, _)| name == "_start" && *kind == ExternalKind::Func);
-    let ty = start.and_then(|(_, _, index)| surface.functions.get(*index as usize));
-    let found = surface.signature(ty.copied()).unwrap_or_default();
-    if found == "() -> ()" {
-        return Ok(());
+/// A program is a command, which exports `_start`, or an interpreter, which exports `run` and perhaps `_initialize`.
+fn check_program(surface: &Surface) -> Result<(), Refused> {
+    let memory =
+        |(name, kind, _): &(String, ExternalKind, u32)| name == "memory" && *kind == ExternalKind::Memory;
+    if !surface.exports.iter().any(memory) {
+        return Err(missing("memory", "export the memory under the name `memory`, as WASI demands"));
     }
-    Err(Refused {
-        code: "start_type_mismatch",
-        text: format!("`_start` has the type {found}; it must take and return nothing"),
-        hint: "compile a program with `main`, not a library",
-    })
+    let demanded: &[(&str, bool, &str)] = match surface.exported("_start") {
+        None => &[("run", true, "() -> (i32)"), ("_initialize", false, "() -> ()")],
+        Some(_) => &[("_start", true, "() -> ()")],
+    };
+    for (name, needed, wanted) in demanded {
+        match surface.exported(name) {
+            // A library has neither.
+            None if *needed => return Err(missing("_start", "compile a program with `main`, not a library")),
+            Some(found) if found != *wanted => {
+                return Err(Refused {
+                    code: "start_type_mismatch",
+                    text: format!("`{name}` has the type {found}; it must be {wanted}"),
+                    hint: "compile a program with `main`, not a library",
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn missing(name: &str, hint: &'static str) -> Refused {
+    Refused { code: "export_missing", text: format!("the module does not export `{name}`"), hint }
 }
 
 /// Compilation is not metered, so what it costs is bounded here.
@@ -341,6 +354,14 @@ fn check_tables(surface: &Surface) -> Result<(), Refused> {
             hint: "no compiler needs that many; check how the module was made",
         });
     }
+    if surface.tables_of_exceptions {
+        // Exceptions lie in memory of the engine's, which memoryLimit does not count; only calls may hold them.
+        return Err(Refused {
+            code: "feature_not_allowed",
+            text: "the module has a table of exceptions, which the profile does not allow".into(),
+            hint: "no compiler makes one; check how the module was made",
+        });
+    }
     let (asked, most) = (surface.table_entries_min, limits::TABLE_ENTRIES_MAX);
     if asked <= most as u64 {
         return Ok(());
@@ -355,8 +376,10 @@ fn check_tables(surface: &Surface) -> Result<(), Refused> {
 fn check_imports(surface: &Surface) -> Result<Vec<ImportUse>, Refused> {
     let mut uses: Vec<ImportUse> = Vec::new();
     for (module, name, sort, ty) in &surface.imports {
-        let known = module == preview1::MODULE && *sort == "function";
-        let refused = known && preview1::REFUSED.contains(&name.as_str());
+        let function = *sort == "function";
+        let known = function && module == preview1::MODULE;
+        let host = function && (module.as_str(), name.as_str()) == preview1::HOST_CALL;
+        let refused = host || known && preview1::REFUSED.contains(&name.as_str());
         if !(refused || known && preview1::PROVIDED.contains(&name.as_str())) {
             return Err(Refused {
                 code: "import_not_allowed",
@@ -366,14 +389,16 @@ fn check_imports(surface: &Surface) -> Result<Vec<ImportUse>, Refused> {
                 hint: "only functions of wasi_snapshot_preview1 can be imported; `brizo check` lists what a module imports",
             });
         }
-        let (stated, wanted) = (surface.signature(*ty), preview1::signatures().get(name.as_str()));
-        if stated.as_ref() != wanted {
+        let stated = surface.signature(*ty).unwrap_or_default();
+        let wanted = match preview1::signatures().get(name.as_str()) {
+            _ if host => preview1::HOST_CALL_TYPE,
+            wanted => wanted.map_or("nothing", String::as_str),
+        };
+        if stated != wanted {
             return Err(Refused {
                 code: "import_type_mismatch",
                 text: format!(
-                    "the module imports `{module}.{name}` as {}, the profile has it as {}",
-                    stated.unwrap_or_default(),
-                    wanted.map_or("nothing", String::as_str)
+                    "the module imports `{module}.{name}` as {stated}, the profile has it as {wanted}"
                 ),
                 hint: "the toolchain is made for another version of WASI; compile for wasm32-wasip1",
             });

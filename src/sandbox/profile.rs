@@ -6,7 +6,7 @@ use brizo_receipt::B256;
 use serde_json::json;
 
 use super::{Kind, component, inspect, limits, meter, preview1};
-use crate::job::STACK_LIMIT_MAX;
+use crate::job::{RUNTIME_FOLDER, STACK_LIMIT_MAX};
 
 /// Name of the profile, for people; the digest is what counts.
 pub const PROFILE_NAME: &str = "brizo-wasm/1";
@@ -23,8 +23,9 @@ pub fn profile_document() -> String {
         "profile": PROFILE_NAME,
         "engine": format!("wasmtime {WASMTIME_VERSION}, cranelift"),
         "modules": {
-            "kind": "core module, WASI preview 1 command (export `_start`, export `memory`)",
+            "kind": "core module over WASI preview 1 with the export `memory`: a command (export `_start`), or without one an interpreter (exports `run` and perhaps `_initialize`, which is called first; the number that `run` returns is the exit code)",
             "features": &inspect::FEATURE_NAMES[..],
+            "exceptions": "an uncaught one is trap 10, throw_ref of nothing is trap 11; no tables of them",
             "startSection": "its function is called first by the metered entry",
             "tablesMax": limits::TABLES_MAX,
             "tableEntriesTogetherMax": limits::TABLE_ENTRIES_MAX,
@@ -42,7 +43,8 @@ pub fn profile_document() -> String {
             "module": preview1::MODULE,
             "provided": preview1::PROVIDED,
             "refusedWithEnotsock": preview1::REFUSED,
-            "volumes": ["/data/algorithm (read-only)", "/data/inputs (read-only)", "/data/outputs"],
+            "answeredWithMinusOne": format!("{}.{} {}", preview1::HOST_CALL.0, preview1::HOST_CALL.1, preview1::HOST_CALL_TYPE),
+            "volumes": ["/data/algorithm (read-only)", "/data/inputs (read-only)", "/data/outputs", format!("/ (read-only), if the algorithm has a folder {RUNTIME_FOLDER}, which it is")],
             "files": "listings in byte order of names; inode numbers in byte order of input paths, then in order of creation; device 1; one link; times from the virtual clock; no links",
             "clock": "wall = clockStart + elapsed, monotonic = elapsed; each reading adds clockStep, a sleep adds its length",
             "random": "BLAKE3 derive_key \"brizo 2026 v1 random\" over randomSeed, extendable output",

@@ -76,10 +76,15 @@ pub struct Order {
 impl Order {
     /// The order that a job spec stands for.
     #[must_use]
-    pub fn of(spec: &JobSpec, invocation: Invocation, inputs: Vec<InputFile>) -> Self {
+    pub fn of(
+        spec: &JobSpec,
+        invocation: Invocation,
+        algorithm: Vec<InputFile>,
+        inputs: Vec<InputFile>,
+    ) -> Self {
         Self {
             invocation,
-            algorithm: Vec::new(),
+            algorithm,
             inputs,
             limits: Limits {
                 fuel: spec.fuel_limit,
@@ -169,14 +174,14 @@ impl Engine {
         pre: &InstancePre<State>,
         limits: Limits,
         interrupt: &Arc<Interrupt>,
-    ) -> Result<wasmtime::Result<()>, Aborted> {
+    ) -> Result<wasmtime::Result<i32>, Aborted> {
         let left = Left::of(limits.fuel, limits.stack.min(STACK_LIMIT_MAX));
         let instance = match block_on(pre.instantiate_async(&mut *store)) {
             Ok(instance) => instance,
             Err(error) => return Ok(Err(error)),
         };
         let _armed = Cells::start(store, &instance, left, Arc::clone(interrupt), self.interruptible)?;
-        let program = match instance.get_typed_func::<(), ()>(&mut *store, meter::PROGRAM) {
+        let program = match instance.get_typed_func::<(), i32>(&mut *store, meter::PROGRAM) {
             Ok(program) => program,
             Err(error) => return Ok(Err(error)),
         };

@@ -82,18 +82,21 @@ fn execute(
     module: &wasmi::Module,
     fuel: u64,
     depth: u64,
-) -> Result<(), wasmi::Error> {
+) -> Result<i32, wasmi::Error> {
     let instance = linker.instantiate_and_start(&mut *store, module)?;
     let meter = instance.get_memory(&*store, CELLS).ok_or_else(|| wasmi::Error::host(Stop::Engine))?;
     set_fuel(meter.data_mut(&mut *store), fuel);
     set_cell(meter.data_mut(&mut *store), DEPTH_CELL, depth);
     store.data_mut().meter = Some(meter);
-    instance.get_typed_func::<(), ()>(&*store, ENTRY)?.call(store, ())
+    instance.get_typed_func::<(), i32>(&*store, ENTRY)?.call(store, ())
 }
 
 /// Translates wasmi's ends as `run.rs` does wasmtime's.
-fn sort_of(result: &Result<(), wasmi::Error>, refused_memory: bool) -> Result<Sort, Aborted> {
-    let Err(error) = result else { return Ok(Sort::Exit(0)) };
+fn sort_of(result: &Result<i32, wasmi::Error>, refused_memory: bool) -> Result<Sort, Aborted> {
+    let error = match result {
+        Ok(code) => return Ok(Sort::Exit(*code as u32)),
+        Err(error) => error,
+    };
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.sort();
     }

@@ -133,7 +133,7 @@ impl Worker {
         for entry in dataset.manifest.entries() {
             inputs.push(InputFile { path: entry.path.clone(), bytes: self.blobs.map(entry.digest)? });
         }
-        let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), inputs);
+        let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), Vec::new(), inputs);
         Ok(Prepared { agreement, dataset, policy, module, order })
     }
 
@@ -219,6 +219,7 @@ impl Worker {
             spec,
             outcome: &outcome,
             invocation: &claimed.order.invocation,
+            algorithm: Vec::new(),
             mounts: vec![job::mount(Some(dataset.did.to_string()), &dataset.manifest, &dataset.key)],
             outputs: &manifest,
             run_key,

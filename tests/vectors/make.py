@@ -257,6 +257,7 @@ def text_of(document):
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+BUNDLE = [("main.py", b"print(1)\n"), ("lib/helpers.py", b"")]
 PROFILE = b'{"profile":"example/1"}\n'
 MODULE = b"\0asm\x01\0\0\0"
 RUN_KEY = bytes([0x33]) * 32
@@ -299,6 +300,7 @@ class Case:
         self.kind = "re-executable"
         self.signed_kind = None
         self.invocation = copy.deepcopy(INVOCATION)
+        self.bundle = []
         self.datasets = copy.deepcopy(DATASETS)
         self.outputs = copy.deepcopy(OUTPUTS)
         self.run_info = RUN_INFO
@@ -333,13 +335,15 @@ class Case:
             check_mounts(self.mounts)
             check_invocation(self.invocation)
             check_outputs(self.outputs, sum(e["size"] for e in self.entries))
+        files = ordered([entry("file", path, content) for path, content in self.bundle])
+        self.algorithm = leaves_of(files, self.key)
         released = {(e["kind"], e["path"]) for e, released in self.outputs if released}
         self.output_leaves = [leaf_of(e, self.key) for e in self.entries]
         self.invocation_leaves = [leaf_of(e, self.key) for e in sorted(self.called, key=rank)]
         self.spec = {
             "profile": derive("profile", PROFILE),
             "moduleDigest": content_digest(MODULE),
-            "algorithmRoot": root_of([]),
+            "algorithmRoot": root_of(self.algorithm),
             "invocationRoot": root_of(self.invocation_leaves),
             "inputsRoot": inputs_root(self.mounts),
             "blindCommit": derive("blind", self.key),
@@ -378,7 +382,8 @@ class Case:
         for e, leaf in zip(self.entries, self.output_leaves):
             opened = {"size": str(e["size"]), "digest": hexa(e["digest"])} if (e["kind"], e["path"]) in released else {}
             outputs.append({"kind": e["kind"], "path": e["path"], "leaf": hexa(leaf), **opened})
-        self.document["opening"] = {"invocation": self.invocation, "inputs": inputs, "outputs": outputs}
+        algorithm = {"algorithm": [hexa(leaf) for leaf in self.algorithm]} if self.algorithm else {}
+        self.document["opening"] = {"invocation": self.invocation, **algorithm, "inputs": inputs, "outputs": outputs}
         return self
 
     def rehash(self):
@@ -475,6 +480,8 @@ def good_cases():
     good("ok-local-unsigned", "a local run: no agreement, no keys, no signatures", make(**local, provider=None, spec={"agreementId": bytes(32)}))
     good("ok-local-signed", "a local run that its host signed, under chain 0 and the zero address", make(**local, spec={"agreementId": bytes(32)}))
     good("ok-attested", "made in a container: nobody can recompute it", make(kind="attested"))
+    good("ok-bundle", "a bundle of two files at /data/algorithm", make(bundle=BUNDLE))
+    good("ok-uncaught-exception", "an exception that nothing caught", make(outcome={"status": 1, "trapCode": 10}))
     good("ok-later-run", "run 7 under its agreement", make(spec={"runIndex": 7}))
     good("ok-exit-code", "the largest exit code", make(outcome={"exitCode": 2**32 - 1}))
     limit = 1000000000
@@ -608,7 +615,7 @@ def contradictions():
     refuse("claim-trap-code-with-exit", "an exit with a trap code", outcome={"trapCode": 1})
     refuse("claim-trap-code-with-out-of-fuel", "out of fuel with a trap code", outcome={"status": 2, "trapCode": 1})
     refuse("claim-trap-without-code", "a trap without a code", outcome={"status": 1})
-    refuse("claim-trap-code-undefined", "trap code 10", outcome={"status": 1, "trapCode": 10})
+    refuse("claim-trap-code-undefined", "trap code 12", outcome={"status": 1, "trapCode": 12})
     refuse("claim-memory-limit-without-code", "memory limit is a trap too", outcome={"status": 3})
     refuse("claim-exit-code-with-trap", "a trap with an exit code", outcome={"status": 1, "trapCode": 1, "exitCode": 1})
     refuse("claim-exit-code-with-output-limit", "an output limit with an exit code", outcome={"status": 5, "exitCode": 1})
@@ -784,6 +791,10 @@ def mismatches():
     refuse("hash-inputs-order", "a root over the mounts in another order", "inputsRoot", lambda document: document, wrong)
     wrong = make(spec={"inputsRoot": top(leaves)})
     refuse("hash-inputs-without-count", "the top of the tree instead of its root", "inputsRoot", lambda document: document, wrong)
+    with_bundle = make(bundle=BUNDLE)
+    refuse("hash-algorithm-missing", "the leaves of the bundle left out", "algorithmRoot", lambda document: {**document, "opening": {key: value for key, value in document["opening"].items() if key != "algorithm"}}, with_bundle)
+    refuse("hash-algorithm-leaf", "a leaf of the bundle changed", "algorithmRoot", at("opening/algorithm/1", flip), with_bundle)
+    refuse("hash-algorithm-invented", "leaves of a bundle where there was none", "algorithmRoot", lambda document: {**document, "opening": {**document["opening"], "algorithm": with_bundle.document["opening"]["algorithm"]}})
     refuse("hash-inputs-mount-path", "a mount under another path", "inputsRoot", at("opening/inputs/0/path", "cohort2"))
     refuse("hash-inputs-mount-root", "another root of a mount", "inputsRoot", at("opening/inputs/0/root", flip))
     refuse("hash-inputs-mount-missing", "a mount left out", "inputsRoot", at("opening/inputs", lambda l: l[:-1]))

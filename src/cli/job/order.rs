@@ -166,7 +166,13 @@ fn has_code(error: &anyhow::Error, code: &str) -> bool {
 fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
     let (file, run_key) = (&session.file, Saved::run_key(&session.file)?);
     let module = session.module()?;
-    let invocation = job::invocation(&file.args, &file.variables(), &[file.did.to_string()], None)?;
+    let invocation = job::invocation(
+        &job::Start::default(),
+        &file.args,
+        &file.variables(),
+        &[file.did.to_string()],
+        None,
+    )?;
     let spec = JobSpec {
         profile: session.profile()?,
         agreement_id: saved.service_agreement_id.0,

@@ -50,7 +50,8 @@ output_per_million = "0"
 fn world() -> World {
     let key = SecretKey::from_bytes(&[9; 32]).unwrap();
     let run_key = Key::new([5; 32]);
-    let invocation = crate::job::invocation(&["--x".into()], &[], &[], None).unwrap();
+    let invocation =
+        crate::job::invocation(&crate::job::Start::default(), &["--x".into()], &[], &[], None).unwrap();
     let rules = include_str!("../../../policies/open-statistics/rules.cedar");
     let inputs_root = B256::repeat_byte(6);
     World {

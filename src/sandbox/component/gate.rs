@@ -67,9 +67,9 @@ pub(in crate::sandbox) fn inspect(component: &[u8]) -> Result<Inspection, Refuse
     })
 }
 
-/// The features of core modules and, around them, the component model without any of its later parts.
+/// The features of core modules but exceptions, which toolchains for components do not use, and, around them, the component model without any of its later parts.
 fn component_features() -> WasmFeatures {
-    features() | WasmFeatures::COMPONENT_MODEL
+    (features() - WasmFeatures::EXCEPTIONS) | WasmFeatures::COMPONENT_MODEL
 }
 
 /// Validates under the allow-list; a component that is valid only with more features is told which one.

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::call::CHUNK_BYTES_MAX;
 use super::refused::REFUSED;
 use super::{CALL_BYTES_MAX, HANDLES_MAX, gate, random, state};
+use crate::job::RUNTIME_FOLDER;
 use crate::sandbox::profile::WASMTIME_VERSION;
 use crate::sandbox::{inspect, limits, meter};
 
@@ -19,7 +20,7 @@ pub(in crate::sandbox) fn profile_document() -> String {
         "engine": format!("wasmtime {WASMTIME_VERSION}, cranelift"),
         "modules": {
             "kind": "component of the world wasi:cli/command, WASI 0.2 (export wasi:cli/run)",
-            "features": &inspect::FEATURE_NAMES[..],
+            "features": inspect::FEATURE_NAMES.iter().filter(|name| **name != "exceptions").collect::<Vec<_>>(),
             "componentModel": "without async, threads, values, garbage collection, maps, fixed-length lists and error contexts",
             "levelsMax": gate::DEPTH_MAX,
             "coreModulesMax": gate::MODULES_MAX,
@@ -61,7 +62,7 @@ pub(in crate::sandbox) fn profile_document() -> String {
             "refused": &REFUSED[..],
             "refusal": "the error not-supported or HTTP-request-denied where the function's type has it; instance-network gives a handle; else trap 1",
             "exit": "run's ok is exit code 0, its error 1; exit likewise; exit-with-code gives its code",
-            "volumes": ["/data/algorithm (read-only)", "/data/inputs (read-only)", "/data/outputs"],
+            "volumes": ["/data/algorithm (read-only)", "/data/inputs (read-only)", "/data/outputs", format!("/ (read-only), if the algorithm has a folder {RUNTIME_FOLDER}, which it is")],
             "files": "listings in byte order of names; metadata-hash is the inode number (lower) and device 1 (upper); inode numbers in byte order of input paths, then in order of creation; one link; times from the virtual clock; no links",
             "pieces": "a read gives everything there is, at most pieceBytesMax; check-write permits pieceBytesMax, more in one call is a breach",
             "pieceBytesMax": CHUNK_BYTES_MAX,

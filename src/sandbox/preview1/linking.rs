@@ -4,7 +4,7 @@ use wasmtime::{Caller, Extern, Linker};
 
 use super::call::{Answer, Call, Outcome};
 use super::table::functions;
-use super::{MODULE, descriptors, environment, files, folders, poll, sockets};
+use super::{HOST_CALL, MODULE, descriptors, environment, files, folders, poll, sockets};
 use crate::sandbox::meter;
 use crate::sandbox::state::{State, Stop};
 
@@ -22,6 +22,14 @@ macro_rules! link {
                     host(&mut caller, |call| $file::$name(call, $($param),*))
                 },
             )?;)*)*
+            linker.func_wrap(
+                HOST_CALL.0,
+                HOST_CALL.1,
+                |mut caller: Caller<'_, State>, _: u32, _: u32, _: u32, _: u32| -> wasmtime::Result<i32> {
+                    host::<()>(&mut caller, |_| Ok(()))?;
+                    Ok(-1)
+                },
+            )?;
             Ok(())
         }
     };
@@ -56,7 +64,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::sandbox::preview1::{PROVIDED, REFUSED, signature, signatures};
+    use crate::sandbox::preview1::{HOST_CALL_TYPE, PROVIDED, REFUSED, signature, signatures};
 
     #[test]
     fn what_is_listed_is_what_the_engine_was_given() {
@@ -66,7 +74,7 @@ mod tests {
         let mut store = wasmtime::Store::new(&engine, State::empty());
         let linked: Vec<_> =
             linker.iter(&mut store).map(|(_, name, item)| (name.to_string(), item)).collect();
-        let linked: BTreeMap<_, _> = linked
+        let mut linked: BTreeMap<_, _> = linked
             .into_iter()
             .map(|(name, item)| {
                 let ty = item.into_func().unwrap().ty(&store);
@@ -75,6 +83,7 @@ mod tests {
             .collect();
         let listed: BTreeMap<_, _> =
             signatures().iter().map(|(name, text)| ((*name).to_string(), text.clone())).collect();
+        assert_eq!(linked.remove(HOST_CALL.1).as_deref(), Some(HOST_CALL_TYPE));
         assert_eq!(linked, listed);
         assert_eq!((PROVIDED.len(), REFUSED.len(), linked.len()), (42, 4, 46));
         assert_eq!(linked["path_open"], "(i32, i32, i32, i32, i32, i64, i64, i32, i32) -> (i32)");

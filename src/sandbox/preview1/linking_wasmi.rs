@@ -4,7 +4,7 @@ use wasmi::{Caller, Extern, Linker, Memory};
 
 use super::call::{Answer, Call, Outcome};
 use super::table::functions;
-use super::{MODULE, descriptors, environment, files, folders, poll, sockets};
+use super::{HOST_CALL, MODULE, descriptors, environment, files, folders, poll, sockets};
 use crate::sandbox::second_engine::{Host, fuel_left, set_fuel};
 use crate::sandbox::state::Stop;
 
@@ -21,6 +21,14 @@ macro_rules! link {
                     host(&mut caller, |call| $file::$name(call, $($param),*))
                 },
             )?;)*)*
+            linker.func_wrap(
+                HOST_CALL.0,
+                HOST_CALL.1,
+                |mut caller: Caller<'_, Host>, _: u32, _: u32, _: u32, _: u32| -> Result<i32, wasmi::Error> {
+                    host::<()>(&mut caller, |_| Ok(()))?;
+                    Ok(-1)
+                },
+            )?;
             Ok(())
         }
     };

@@ -26,3 +26,7 @@ pub(super) use table::{PROVIDED, REFUSED, signature, signatures};
 
 /// Name of the import module.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
+/// What interpreters import to call into an embedding program, which is not there: always answered with -1.
+pub(super) const HOST_CALL: (&str, &str) = ("host", "call");
+/// Its type.
+pub(super) const HOST_CALL_TYPE: &str = "(i32, i32, i32, i32) -> (i32)";

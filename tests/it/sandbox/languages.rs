@@ -1,7 +1,6 @@
 //! The same algorithm in every language: the same bytes, the same fuel each time, the same refusals.
 //!
-//! A language whose module is not there is skipped, which `cargo xtask guests` has announced too; so is one that the gate
-//! refuses for what it is, until the engine can run it.
+//! A language whose module is not there is skipped, which `cargo xtask guests` has announced too.
 
 use std::io::Write as _;
 
@@ -35,10 +34,6 @@ fn load(name: &str) -> Option<Module> {
     };
     match inspect(&bytes, u64::MAX) {
         Ok(inspection) => Some(engine().compile(&bytes, &inspection).unwrap()),
-        Err(refused) if refused.code == "component_not_supported" => {
-            skip(name, &refused.text);
-            None
-        }
         Err(refused) => panic!("{name} is refused: {}", refused.text),
     }
 }

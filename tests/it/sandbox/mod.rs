@@ -32,7 +32,7 @@ pub(crate) fn order(args: &[&str]) -> Order {
     let args: Vec<String> = args.iter().map(ToString::to_string).collect();
     let penguins = std::fs::read(crate::guests::repository("examples/data/penguins.csv")).unwrap();
     Order {
-        invocation: invocation(&args, &[], &[], None).unwrap(),
+        invocation: invocation(&brizo::job::Start::default(), &args, &[], &[], None).unwrap(),
         algorithm: vec![],
         inputs: vec![input("penguins.csv", penguins)],
         limits: LIMITS,

@@ -115,7 +115,8 @@ impl Consumer {
     ) -> Value {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let run_key = Key::new([7; 32]);
-        let invocation = job::invocation(&args, &[], &[self.did.to_string()], None).unwrap();
+        let invocation =
+            job::invocation(&job::Start::default(), &args, &[], &[self.did.to_string()], None).unwrap();
         let mut spec = JobSpec {
             profile: profile_of(module),
             agreement_id: id.0,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::path::{PATH_BYTES_MAX, parts};
 use super::{Descriptor, Entry, Listing, Node, NodeId, NodeKind, Target, VfsError, VfsResult};
+use crate::job::RUNTIME_FOLDER;
 use crate::sandbox::InputFile;
 
 const ROOT: NodeId = NodeId(0);
@@ -82,6 +83,13 @@ impl Vfs {
         }
         vfs.mount(vfs.volumes[0], algorithm, start)?;
         vfs.mount(vfs.volumes[1], inputs, start)?;
+        if let Some(id) = vfs.child(vfs.volumes[0], RUNTIME_FOLDER)?
+            && vfs.node(id).is_directory()
+        {
+            // Interpreters look for their libraries where they were built to.
+            let root = Descriptor { preopen: Some("/"), ..Descriptor::new(Target::Node(id), true, false) };
+            vfs.descriptors.push(Some(root));
+        }
         Ok(vfs)
     }
 

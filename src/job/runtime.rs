@@ -1,0 +1,163 @@
+//! Runtimes: interpreters that a publisher approves, and how a consumer's bundle of files is run on one.
+//!
+//! A runtime is a module, files of its own, and a short description. Nothing of the description stands in a receipt:
+//! what follows from it does, as arguments and variables in the invocation, and as files in the bundle's manifest.
+
+use std::collections::BTreeMap;
+
+use brizo_receipt::check_path;
+use serde::Deserialize;
+
+/// Where a guest finds the bundle.
+pub const ALGORITHM: &str = "/data/algorithm";
+/// The folder of the bundle with the runtime's own files, which the guest finds at `/` too, because interpreters look for
+/// their libraries where they were built to. Consumers leave this name alone.
+pub const RUNTIME_FOLDER: &str = ".runtime";
+
+/// What is written beside a runtime's module, as TOML. Files are named relative to it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    /// What people call it.
+    pub name: String,
+    /// The module.
+    pub module: String,
+    /// First argument: what the interpreter takes for its own path.
+    pub program: String,
+    /// The file of a bundle that is started, unless another one is named.
+    pub main: String,
+    /// Variables that the interpreter needs.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Its own files: path from `/` on as the interpreter sees it, and the file it is.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// How a program is started, apart from what the consumer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Arguments before the two folders.
+    pub args: Vec<String>,
+    /// Variables, which the consumer cannot set.
+    pub env: Vec<(String, String)>,
+}
+
+impl Default for Start {
+    /// A module or component that is itself the algorithm.
+    fn default() -> Self {
+        Self { args: vec!["algorithm".into()], env: Vec::new() }
+    }
+}
+
+/// Why a description of a runtime, or a bundle, cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRuntime {
+    /// A path that no manifest takes.
+    #[error("{0:?} cannot be a path in a bundle: {1}")]
+    Path(String, String),
+    /// The file to start is not there.
+    #[error("the bundle has no file {0:?} to start; name the file with `main`")]
+    NoMain(String),
+    /// A bundle reaches into the runtime's folder.
+    #[error("{0:?} lies in `{RUNTIME_FOLDER}`, which belongs to the runtime; choose another name")]
+    Reserved(String),
+}
+
+impl Runtime {
+    /// Checks the paths of a description.
+    ///
+    /// # Errors
+    /// [`BadRuntime`] with the path.
+    pub fn check(&self) -> Result<(), BadRuntime> {
+        self.files.keys().chain([&self.main]).try_for_each(|path| checked(path))
+    }
+
+    /// How a bundle is started on it: `main` is a path in the bundle, the description's own where none is named.
+    #[must_use]
+    pub fn start(&self, main: Option<&str>) -> Start {
+        let main = format!("{ALGORITHM}/{}", main.unwrap_or(&self.main));
+        let env = self.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Start { args: vec![self.program.clone(), main], env }
+    }
+
+    /// Checks the paths of a bundle: none is the runtime's, and the file to start is among them.
+    ///
+    /// # Errors
+    /// [`BadRuntime`] with the path.
+    pub fn check_bundle<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a str> + Clone,
+        main: Option<&str>,
+    ) -> Result<(), BadRuntime> {
+        let main = main.unwrap_or(&self.main);
+        checked(main)?;
+        if let Some(path) = paths.clone().find(|path| path.split('/').next() == Some(RUNTIME_FOLDER)) {
+            return Err(BadRuntime::Reserved(path.into()));
+        }
+        match paths.into_iter().any(|path| path == main) {
+            true => Ok(()),
+            false => Err(BadRuntime::NoMain(main.into())),
+        }
+    }
+}
+
+fn checked(path: &str) -> Result<(), BadRuntime> {
+    check_path(path).map_err(|e| BadRuntime::Path(path.into(), e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+        name = "snake"
+        module = "snake.wasm"
+        program = "/usr/bin/snake"
+        main = "main.sn"
+        [env]
+        SNAKEHOME = "/data/algorithm/.runtime"
+        [files]
+        "lib/all.zip" = "all.zip"
+    "#;
+
+    fn parse(text: &str) -> Result<Runtime, String> {
+        let runtime: Runtime = toml::from_str(text).map_err(|e| e.to_string())?;
+        runtime.check().map_err(|e| e.to_string())?;
+        Ok(runtime)
+    }
+
+    #[test]
+    fn the_bundles_file_follows_the_program() {
+        let runtime = parse(TEXT).unwrap();
+        assert_eq!(runtime.start(None).args, ["/usr/bin/snake", "/data/algorithm/main.sn"]);
+        assert_eq!(runtime.start(Some("b/c.sn")).args[1], "/data/algorithm/b/c.sn");
+        assert_eq!(runtime.start(None).env, [("SNAKEHOME".into(), "/data/algorithm/.runtime".into())]);
+    }
+
+    #[test]
+    fn descriptions_are_read_strictly() {
+        for (from, to) in [
+            ("name =", "nmae ="),
+            ("\"main.sn\"", "\"../main.sn\""),
+            ("\"lib/all.zip\"", "\"/lib/all.zip\""),
+            ("program = \"/usr/bin/snake\"", ""),
+        ] {
+            assert!(parse(&TEXT.replacen(from, to, 1)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn bundles_have_their_main_and_leave_the_runtime_alone() {
+        let runtime = parse(TEXT).unwrap();
+        let check = |paths: &[&str], main| runtime.check_bundle(paths.iter().copied(), main);
+        assert_eq!(check(&["a", "main.sn"], None), Ok(()));
+        assert_eq!(check(&["a"], Some("a")), Ok(()));
+        assert_eq!(check(&["a"], None), Err(BadRuntime::NoMain("main.sn".into())));
+        assert_eq!(
+            check(&["main.sn", ".runtime/lib/all.zip"], None),
+            Err(BadRuntime::Reserved(".runtime/lib/all.zip".into()))
+        );
+        assert!(matches!(check(&["main.sn"], Some("..")), Err(BadRuntime::Path(..))));
+    }
+}
