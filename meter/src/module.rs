@@ -245,7 +245,11 @@ impl Outline {
             Payload::ImportSection(section) => {
                 for import in section.clone().into_imports() {
                     match import?.ty {
-                        wasmparser::TypeRef::Func(_) | wasmparser::TypeRef::FuncExact(_) => {
+                        // The validator lets it pass under any features, and no engine reads it.
+                        wasmparser::TypeRef::FuncExact(_) => {
+                            return Err(Error::Unsupported("imports of an exact type".into()));
+                        }
+                        wasmparser::TypeRef::Func(_) => {
                             self.imported_functions += 1;
                             self.function_count += 1;
                         }

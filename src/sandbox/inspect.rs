@@ -239,7 +239,9 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
                 for import in section.into_imports() {
                     let import = import?;
                     let sort = match import.ty {
-                        TypeRef::Func(_) | TypeRef::FuncExact(_) => "function",
+                        TypeRef::Func(_) => "function",
+                        // The validator lets it pass under any features, and the engine cannot read it.
+                        TypeRef::FuncExact(_) => "function of an exact type",
                         TypeRef::Memory(_) => "memory",
                         TypeRef::Table(_) => "table",
                         TypeRef::Global(_) => "global",

@@ -1,0 +1,241 @@
+//! One form of all modules of a script, in wasmtime: what is instantiated, registered and called.
+
+use std::collections::HashMap;
+
+use brizo_meter::{CELLS, DEPTH_CELL, ENTRY, FUEL_CELL};
+use wasmtime::{
+    Engine, Extern, ExternRef, Func, Global, GlobalType, Instance, Linker, Memory, MemoryType, Module,
+    Mutability, Ref, RefType, Store, Table, TableType, Trap, Val, ValType,
+};
+
+use crate::values::{Bits, Form};
+
+/// Native stack of the plain form; the rewritten one must end before it reaches that.
+pub(crate) const NATIVE_STACK: usize = 64 << 20;
+/// At most 128 bytes of native stack are used per unit.
+const DEPTH: i64 = (NATIVE_STACK / 128) as i64;
+const FUEL: i64 = 1 << 50;
+/// Memories that are larger are not compared.
+const COMPARED_BYTES: usize = 16 << 20;
+
+/// How something ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    Values(Vec<Bits>),
+    Trap(String),
+    StackExhausted,
+    Exception,
+    /// Imports do not fit.
+    Unlinkable,
+    /// Something that must not happen in this form.
+    Broken(String),
+}
+
+/// The instances of a script in one form. `None` stands for a module that is outside of what is rewritten.
+pub(crate) struct World {
+    form: Form,
+    engine: Engine,
+    store: Store<()>,
+    linker: Linker<()>,
+    named: HashMap<String, Option<Instance>>,
+    current: Option<Instance>,
+    cells: Vec<Memory>,
+    instances: Vec<Instance>,
+}
+
+impl World {
+    pub(crate) fn new(form: Form) -> Self {
+        let mut config = wasmtime::Config::new();
+        config.wasm_multi_memory(true).wasm_branch_hinting(true).wasm_exceptions(true);
+        config.max_wasm_stack(NATIVE_STACK).async_stack_size(NATIVE_STACK + (1 << 20));
+        let engine = Engine::new(&config).unwrap();
+        let mut store = Store::new(&engine, ());
+        let mut linker = Linker::new(&engine);
+        linker.allow_shadowing(true);
+        spectest(&mut linker, &mut store);
+        let (named, cells, instances) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { form, engine, store, linker, named, current: None, cells, instances }
+    }
+
+    /// Makes a module current, under a name too if it has one. Nothing stands for a module that is left out.
+    pub(crate) fn take(&mut self, name: Option<&str>, instance: Option<Instance>) {
+        self.current = instance;
+        if let Some(name) = name {
+            self.named.insert(name.to_owned(), instance);
+        }
+    }
+
+    pub(crate) fn instance(&self, name: Option<&str>) -> Option<Instance> {
+        name.map_or(self.current, |name| self.named.get(name).copied().flatten())
+    }
+
+    pub(crate) fn register(&mut self, name: &str, instance: Instance) {
+        self.linker.instance(&mut self.store, name, instance).unwrap();
+    }
+
+    /// Instantiates a module in its form, and runs its start function.
+    pub(crate) fn instantiate(&mut self, module: &[u8]) -> Result<Instance, End> {
+        let module = Module::new(&self.engine, module).map_err(|e| End::Broken(format!("{e:#}")))?;
+        let pre = self.linker.instantiate_pre(&module).map_err(|_| End::Unlinkable)?;
+        let instance = match pre.instantiate(&mut self.store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(self.end_of(&error)),
+        };
+        if self.form == Form::Rewritten {
+            self.cells.push(instance.get_memory(&mut self.store, CELLS).unwrap());
+            let end = self.call(instance, ENTRY, &[]);
+            if end != End::Values(Vec::new()) {
+                return Err(end);
+            }
+        }
+        self.instances.push(instance);
+        Ok(instance)
+    }
+
+    /// Calls an exported function with full cells.
+    pub(crate) fn call(&mut self, instance: Instance, name: &str, args: &[Bits]) -> End {
+        let Some(function) = instance.get_func(&mut self.store, name) else {
+            return End::Broken(format!("no function {name}"));
+        };
+        for cells in &self.cells {
+            cells.write(&mut self.store, FUEL_CELL as usize, &FUEL.to_le_bytes()).unwrap();
+            cells.write(&mut self.store, DEPTH_CELL as usize, &DEPTH.to_le_bytes()).unwrap();
+        }
+        let args: Vec<_> = args.iter().map(|bits| value(&mut self.store, *bits)).collect();
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        match function.call(&mut self.store, &args, &mut results) {
+            Ok(()) if self.cells().any(|(fuel, depth)| depth != DEPTH || fuel < 0 || fuel > FUEL) => {
+                End::Broken(format!("cells after {name}: {:?}", self.cells().collect::<Vec<_>>()))
+            }
+            Ok(()) => End::Values(results.into_iter().map(|value| bits(&self.store, value)).collect()),
+            Err(error) => self.end_of(&error),
+        }
+    }
+
+    /// The value of an exported global.
+    pub(crate) fn global(&mut self, instance: Instance, name: &str) -> End {
+        match instance.get_global(&mut self.store, name) {
+            Some(global) => {
+                let value = global.get(&mut self.store);
+                End::Values(vec![bits(&self.store, value)])
+            }
+            None => End::Broken(format!("no global {name}")),
+        }
+    }
+
+    fn cells(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.cells.iter().map(|cells| {
+            let cell = |offset: u64| {
+                let bytes = &cells.data(&self.store)[offset as usize..][..8];
+                i64::from_le_bytes(bytes.try_into().unwrap())
+            };
+            (cell(FUEL_CELL), cell(DEPTH_CELL))
+        })
+    }
+
+    fn end_of(&self, error: &wasmtime::Error) -> End {
+        if error.downcast_ref::<wasmtime::ThrownException>().is_some() {
+            return End::Exception;
+        }
+        match error.downcast_ref::<Trap>() {
+            // That the cells end the run, and not the stack, is what the rewriting is for.
+            Some(Trap::UnreachableCodeReached) if self.cells().any(|(_, depth)| depth < 0) => {
+                End::StackExhausted
+            }
+            Some(Trap::StackOverflow) if self.form == Form::Plain => End::StackExhausted,
+            Some(Trap::UnreachableCodeReached) if self.cells().any(|(fuel, _)| fuel < 0) => {
+                End::Broken("out of fuel".into())
+            }
+            Some(trap) => End::Trap(format!("{trap:?}")),
+            None => End::Broken(format!("{error:#}")),
+        }
+    }
+
+    /// Everything that the instances export and that is not a function: memories and globals, in a fixed order.
+    pub(crate) fn left_behind(&mut self) -> Vec<(usize, String, Vec<u8>)> {
+        let mut found = Vec::new();
+        for (number, instance) in self.instances.iter().enumerate() {
+            let exports: Vec<_> = instance
+                .exports(&mut self.store)
+                .map(|export| (export.name().to_owned(), export.into_extern()))
+                .collect();
+            for (name, export) in exports {
+                let content = match export {
+                    Extern::Memory(memory) if name != CELLS => {
+                        let bytes = memory.data(&self.store);
+                        bytes.get(..COMPARED_BYTES.min(bytes.len())).unwrap_or_default().to_vec()
+                    }
+                    Extern::Global(global) => {
+                        let value = global.get(&mut self.store);
+                        format!("{:?}", bits(&self.store, value)).into_bytes()
+                    }
+                    Extern::Table(table) => table.size(&self.store).to_le_bytes().to_vec(),
+                    _ => continue,
+                };
+                found.push((number, name, content));
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+fn value(store: &mut Store<()>, bits: Bits) -> Val {
+    match bits {
+        Bits::I32(n) => Val::I32(n),
+        Bits::I64(n) => Val::I64(n),
+        Bits::F32(n) => Val::F32(n),
+        Bits::F64(n) => Val::F64(n),
+        Bits::V128(n) => Val::V128(n.into()),
+        Bits::NoFunction | Bits::Function => Val::FuncRef(None),
+        Bits::NoExtern => Val::ExternRef(None),
+        Bits::Extern(n) => Val::ExternRef(Some(ExternRef::new(store, n).unwrap())),
+        Bits::NoException => Val::ExnRef(None),
+    }
+}
+
+fn bits(store: &Store<()>, value: Val) -> Bits {
+    match value {
+        Val::I32(n) => Bits::I32(n),
+        Val::I64(n) => Bits::I64(n),
+        Val::F32(n) => Bits::F32(n),
+        Val::F64(n) => Bits::F64(n),
+        Val::V128(n) => Bits::V128(n.as_u128()),
+        Val::FuncRef(None) => Bits::NoFunction,
+        Val::FuncRef(Some(_)) => Bits::Function,
+        Val::ExternRef(None) => Bits::NoExtern,
+        Val::ExternRef(Some(reference)) => {
+            let data = reference.data(store).unwrap();
+            Bits::Extern(*data.and_then(|data| data.downcast_ref::<u32>()).unwrap())
+        }
+        Val::ExnRef(None) => Bits::NoException,
+        other => panic!("a value of another proposal: {other:?}"),
+    }
+}
+
+/// The module that the suite's scripts import from.
+fn spectest(linker: &mut Linker<()>, store: &mut Store<()>) {
+    let module = "spectest";
+    linker.func_wrap(module, "print", || {}).unwrap();
+    linker.func_wrap(module, "print_i32", |_: i32| {}).unwrap();
+    linker.func_wrap(module, "print_i64", |_: i64| {}).unwrap();
+    linker.func_wrap(module, "print_f32", |_: f32| {}).unwrap();
+    linker.func_wrap(module, "print_f64", |_: f64| {}).unwrap();
+    linker.func_wrap(module, "print_i32_f32", |_: i32, _: f32| {}).unwrap();
+    linker.func_wrap(module, "print_f64_f64", |_: f64, _: f64| {}).unwrap();
+    let globals = [
+        ("global_i32", ValType::I32, Val::I32(666)),
+        ("global_i64", ValType::I64, Val::I64(666)),
+        ("global_f32", ValType::F32, Val::F32(666.6f32.to_bits())),
+        ("global_f64", ValType::F64, Val::F64(666.6f64.to_bits())),
+    ];
+    for (name, ty, value) in globals {
+        let global = Global::new(&mut *store, GlobalType::new(ty, Mutability::Const), value).unwrap();
+        linker.define(&*store, module, name, global).unwrap();
+    }
+    let table = TableType::new(RefType::FUNCREF, 10, Some(20));
+    let table = Table::new(&mut *store, table, Ref::Func(None::<Func>)).unwrap();
+    linker.define(&*store, module, "table", table).unwrap();
+    let memory = Memory::new(&mut *store, MemoryType::new(1, Some(2))).unwrap();
+    linker.define(&*store, module, "memory", memory).unwrap();
+}
