@@ -1,14 +1,14 @@
 //! Writes one function anew: its own operators byte for byte, and between them the counting.
 
-use wasm_encoder::{BlockType, Encode, Ieee32, Ieee64, Instruction as I, MemArg, ValType};
+mod canonical;
+mod counting;
+
+use wasm_encoder::{BlockType, Encode, Instruction as I, MemArg, ValType};
 use wasmparser::{FunctionBody, Operator};
 
-use crate::analysis::{Analysis, Op, Point, PointKind};
-use crate::nan::Shape;
-use crate::{DEPTH_CELL, Error, FUEL_CELL, Options};
-
-const CANONICAL_F32: u32 = 0x7fc0_0000;
-const CANONICAL_F64: u64 = 0x7ff8_0000_0000_0000;
+use crate::analysis::{Analysis, Op, PointKind};
+use crate::calls::Rules;
+use crate::{Error, Options};
 
 /// Local variables that a function may have (WebAssembly JavaScript interface, implementation limits).
 const LOCALS_MAX: usize = 50_000;
@@ -24,6 +24,7 @@ pub(crate) struct Surroundings<'m> {
     pub(crate) results: BlockType,
     /// Parameters and declared local variables together.
     pub(crate) locals: u32,
+    pub(crate) rules: Rules,
     pub(crate) options: &'m Options,
 }
 
@@ -192,135 +193,6 @@ impl Writer<'_, '_> {
         self.put(&I::If(BlockType::Empty));
     }
 
-    fn recorded(&self, point: &Point) -> bool {
-        let always = match point.kind {
-            PointKind::Loop => true,
-            PointKind::Entry => self.analysis.calls,
-            PointKind::Return | PointKind::Plain => false,
-        };
-        always || point.recorded || self.analysis.catches
-    }
-
-    /// Whether some region's charge stands only in the local variable when the function ends.
-    fn needs_fuel_epilogue(&self) -> bool {
-        self.analysis
-            .points
-            .iter()
-            .any(|point| point.cost > 0 && !self.recorded(point) && !self.is_leaf_entry(point))
-    }
-
-    /// A function that calls nothing and never loops is paid for and left; there is nothing to check it against.
-    fn is_leaf(&self) -> bool {
-        !self.analysis.calls && !self.analysis.loops
-    }
-
-    /// The only charge of a function goes straight to the cell.
-    fn is_leaf_entry(&self, point: &Point) -> bool {
-        point.kind == PointKind::Entry && self.is_leaf() && self.analysis.points.len() == 1
-    }
-
-    fn counts_depth(&self) -> bool {
-        self.analysis.calls
-    }
-
-    fn write_point(&mut self, point: &Point) {
-        match point.kind {
-            PointKind::Entry => self.write_entry(point),
-            PointKind::Return => {
-                self.load_fuel();
-                if self.analysis.catches && self.counts_depth() {
-                    let depth = self.depth();
-                    let cell = self.cell(DEPTH_CELL);
-                    self.put_all(&[I::I32Const(0), I::LocalGet(depth), I::I64Store(cell)]);
-                }
-                self.take(point.cost);
-                if self.recorded(point) && point.cost > 0 {
-                    self.record_fuel();
-                }
-            }
-            PointKind::Plain if point.cost == 0 => {}
-            PointKind::Plain => {
-                self.take(point.cost);
-                if self.recorded(point) {
-                    self.record_fuel();
-                }
-            }
-            PointKind::Loop => {
-                self.take(point.cost);
-                self.record_fuel();
-                let fuel = self.fuel();
-                self.put(&I::LocalGet(fuel));
-                self.trap_if_negative();
-            }
-        }
-    }
-
-    fn write_entry(&mut self, point: &Point) {
-        if self.analysis.points.iter().all(|point| point.cost == 0) && self.is_leaf() {
-            return;
-        }
-        self.load_fuel();
-        self.take(point.cost);
-        if self.recorded(point) || self.is_leaf_entry(point) {
-            self.record_fuel();
-        }
-        let fuel = self.fuel();
-        if self.counts_depth() {
-            let depth = self.depth();
-            let cell = self.cell(DEPTH_CELL);
-            let frame = i64::try_from(self.analysis.frame).unwrap_or(i64::MAX);
-            self.put_all(&[I::I32Const(0), I::I32Const(0), I::I64Load(cell), I::I64Const(frame), I::I64Sub]);
-            self.put_all(&[I::LocalTee(depth), I::I64Store(cell)]);
-            // One branch for both: either is negative exactly when their union is.
-            self.put_all(&[I::LocalGet(depth), I::LocalGet(fuel), I::I64Or]);
-            self.trap_if_negative();
-        }
-    }
-
-    fn load_fuel(&mut self) {
-        let (fuel, cell) = (self.fuel(), self.cell(FUEL_CELL));
-        self.put_all(&[I::I32Const(0), I::I64Load(cell), I::LocalSet(fuel)]);
-    }
-
-    fn record_fuel(&mut self) {
-        let (fuel, cell) = (self.fuel(), self.cell(FUEL_CELL));
-        self.put_all(&[I::I32Const(0), I::LocalGet(fuel), I::I64Store(cell)]);
-    }
-
-    fn take(&mut self, cost: u64) {
-        if cost == 0 {
-            return;
-        }
-        let fuel = self.fuel();
-        let cost = i64::try_from(cost).unwrap_or(i64::MAX);
-        self.put_all(&[I::LocalGet(fuel), I::I64Const(cost), I::I64Sub, I::LocalSet(fuel)]);
-    }
-
-    /// Ends the run if the number on the stack is negative. What made it so is on record.
-    fn trap_if_negative(&mut self) {
-        self.put_all(&[I::I64Const(0), I::I64LtS]);
-        self.put_unlikely_if();
-        self.put_all(&[I::Unreachable, I::End]);
-    }
-
-    fn write_epilogue(&mut self) {
-        if self.needs_fuel_epilogue() {
-            self.record_fuel();
-        }
-        if self.counts_depth() {
-            let cell = self.cell(DEPTH_CELL);
-            let frame = i64::try_from(self.analysis.frame).unwrap_or(i64::MAX);
-            self.put(&I::I32Const(0));
-            if self.analysis.catches {
-                let depth = self.depth();
-                self.put(&I::LocalGet(depth));
-            } else {
-                self.put_all(&[I::I32Const(0), I::I64Load(cell)]);
-            }
-            self.put_all(&[I::I64Const(frame), I::I64Add, I::I64Store(cell)]);
-        }
-    }
-
     fn write_operator(&mut self, op: &Op<'_>, wrapped: bool) {
         let bytes = &self.around.module[op.start..op.end];
         match &op.operator {
@@ -340,95 +212,4 @@ impl Writer<'_, '_> {
             _ => self.code.extend_from_slice(bytes),
         }
     }
-
-    /// Charges the number of bytes on top of the stack, before they are touched.
-    fn take_bytes(&mut self) {
-        let shift = self.around.options.costs.bytes_shift;
-        let scale: &[I<'_>] = if shift == 0 { &[] } else { &[I::I64Const(i64::from(shift)), I::I64ShrU] };
-        self.take_counted(scale);
-    }
-
-    fn take_entries(&mut self) {
-        let entry = self.around.options.costs.entry;
-        let scale: &[I<'_>] = &[I::I64Const(i64::from(entry)), I::I64Mul];
-        self.take_counted(scale);
-    }
-
-    fn take_counted(&mut self, scale: &[I<'_>]) {
-        let (fuel, count) = (self.fuel(), self.scratch(ValType::I32, 0));
-        self.put_all(&[I::LocalSet(count), I::LocalGet(fuel), I::LocalGet(count), I::I64ExtendI32U]);
-        self.put_all(scale);
-        self.put_all(&[I::I64Sub, I::LocalSet(fuel)]);
-        self.record_fuel();
-        self.put(&I::LocalGet(fuel));
-        self.trap_if_negative();
-        self.put(&I::LocalGet(count));
-    }
-
-    /// Growth is charged when it has succeeded: `growth × each × (result ≠ -1)`.
-    fn write_growth(&mut self, bytes: &[u8], each: u32) {
-        let (fuel, count) = (self.fuel(), self.scratch(ValType::I32, 0));
-        self.put(&I::LocalTee(count));
-        self.code.extend_from_slice(bytes);
-        let result = self.scratch(ValType::I32, 4);
-        self.put_all(&[I::LocalTee(result), I::LocalGet(fuel), I::LocalGet(count), I::I64ExtendI32U]);
-        self.put_all(&[I::I64Const(i64::from(each)), I::I64Mul]);
-        self.put_all(&[I::LocalGet(result), I::I32Const(-1), I::I32Ne, I::I64ExtendI32U, I::I64Mul]);
-        self.put_all(&[I::I64Sub, I::LocalSet(fuel)]);
-        self.record_fuel();
-        self.put(&I::LocalGet(fuel));
-        self.trap_if_negative();
-    }
-
-    /// Makes the number on top of the stack canonical if it is a NaN.
-    fn write_canonical(&mut self, shape: Shape) {
-        match shape {
-            Shape::F32 => {
-                let nan = I::F32Const(Ieee32::new(CANONICAL_F32));
-                let local = self.scratch(ValType::F32, 1);
-                self.replace_nan(local, &I::F32Ge, &[nan, I::LocalSet(local)]);
-            }
-            Shape::F64 => {
-                let nan = I::F64Const(Ieee64::new(CANONICAL_F64));
-                let local = self.scratch(ValType::F64, 2);
-                self.replace_nan(local, &I::F64Ge, &[nan, I::LocalSet(local)]);
-            }
-            Shape::F32x4 => self.replace_nan_lanes(&I::F32x4Ne, lanes_f32()),
-            Shape::F64x2 => self.replace_nan_lanes(&I::F64x2Ne, lanes_f64()),
-        }
-    }
-
-    /// `x ≥ x` is one comparison and one jump on common machines, where `x ≠ x` is two jumps.
-    fn replace_nan(&mut self, local: u32, number: &I<'_>, replace: &[I<'_>]) {
-        self.put_all(&[
-            I::LocalSet(local),
-            I::Block(BlockType::Empty),
-            I::LocalGet(local),
-            I::LocalGet(local),
-        ]);
-        self.put(number);
-        self.likely.push(self.code.len() as u32);
-        self.put(&I::BrIf(0));
-        self.put_all(replace);
-        self.put_all(&[I::End, I::LocalGet(local)]);
-    }
-
-    /// Without a branch: on vectors this was measured to be faster, on scalars slower.
-    fn replace_nan_lanes(&mut self, differs: &I<'_>, nan: i128) {
-        let local = self.scratch(ValType::V128, 3);
-        self.put_all(&[I::LocalSet(local), I::V128Const(nan), I::LocalGet(local)]);
-        self.put_all(&[I::LocalGet(local), I::LocalGet(local)]);
-        self.put(differs);
-        self.put(&I::V128Bitselect);
-    }
-}
-
-fn lanes_f32() -> i128 {
-    let lane = u128::from(CANONICAL_F32);
-    (lane | lane << 32 | lane << 64 | lane << 96) as i128
-}
-
-fn lanes_f64() -> i128 {
-    let lane = u128::from(CANONICAL_F64);
-    (lane | lane << 64) as i128
 }

@@ -198,44 +198,28 @@ fn is_float(operator: &Operator<'_>) -> bool {
     crate::nan::arithmetic(operator).is_some()
 }
 
-/// Whether the operator can trap, so that the fuel used so far has to be on record before it.
-pub(crate) fn may_trap(operator: &Operator<'_>) -> bool {
+/// Whether the operator throws: control arrives where the exception is caught, here or further out.
+pub(crate) fn is_throw(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::Throw { .. } | Operator::ThrowRef)
+}
+
+/// Whether the operator's cost depends on its operands.
+pub(crate) fn is_measured(operator: &Operator<'_>) -> bool {
     use Operator as O;
-    is_load(operator)
-        || is_store(operator)
-        || matches!(
-            operator,
-            O::Unreachable
-                | O::I32DivS
-                | O::I32DivU
-                | O::I32RemS
-                | O::I32RemU
-                | O::I64DivS
-                | O::I64DivU
-                | O::I64RemS
-                | O::I64RemU
-                | O::I32TruncF32S
-                | O::I32TruncF32U
-                | O::I32TruncF64S
-                | O::I32TruncF64U
-                | O::I64TruncF32S
-                | O::I64TruncF32U
-                | O::I64TruncF64S
-                | O::I64TruncF64U
-                | O::TableGet { .. }
-                | O::TableSet { .. }
-                | O::MemoryCopy { .. }
-                | O::MemoryFill { .. }
-                | O::MemoryInit { .. }
-                | O::TableCopy { .. }
-                | O::TableFill { .. }
-                | O::TableInit { .. }
-                | O::Throw { .. }
-                | O::ThrowRef
-        )
+    matches!(
+        operator,
+        O::MemoryCopy { .. }
+            | O::MemoryFill { .. }
+            | O::MemoryInit { .. }
+            | O::MemoryGrow { .. }
+            | O::TableCopy { .. }
+            | O::TableFill { .. }
+            | O::TableInit { .. }
+            | O::TableGrow { .. }
+    )
 }
 
 /// Whether control leaves the function and comes back: the fuel on record may be less afterwards.
 pub(crate) fn is_call(operator: &Operator<'_>) -> bool {
-    matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. })
+    matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. })
 }

@@ -5,27 +5,63 @@
 //! versions). Pure: bytes in, bytes out, no engine, no clock, no I/O.
 //!
 //! # What the rewritten module looks like
-//! It has one more memory of one page, exported as [`CELLS`], with two signed 64-bit little-endian cells: fuel left at
-//! [`FUEL_CELL`], units of stack left at [`DEPTH_CELL`]. The host sets both before it calls [`ENTRY`] (which calls the
-//! start function, if there is one, and then the program), reads and charges fuel in host calls, and reads both at the
-//! end. A module that has used up either traps with `unreachable` and leaves that cell negative.
+//! It has one more memory of one page, exported as [`CELLS`], with three signed 64-bit little-endian cells: fuel left at
+//! [`FUEL_CELL`], units of stack left at [`DEPTH_CELL`], and the floor, of which below, at [`FLOOR_CELL`]. The host sets
+//! the first two before it calls [`ENTRY`], reads and charges fuel in host calls, and reads both at the end. A module
+//! that has used up either traps and leaves that cell negative. The entry function sets the floor, takes the stack of all
+//! frames that nobody counts, calls the start function, if there is one, and then the program, and gives the stack back.
 //! Of the module's own exports only `memory` is kept, so no name can collide.
 //!
 //! # What is charged, and when
-//! A *region* is a run of operators with one way in: it is paid when it is entered. Every loop head looks whether fuel is
-//! left, and so does every function that calls another. Between two looks lies only code without loops, and a call out of
-//! the module shows the host what is left; so a run that has used more than its limit ends there before it can do
-//! anything that is seen. Operations on ranges of memory are paid by length before they begin, growth is paid when it
-//! succeeds.
+//! The reachable operators of a function are split into *regions*. A region begins at the function's entry, after the
+//! `loop` of a loop, after an `if` and an `else`, after a `br_if`, after a call, and after the `end` of a block that
+//! something other than the operator before it leads to. All operators of a region are paid at its beginning.
+//!
+//! A block or `if` is *closed* if inside it there is no call, no loop, no operation on a range, no throwing, and no way
+//! out but its `end`: no `return`, no branch to a label further out (a trap does not count). What comes after the `end`
+//! of a closed block belongs to the region in which the block began, because both are run equally often.
+//!
+//! Operations on ranges of memory or of a table are paid by length before they begin, and growth when it has succeeded;
+//! both look at once whether fuel is left.
+//!
+//! # When fuel is on record, and who looks
+//! A function keeps what is left in a local variable. It puts it *on record*, that is in its cell, at the beginning of
+//! each region that ends in a call or throws (behind the last closed block in it, if there is one), at an operation on a
+//! range, and when it ends. So the host sees what is left in every host call and after every normal end, to the unit.
+//!
+//! Whether fuel is left is looked at, after the charge: on the entry of functions that call and are not *short*, at
+//! operations on ranges, and at loop heads. A function is short if it has no loop, no operation on a range, no call
+//! through a table and no counted frame (see below), and its regions cost 10,000 at most together with those of all
+//! functions that it calls, once for each call; they must be short too, and imported ones count nothing. A function that
+//! calls nothing does not look on its entry.
+//!
+//! A function with a loop whose head begins a region that is not put on record has a *floor*: all its looks but the one
+//! on entry put the fuel on record only if it is below the floor, and then make the fuel, rounded down to a whole
+//! [`SLICE`], the new floor. Negative fuel is below every floor, and ends the run. In a function without a floor a look
+//! ends the run if the fuel is negative. So a loop that calls nothing puts its fuel on record once in a slice, and a host
+//! that makes the page of the cells unwritable stops any run within a slice and what lies between two looks.
+//!
+//! A trap leaves the cell as it was last put on record. That is the same on every engine, and behind what was used by a
+//! slice and the code between two looks at most.
+//!
+//! # What is taken of the stack
+//! A frame takes `64 + 8 × slots + operators / 8` units, where slots are parameters, local variables (vectors twice) and
+//! the greatest height of the operand stack. A function *counts* its frame, on entry and at its end, if a path of calls
+//! leads from it to itself, or if it catches exceptions and calls. A call through a table may lead to each function of
+//! that type which the module names: in an element segment, in a constant, or with `ref.func`. The frames of all other
+//! functions are taken once by the entry function: the greatest sum of them on a path of calls that begins there.
 
 mod analysis;
 mod body;
+mod calls;
 mod costs;
 mod module;
 mod nan;
+mod outline;
 
 pub use costs::Costs;
-pub use module::{rewrite, startup};
+pub use module::rewrite;
+pub use outline::startup;
 
 /// Export name of the function that runs the program.
 pub const ENTRY: &str = "brizo:entry";
@@ -35,6 +71,11 @@ pub const CELLS: &str = "brizo:cells";
 pub const FUEL_CELL: u64 = 0;
 /// Offset of the units of stack that are left, a signed 64-bit number.
 pub const DEPTH_CELL: u64 = 8;
+/// Offset of the floor, a signed 64-bit number that only the module itself reads and writes.
+pub const FLOOR_CELL: u64 = 16;
+/// Fuel after which a loop puts what is left on record: a power of two. A host that makes the cells unwritable stops a
+/// loop within as much.
+pub const SLICE: i64 = 1 << 16;
 /// Version of the rules; part of the execution profile.
 pub const VERSION: &str = "brizo-meter/1";
 

@@ -1,22 +1,23 @@
 //! Puts the rewritten module together. Everything new is appended to its index space, so no index changes.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::collections::HashMap;
 
 use wasm_encoder::{
-    BlockType, BranchHint, BranchHints, CodeSection, Encode, ExportKind, ExportSection, Module, RawSection,
+    BlockType, BranchHint, BranchHints, CodeSection, Encode, ExportKind, ExportSection, MemArg, Module,
+    RawSection,
 };
 use wasmparser::{
-    BinaryReader, CompositeInnerType, DataKind, Encoding, ExternalKind, FuncToValidate,
-    FuncValidatorAllocations, FunctionBody, Parser, Payload, ValType, ValidPayload, Validator,
-    ValidatorResources, WasmFeatures, WasmModuleResources,
+    BinaryReader, CompositeInnerType, FuncToValidate, FuncType, FuncValidator, FuncValidatorAllocations,
+    FunctionBody, Parser, ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    WasmModuleResources,
 };
 
 use crate::body::{self, Surroundings, Written};
-use crate::{CELLS, ENTRY, Error, Options, analysis};
+use crate::calls::{Calls, Rules, Summary};
+use crate::outline::Outline;
+use crate::{CELLS, DEPTH_CELL, ENTRY, Error, FLOOR_CELL, FUEL_CELL, Options, SLICE, analysis};
 
 /// Numbers of sections.
-const CUSTOM: u8 = 0;
 const TYPE: u8 = 1;
 const FUNCTION: u8 = 3;
 const MEMORY: u8 = 5;
@@ -26,34 +27,6 @@ const CODE: u8 = 10;
 const FUNCTION_TYPE: u8 = 0x60;
 /// The order in which sections stand. The start section is missing: the entry function calls the start function.
 const ORDER: [u8; 12] = [TYPE, 2, FUNCTION, 4, MEMORY, 13, 6, EXPORT, 9, 12, CODE, 11];
-
-/// What is known of the module before its functions are written.
-#[derive(Default)]
-struct Outline {
-    /// Where the content of each section lies, by its number. Custom sections are left behind: they run nothing.
-    sections: BTreeMap<u8, Range<usize>>,
-    type_count: u32,
-    /// Functions altogether, the imported ones first.
-    function_count: u32,
-    imported_functions: u32,
-    memory_count: u32,
-    exports: Vec<(String, ExportKind, u32)>,
-    start: Option<u32>,
-    startup: u64,
-}
-
-/// Fuel for setting a module up: data segments, first pages of memory, first entries of tables. The host takes it from the
-/// limit before the run.
-///
-/// # Errors
-/// [`Error::Invalid`] when the module cannot be read.
-pub fn startup(module: &[u8], options: &Options) -> Result<u64, Error> {
-    let mut outline = Outline::default();
-    for payload in Parser::new(0).parse_all(module) {
-        outline.take(&payload?, options)?;
-    }
-    Ok(outline.startup)
-}
 
 /// Types that are appended: of blocks with several results, and of the entry function.
 #[derive(Default)]
@@ -84,9 +57,11 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
     let mut hints = BranchHints::new();
     let mut hinted = false;
     let mut allocations = FuncValidatorAllocations::default();
+    let calls = survey(&outline, &bodies, &mut allocations, options)?;
     for (index, (function, body)) in (outline.imported_functions..).zip(bodies) {
         let mut checker = function.into_validator(std::mem::take(&mut allocations));
-        let written = write_function(module, &outline, &mut types, &mut checker, &body, options)?;
+        let rules = calls.rules[index as usize];
+        let written = write_function(module, &outline, &mut types, &mut checker, &body, rules, options)?;
         allocations = checker.into_allocations();
         code.raw(&written.bytes);
         let hint = |offset: &u32, value| BranchHint { branch_func_offset: *offset, branch_hint_value: value };
@@ -98,7 +73,7 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
             hints.function_hints(index, all);
         }
     }
-    code.raw(&entry_body(&outline));
+    code.raw(&entry_body(&outline, &calls));
     let hints = hinted.then_some(&hints);
     Assembly { module, outline: &outline, types: &types, entry_type, keep_exports: options.keep_exports }
         .put_together(&code, hints)
@@ -190,16 +165,12 @@ fn write_function(
     module: &[u8],
     outline: &Outline,
     types: &mut NewTypes,
-    checker: &mut wasmparser::FuncValidator<ValidatorResources>,
+    checker: &mut FuncValidator<ValidatorResources>,
     body: &FunctionBody<'_>,
+    rules: Rules,
     options: &Options,
 ) -> Result<Written, Error> {
-    let index = checker.index();
-    let ty = checker.resources().type_index_of_function(index);
-    let ty = ty.and_then(|ty| checker.resources().sub_type_at(ty)).map(|ty| ty.composite_type.inner.clone());
-    let Some(CompositeInnerType::Func(ty)) = ty else {
-        return Err(Error::Unsupported(format!("function {index}, which has no function type")));
-    };
+    let ty = function_type(checker)?;
     let analysed = analysis::analyse(body, checker, ty.params().len(), ty.results(), options)?;
     let results = match ty.results() {
         [] => BlockType::Empty,
@@ -207,9 +178,50 @@ fn write_function(
         _ if !analysed.early_exit => BlockType::Empty,
         several => BlockType::FunctionType(types.of(several)),
     };
-    let around =
-        Surroundings { module, cells: outline.memory_count, results, locals: checker.len_locals(), options };
+    let around = Surroundings {
+        module,
+        cells: outline.memory_count,
+        results,
+        locals: checker.len_locals(),
+        rules,
+        options,
+    };
     body::write(body, &analysed, around)
+}
+
+fn function_type(checker: &FuncValidator<ValidatorResources>) -> Result<FuncType, Error> {
+    let index = checker.index();
+    let ty = checker.resources().type_index_of_function(index);
+    match ty.and_then(|ty| checker.resources().sub_type_at(ty)).map(|ty| &ty.composite_type.inner) {
+        Some(CompositeInnerType::Func(ty)) => Ok(ty.clone()),
+        _ => Err(Error::Unsupported(format!("function {index}, which has no function type"))),
+    }
+}
+
+/// A first walk over all functions, which keeps only what they have to know of each other: the walk is short beside
+/// compiling, and what it finds is large.
+fn survey(
+    outline: &Outline,
+    bodies: &[(FuncToValidate<ValidatorResources>, FunctionBody<'_>)],
+    allocations: &mut FuncValidatorAllocations,
+    options: &Options,
+) -> Result<Calls, Error> {
+    let mut summaries: Vec<Summary> = Vec::new();
+    summaries.resize_with(outline.imported_functions as usize, Summary::default);
+    for (function, body) in bodies {
+        let again = FuncToValidate {
+            resources: function.resources.clone(),
+            index: function.index,
+            ty: function.ty,
+            features: function.features,
+        };
+        let mut checker = again.into_validator(std::mem::take(allocations));
+        let ty = function_type(&checker)?;
+        let analysed = analysis::analyse(body, &mut checker, ty.params().len(), ty.results(), options)?;
+        summaries.push(Summary { ty: Some(ty), ..analysed.summary });
+        *allocations = checker.into_allocations();
+    }
+    Ok(Calls::decide(&summaries, &outline.named))
 }
 
 fn value_type(ty: ValType) -> Result<wasm_encoder::ValType, Error> {
@@ -230,117 +242,36 @@ impl NewTypes {
     }
 }
 
-impl Outline {
-    fn take(&mut self, payload: &Payload<'_>, options: &Options) -> Result<(), Error> {
-        let costs = &options.costs;
-        match payload {
-            Payload::Version { encoding: Encoding::Component, .. } => {
-                return Err(Error::Unsupported("components, only core modules".into()));
-            }
-            Payload::TypeSection(section) => {
-                for group in section.clone() {
-                    self.type_count += group?.types().len() as u32;
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.clone().into_imports() {
-                    match import?.ty {
-                        // The validator lets it pass under any features, and no engine reads it.
-                        wasmparser::TypeRef::FuncExact(_) => {
-                            return Err(Error::Unsupported("imports of an exact type".into()));
-                        }
-                        wasmparser::TypeRef::Func(_) => {
-                            self.imported_functions += 1;
-                            self.function_count += 1;
-                        }
-                        wasmparser::TypeRef::Memory(_) => self.memory_count += 1,
-                        _ => {}
-                    }
-                }
-            }
-            Payload::FunctionSection(section) => {
-                self.function_count += section.count();
-            }
-            Payload::TableSection(section) => {
-                for table in section.clone() {
-                    let entries = table?.ty.initial;
-                    self.startup =
-                        self.startup.saturating_add(entries.saturating_mul(u64::from(costs.entry)));
-                }
-            }
-            Payload::MemorySection(section) => {
-                self.memory_count += section.count();
-                for memory in section.clone() {
-                    let pages = memory?.initial;
-                    self.startup = self.startup.saturating_add(pages.saturating_mul(u64::from(costs.page)));
-                }
-            }
-            Payload::ExportSection(section) => {
-                for export in section.clone() {
-                    let export = export?;
-                    self.exports.push((export.name.into(), export_kind(export.kind)?, export.index));
-                }
-            }
-            Payload::StartSection { func, .. } => self.start = Some(*func),
-            Payload::DataSection(section) => {
-                for data in section.clone() {
-                    let data = data?;
-                    if matches!(data.kind, DataKind::Active { .. }) {
-                        self.startup += data.data.len() as u64 >> costs.bytes_shift;
-                    }
-                }
-            }
-            Payload::ElementSection(section) => {
-                self.startup += u64::from(section.count()) * u64::from(costs.entry);
-            }
-            _ => {}
-        }
-        if let Some((id, range)) = payload.as_section().filter(|(id, _)| *id != CUSTOM) {
-            self.sections.insert(id, range);
-        }
-        Ok(())
-    }
-
-    fn exported(&self, name: &str) -> Option<(ExportKind, u32)> {
-        self.exports.iter().find(|(export, ..)| export == name).map(|(_, kind, index)| (*kind, *index))
-    }
-}
-
-fn export_kind(kind: ExternalKind) -> Result<ExportKind, Error> {
-    Ok(match kind {
-        ExternalKind::Func => ExportKind::Func,
-        ExternalKind::Table => ExportKind::Table,
-        ExternalKind::Memory => ExportKind::Memory,
-        ExternalKind::Global => ExportKind::Global,
-        ExternalKind::Tag => ExportKind::Tag,
-        other => return Err(Error::Unsupported(format!("exports of the kind {other:?}"))),
-    })
-}
-
-/// The function that the host calls: what ran at instantiation, then the program, whose exit code it returns.
-fn entry_body(outline: &Outline) -> Vec<u8> {
-    let mut function = wasm_encoder::Function::new([]);
-    if let Some(start) = outline.start {
-        function.instructions().call(start);
-    }
-    let program = |name| match outline.exported(name) {
+/// The function that the host calls: what ran at instantiation, then the program, whose exit code it returns. Before them
+/// it sets the floor and takes the stack for all frames that nobody counts.
+fn entry_body(outline: &Outline, calls: &Calls) -> Vec<u8> {
+    let exported = |name| match outline.exported(name) {
         Some((ExportKind::Func, index)) => Some(index),
         _ => None,
     };
-    match (program("_start"), program("run")) {
-        (Some(start), _) => {
-            function.instructions().call(start).i32_const(0);
-        }
-        (None, Some(run)) => {
-            if let Some(initialize) = program("_initialize") {
-                function.instructions().call(initialize);
-            }
-            function.instructions().call(run);
-        }
-        (None, None) => {
-            function.instructions().i32_const(0);
-        }
+    let (first, interpreter) = match (exported("_start"), exported("run")) {
+        (Some(start), _) => (Some(start), None),
+        (None, Some(run)) => (exported("_initialize"), Some(run)),
+        (None, None) => (None, None),
+    };
+    let functions = [outline.start, first, interpreter];
+    let stack = functions.iter().flatten().map(|function| calls.stack(*function)).max().unwrap_or(0);
+    let stack = i64::try_from(stack).unwrap_or(i64::MAX);
+    let cell = |offset| MemArg { offset, align: 3, memory_index: outline.memory_count };
+    let mut function = wasm_encoder::Function::new([(1, wasm_encoder::ValType::I64)]);
+    let mut code = function.instructions();
+    code.i32_const(0).i32_const(0).i64_load(cell(FUEL_CELL)).i64_const(-SLICE).i64_and();
+    code.i64_store(cell(FLOOR_CELL));
+    code.i32_const(0).i32_const(0).i64_load(cell(DEPTH_CELL)).i64_const(stack).i64_sub().local_tee(0);
+    code.i64_store(cell(DEPTH_CELL)).local_get(0).i64_const(0).i64_lt_s();
+    code.if_(BlockType::Empty).unreachable().end();
+    for index in functions.into_iter().flatten() {
+        code.call(index);
     }
-    function.instructions().end();
+    if interpreter.is_none() {
+        code.i32_const(0);
+    }
+    code.i32_const(0).i32_const(0).i64_load(cell(DEPTH_CELL)).i64_const(stack).i64_add();
+    code.i64_store(cell(DEPTH_CELL)).end();
     function.into_raw_body()
 }

@@ -91,7 +91,7 @@ pub(crate) fn wasmi(metered: &[u8], fuel: i64) -> End {
     let cells = instance.get_memory(&store, CELLS).unwrap();
     cells.write(&mut store, FUEL_CELL as usize, &fuel.to_le_bytes()).unwrap();
     cells.write(&mut store, DEPTH_CELL as usize, &DEPTH.to_le_bytes()).unwrap();
-    let entry = instance.get_typed_func::<(), ()>(&store, ENTRY).unwrap();
+    let entry = instance.get_typed_func::<(), i32>(&store, ENTRY).unwrap();
     let result = entry.call(&mut store, ());
     let cell = |offset: u64| {
         let bytes = &cells.data(&store)[offset as usize..][..8];

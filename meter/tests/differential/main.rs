@@ -5,6 +5,7 @@ mod engines;
 mod fuel;
 mod nan;
 mod random;
+mod stack;
 
 use brizo_meter::{Costs, Options, rewrite};
 use wasmparser::WasmFeatures;
