@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, read_deployment, read_key};
 use crate::data::BlobStore;
 use crate::nudge::Nudge;
-use crate::sandbox::{ArtefactCache, Engine};
+use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Progress, Settings};
 use crate::store::Store;
 use crate::worker::{Options, Worker};
 
@@ -74,7 +74,11 @@ pub async fn serve(parts: Parts) -> Result<()> {
     let worker = Worker {
         store: store.clone(),
         chain: chain.clone(),
-        engine: Engine::new(Some(cache))?,
+        engine: Engine::with_settings(Settings {
+            cache: Some(cache),
+            compiler: compiler(&config)?,
+            ..Settings::default()
+        })?,
         blobs: blobs.clone(),
         key,
         clock: clock.clone(),
@@ -106,6 +110,28 @@ pub async fn serve(parts: Parts) -> Result<()> {
     working.await?;
     serving.await??;
     Ok(())
+}
+
+/// A module of a stranger is compiled where it can do no harm.
+fn compiler(config: &Config) -> Result<Compiler> {
+    let node = &config.node;
+    Ok(Compiler::Child(ChildCompiler {
+        cpu_seconds: node.compile_cpu_seconds,
+        memory_bytes: node.compile_memory_bytes,
+        progress: Some(log_compilation),
+        ..ChildCompiler::of_this_program()?
+    }))
+}
+
+/// One line after 1, 2, 4, 8 … seconds, and one at the end.
+fn log_compilation(progress: Progress) {
+    let Progress { elapsed, processor, over } = progress;
+    let (elapsed_s, processor_s) = (elapsed.as_secs(), processor.map(|time| time.as_secs()));
+    if over {
+        tracing::info!(elapsed_s, "compilation over");
+    } else if elapsed_s.is_power_of_two() {
+        tracing::info!(elapsed_s, processor_s, "compiling a module");
+    }
 }
 
 /// One provider per folder: two would take each other's leases for those of the dead.

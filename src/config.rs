@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::chain::Deployment;
 use crate::job::{NodeCeilings, Runtime};
+use crate::sandbox::{COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT};
 
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +71,22 @@ pub struct NodeConfig {
     pub output_bytes: u64,
     /// Output files and folders.
     pub output_files: u64,
+    /// Processor seconds for compiling a module, all threads together.
+    pub compile_cpu_seconds: u64,
+    /// Memory for compiling a module, in bytes; not part of the memory of the job.
+    pub compile_memory_bytes: u64,
 }
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { fuel: 1_000_000_000_000, memory_bytes: 4 << 30, output_bytes: 256 << 20, output_files: 10_000 }
+        Self {
+            fuel: 1_000_000_000_000,
+            memory_bytes: 4 << 30,
+            output_bytes: 256 << 20,
+            output_files: 10_000,
+            compile_cpu_seconds: COMPILE_CPU_SECONDS_DEFAULT,
+            compile_memory_bytes: COMPILE_MEMORY_BYTES_DEFAULT,
+        }
     }
 }
 
@@ -104,7 +116,7 @@ impl Config {
     /// What this host gives to one job.
     #[must_use]
     pub fn ceilings(&self) -> NodeCeilings {
-        let NodeConfig { fuel, memory_bytes, output_bytes, output_files } = self.node;
+        let NodeConfig { fuel, memory_bytes, output_bytes, output_files, .. } = self.node;
         NodeCeilings { fuel, memory_bytes, output_bytes, output_files }
     }
 

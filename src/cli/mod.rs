@@ -1,6 +1,7 @@
 //! The command line: one file per verb. `main` parses, dispatches and turns the result into an exit code.
 
 mod check;
+mod compile_worker;
 mod contracts;
 mod format;
 mod job;
@@ -95,6 +96,7 @@ enum Command {
     #[command(subcommand)]
     Key(key::Key),
     Profile(check::Profile),
+    CompileWorker(compile_worker::CompileWorker),
 }
 
 impl Cli {
@@ -118,6 +120,7 @@ impl Cli {
             Command::Check(verb) => verb.run(),
             Command::Profile(verb) => verb.run(),
             Command::Replay(verb) => verb.run(),
+            Command::CompileWorker(verb) => verb.run(),
             Command::Policy(verb) => verb.run(),
             Command::Key(verb) => verb.run(),
             Command::Serve(verb) => block_on(verb.run()),

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use brizo_receipt::{Key, Manifest};
 
 use crate::data::{BlobStore, ingest};
-use crate::sandbox::{ArtefactCache, Engine, InputFile, Inspection, Module, inspect};
+use crate::sandbox::{
+    ArtefactCache, ChildCompiler, Compiler, Engine, Error, InputFile, Inspection, Module, Progress, Settings,
+    inspect,
+};
 
 /// A local folder, taken in as a data set.
 #[derive(Debug)]
@@ -48,9 +52,46 @@ pub(super) fn compile(bytes: &[u8], with_cache: bool) -> Result<(Engine, Inspect
         (true, Some(folder)) => ArtefactCache::open(&folder).ok(),
         _ => None,
     };
-    let engine = Engine::new(cache)?;
-    let module = engine.compile(bytes, &inspection)?;
+    let engine = Engine::with_settings(Settings { cache, compiler: compiler()?, ..Settings::default() })?;
+    let module = engine.compile(bytes, &inspection).map_err(|e| match e {
+        // So that it is seen for what it is: a refusal by the gate.
+        Error::TooCostly(refused) => refused.into(),
+        other => anyhow::Error::from(other),
+    })?;
     Ok((engine, inspection, module))
+}
+
+/// The provider's way of compiling, with a provider's usual ceilings.
+fn compiler() -> Result<Compiler> {
+    let usual = ChildCompiler::of_this_program()?;
+    Ok(Compiler::Child(ChildCompiler {
+        cpu_seconds: ceiling("BRIZO_COMPILE_CPU_SECONDS", usual.cpu_seconds)?,
+        memory_bytes: ceiling("BRIZO_COMPILE_MEMORY_BYTES", usual.memory_bytes)?,
+        progress: Some(show_compilation),
+        ..usual
+    }))
+}
+
+/// For replays of what a provider with other ceilings has run.
+fn ceiling(variable: &str, usual: u64) -> Result<u64> {
+    let Some(text) = std::env::var_os(variable) else { return Ok(usual) };
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    number.with_context(|| format!("{variable} is {}; it must be a whole number", text.display()))
+}
+
+/// A line that changes on a terminal; elsewhere lines after 1, 2, 4, 8 … seconds.
+fn show_compilation(progress: Progress) {
+    let seconds = progress.elapsed.as_secs();
+    let processor = progress.processor.map(|time| format!(", processor time {} s", time.as_secs()));
+    let line = format!("compiling: {seconds} s{}", processor.unwrap_or_default());
+    let mut stderr = std::io::stderr().lock();
+    // Nobody is there to be told that standard error is closed.
+    let _ = match (stderr.is_terminal(), progress.over) {
+        (true, false) => write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush()),
+        (true, true) => write!(stderr, "\r\x1b[K").and_then(|()| stderr.flush()),
+        (false, false) if seconds.is_power_of_two() => writeln!(stderr, "{line}"),
+        (false, _) => Ok(()),
+    };
 }
 
 fn cache_folder() -> Option<PathBuf> {

@@ -106,7 +106,9 @@ impl End {
         match self {
             Self::TimedOut => "the run, or its waiting, took longer than the provider allows",
             Self::DataFailed => "the provider's copy of the data set is damaged",
-            Self::AlgorithmFailed => "the module cannot be compiled by this provider",
+            Self::AlgorithmFailed => {
+                "the module cannot be compiled by this provider, or not within its limits of time and memory"
+            }
             Self::HostFailed => {
                 "the provider could not run it (endless recursion in the algorithm also ends like this)"
             }

@@ -12,10 +12,12 @@ use wasmtime::{
 
 use crate::job::STACK_LIMIT_MAX;
 
-use super::component::{ComponentEngine, Ready};
+use super::component::{self, ComponentEngine, Ready};
 use super::limits::TABLES_MAX;
 use super::state::State;
-use super::{ArtefactCache, Error, Inspection, Kind, inspect, limits, meter, preview1, profile};
+use super::{
+    ArtefactCache, Compiler, Control, Error, Inspection, Kind, compiler, limits, meter, preview1, profile,
+};
 
 /// Native stack of a core module. A function's frame has at most 16 bytes per operator and local variable, and is counted
 /// with at least an eighth of a unit per operator and eight units per variable, so a run that keeps its stack limit needs
@@ -55,6 +57,20 @@ impl Backend {
     }
 }
 
+impl Backend {
+    /// All of them, the usual one first.
+    pub const ALL: [Self; 2] = [Self::Native, Self::Pulley];
+
+    /// Its name on a command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Pulley => "pulley",
+        }
+    }
+}
+
 /// How an engine works, as far as no guest can tell.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -64,6 +80,8 @@ pub struct Settings {
     pub backend: Backend,
     /// Where compiled modules are kept.
     pub cache: Option<ArtefactCache>,
+    /// Where modules are compiled.
+    pub compiler: Compiler,
 }
 
 /// Runs at the same time that the pool has room for; more fail to start as the host's fault.
@@ -78,6 +96,8 @@ pub struct Engine {
     linker: Arc<Linker<State>>,
     pub(super) components: ComponentEngine,
     cache: Option<ArtefactCache>,
+    compiler: Compiler,
+    backend: Backend,
     pub(super) interruptible: bool,
 }
 
@@ -143,7 +163,8 @@ impl Engine {
         preview1::link(&mut linker).map_err(failed)?;
         let interruptible = settings.backend == Backend::Native;
         let components = ComponentEngine::new(settings.backend)?;
-        Ok(Self { wasmtime, linker: Arc::new(linker), components, cache: settings.cache, interruptible })
+        let Settings { allocation: _, backend, cache, compiler } = settings;
+        Ok(Self { wasmtime, linker: Arc::new(linker), components, cache, compiler, backend, interruptible })
     }
 
     /// Name and version of the engine, for run info.
@@ -155,8 +176,21 @@ impl Engine {
     /// Compiles an inspected module, or takes it from the cache.
     ///
     /// # Errors
-    /// [`Error::Compile`] or [`Error::Cache`]; both are the host's fault.
+    /// [`Error::TooCostly`] and [`Error::Compile`] are about the module; everything else is the host's fault.
     pub fn compile(&self, module: &[u8], inspection: &Inspection) -> Result<Module, Error> {
+        self.compile_unless(module, inspection, &Control::default())
+    }
+
+    /// Like [`Self::compile`], but ends early when a stop is asked for, if the compiler is a child.
+    ///
+    /// # Errors
+    /// Besides those of [`Self::compile`], [`Error::Interrupted`].
+    pub fn compile_unless(
+        &self,
+        module: &[u8],
+        inspection: &Inspection,
+        control: &Control,
+    ) -> Result<Module, Error> {
         let name = self.artefact_name(inspection);
         if let Some(path) = self.cache.as_ref().and_then(|cache| cache.get(&name)) {
             // SAFETY: `get` returned the file because its keyed digest is ours: this engine's artefact it is.
@@ -164,32 +198,35 @@ impl Engine {
                 return Ok(Module { code, cached: true });
             }
         }
-        let artefact = self.artefact(module, inspection.kind)?;
+        let artefact = self.artefact(module, inspection.kind, control)?;
         if let Some(cache) = &self.cache {
             cache.put(&name, &artefact)?;
         }
-        // SAFETY: the bytes were made a moment ago by this engine's compiler.
+        // SAFETY: the bytes were made a moment ago by this engine's compiler, or by that of this very program.
         let code = unsafe { self.load(Artefact::Bytes(&artefact), inspection) }?;
         Ok(Module { code, cached: false })
     }
 
-    /// Compiles to machine code, in the engine's own form.
-    fn artefact(&self, module: &[u8], kind: Kind) -> Result<Vec<u8>, Error> {
-        let failed = |e: wasmtime::Error| Error::Compile(format!("{e:#}"));
+    /// The one place that compiles.
+    fn artefact(&self, module: &[u8], kind: Kind, control: &Control) -> Result<Vec<u8>, Error> {
+        match &self.compiler {
+            Compiler::InProcess => compiler::compile(self.compiles(kind), module, kind),
+            Compiler::Child(child) => child.artefact(module, kind, self.backend, &control.interrupt),
+        }
+    }
+
+    /// The engine that modules of a kind are compiled for.
+    fn compiles(&self, kind: Kind) -> &wasmtime::Engine {
         match kind {
-            Kind::Core => {
-                let metered = brizo_meter::rewrite(module, inspect::features(), &meter::OPTIONS)
-                    .map_err(|e| Error::Compile(e.to_string()))?;
-                self.wasmtime.precompile_module(&metered).map_err(failed)
-            }
-            Kind::Component => self.components.wasmtime().precompile_component(module).map_err(failed),
+            Kind::Core => &self.wasmtime,
+            Kind::Component => self.components.wasmtime(),
         }
     }
 
     /// Maps and links an artefact.
     ///
     /// # Safety
-    /// It must have been made by [`Self::artefact`] of an engine with these settings: its machine code is run.
+    /// It must have been made by [`compiler::compile`] for an engine with these settings: its machine code is run.
     unsafe fn load(&self, artefact: Artefact<'_>, inspection: &Inspection) -> Result<Code, Error> {
         let failed = |e: wasmtime::Error| Error::Compile(format!("{e:#}"));
         match inspection.kind {
@@ -220,10 +257,7 @@ impl Engine {
 
     /// Name of an artefact: everything that the compiled code depends on.
     fn artefact_name(&self, inspection: &Inspection) -> String {
-        let engine = match inspection.kind {
-            Kind::Core => &self.wasmtime,
-            Kind::Component => self.components.wasmtime(),
-        };
+        let engine = self.compiles(inspection.kind);
         let mut compatibility = Fold(Vec::new());
         std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut compatibility);
         let profile = profile::profile_digest_for(inspection.kind);
@@ -250,6 +284,18 @@ impl std::hash::Hasher for Fold {
     fn write(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
+}
+
+/// An engine that only compiles: its artefacts are those of a whole one, and it reserves no memory for guests.
+///
+/// # Errors
+/// [`Error::Engine`] when this host lacks something the profile needs.
+pub(super) fn compiling_engine(kind: Kind, backend: Backend) -> Result<wasmtime::Engine, Error> {
+    let config = match kind {
+        Kind::Core => config(backend, false),
+        Kind::Component => component::config(backend),
+    };
+    config.and_then(|config| wasmtime::Engine::new(&config)).map_err(|e| Error::Engine(format!("{e:#}")))
 }
 
 /// The settings behind the profile. What is not said here is off in `inspect`'s allow-list.

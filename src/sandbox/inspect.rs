@@ -40,6 +40,15 @@ pub enum Kind {
 impl Kind {
     /// All sorts, the first one first.
     pub const ALL: [Self; 2] = [Self::Core, Self::Component];
+
+    /// Its name on a command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Component => "component",
+        }
+    }
 }
 
 /// What is told about a module that may run.

@@ -179,8 +179,9 @@ fn programs() -> Vec<(&'static str, &'static str, Status, Option<TrapCode>)> {
 
 /// Every way to run a module, by name.
 fn ways() -> Vec<(&'static str, Engine)> {
-    let with =
-        |allocation, backend| Engine::with_settings(Settings { allocation, backend, cache: None }).unwrap();
+    let with = |allocation, backend| {
+        Engine::with_settings(Settings { allocation, backend, ..Settings::default() }).unwrap()
+    };
     vec![
         ("pooled", with(Allocation::Pooled, Backend::Native)),
         ("on demand", with(Allocation::OnDemand, Backend::Native)),

@@ -7,6 +7,8 @@
 
 mod cache;
 mod clock;
+mod compile_worker;
+mod compiler;
 mod component;
 #[cfg(test)]
 mod conformance_tests;
@@ -29,6 +31,10 @@ mod vfs;
 mod watchdog;
 
 pub use cache::ArtefactCache;
+pub use compile_worker::CompileWork;
+pub use compiler::{
+    COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT, ChildCompiler, Compiler, Progress,
+};
 pub use ending::{Aborted, Ending, Outputs, RunResult};
 pub use engine::{Allocation, Backend, Engine, Module, Settings};
 pub use inspect::{ImportUse, Inspection, Kind, Refused, inspect};
@@ -38,12 +44,21 @@ pub use profile::{
 };
 pub use run::{Bytes, Control, InputFile, Limits, Order};
 
-/// Why the sandbox could not do its work, through no fault of the guest.
+/// Why the sandbox could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The engine refused the module although `inspect` let it pass, or its settings are not available on this host.
     #[error("the engine cannot compile the module: {0}")]
     Compile(String),
+    /// Compiling the module took more than its ceilings allow; the fault of whoever brought the module.
+    #[error("{0}")]
+    TooCostly(Refused),
+    /// Compiling was ended from outside.
+    #[error("{0}")]
+    Interrupted(Aborted),
+    /// The process that compiles could not be started, or failed.
+    #[error("the process that compiles modules failed: {0}")]
+    Compiler(String),
     /// The engine could not be set up on this host.
     #[error("the engine cannot be set up on this host: {0}")]
     Engine(String),

@@ -88,9 +88,10 @@ impl Worker {
 
     async fn run(&self, claimed: &Claimed, stop: watch::Receiver<bool>) -> Result<(), Failure> {
         let (worker, job) = (self.clone(), claimed.clone());
-        let preparing = tokio::task::spawn_blocking(move || worker.prepare(&job));
-        let prepared =
-            self.watch(claimed, State::Preparing, preparing, &Control::default(), stop.clone()).await?;
+        let control = Control::default();
+        let held = control.clone();
+        let preparing = tokio::task::spawn_blocking(move || worker.prepare(&job, &held));
+        let prepared = self.watch(claimed, State::Preparing, preparing, &control, stop.clone()).await?;
         if *stop.borrow() {
             return Err(Failure::Stopped);
         }
@@ -111,8 +112,8 @@ impl Worker {
         self.watch(claimed, State::Running, committing, &Control::default(), stop).await
     }
 
-    /// Maps module and inputs, verifying every byte, and compiles.
-    fn prepare(&self, claimed: &Claimed) -> Result<Prepared, Failure> {
+    /// Maps module and inputs, verifying every byte, and compiles, unless told to stop.
+    fn prepare(&self, claimed: &Claimed, control: &Control) -> Result<Prepared, Failure> {
         let agreement = self.store.agreement(claimed.id.agreement)?.context("the job's agreement is gone")?;
         let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
         let policy = Policy::parse(&dataset.policy, &dataset.rules)?;
@@ -124,8 +125,12 @@ impl Worker {
             let why = "the order is for another profile than this release runs such an algorithm under";
             return Err(Failure::Final(End::HostFailed, why.into()));
         }
-        let module = self.engine.compile((*bytes).as_ref(), &inspection).map_err(|e| match e {
-            SandboxError::Compile(_) => Failure::Final(End::AlgorithmFailed, e.to_string()),
+        let compiled = self.engine.compile_unless((*bytes).as_ref(), &inspection, control);
+        let module = compiled.map_err(|e| match e {
+            SandboxError::Compile(_) | SandboxError::TooCostly(_) => {
+                Failure::Final(End::AlgorithmFailed, e.to_string())
+            }
+            SandboxError::Interrupted(reason) => aborted(reason),
             // A full disk under the cache is no fault of the module.
             other => Failure::from(other),
         })?;

@@ -38,7 +38,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("memmap2", &["data"]),
     ("clap", &["cli", "main"]),
     ("indicatif", &["cli"]),
-    ("tempfile", &["cli"]),
+    ("tempfile", &["cli", "sandbox"]),
     ("tracing_subscriber", &["telemetry"]),
 ];
 

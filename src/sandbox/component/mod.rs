@@ -144,7 +144,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 }
 
 /// The settings behind the profile. What is not said here is off in the gate's allow-list.
-fn config(backend: Backend) -> wasmtime::Result<Config> {
+pub(super) fn config(backend: Backend) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     backend.apply(&mut config)?;
     config

@@ -1,5 +1,6 @@
 //! The sandbox, against guests that work and guests that attack.
 
+mod compiler;
 mod components;
 mod determinism;
 mod gate;
