@@ -1,20 +1,22 @@
 //! The provider as a whole: opens the adapters from the configuration and hands them to the API and the worker.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use brizo_receipt::{Entry, EntryKind};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::api::{ApiState, router};
 use crate::chain::Chain;
 use crate::clock::Clock;
-use crate::config::{Config, read_deployment, read_key};
+use crate::config::{Config, read_deployment, read_key, read_runtime};
 use crate::data::BlobStore;
+use crate::job::{Installed, RUNTIME_FOLDER};
 use crate::nudge::Nudge;
-use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Progress, Settings};
+use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Progress, Settings, inspect};
 use crate::store::Store;
 use crate::worker::{Options, Worker};
 
@@ -70,6 +72,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
     if given_back > 0 {
         tracing::info!(jobs = given_back, "jobs of an earlier process go back to the queue");
     }
+    let runtimes = Arc::new(install(&config.runtimes, &blobs)?);
     let cache = ArtefactCache::open(&config.data_dir.join("compiled"))?;
     let worker = Worker {
         store: store.clone(),
@@ -93,6 +96,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         blobs,
         clock,
         node: config.ceilings(),
+        runtimes,
         nudge,
         executing: Arc::default(),
     };
@@ -110,6 +114,32 @@ pub async fn serve(parts: Parts) -> Result<()> {
     working.await?;
     serving.await??;
     Ok(())
+}
+
+/// Takes in the runtimes: their modules pass the gate like any other, and all their files become blobs.
+fn install(descriptions: &[PathBuf], blobs: &BlobStore) -> Result<Vec<Installed>> {
+    let mut runtimes = Vec::new();
+    for path in descriptions {
+        let runtime = read_runtime(path)?;
+        let beside = path.parent().unwrap_or(Path::new("."));
+        let read = |file: &str| {
+            let path = beside.join(file);
+            std::fs::read(&path).with_context(|| format!("{}", path.display()))
+        };
+        let module = read(&runtime.module)?;
+        let inspection = inspect(&module, u64::MAX).with_context(|| format!("runtime {}", path.display()))?;
+        blobs.put(&*module)?;
+        let mut files = Vec::new();
+        for (place, file) in &runtime.files {
+            let bytes = read(file)?;
+            blobs.put(&*bytes)?;
+            files.push(Entry::of(EntryKind::File, format!("{RUNTIME_FOLDER}/{place}"), &bytes));
+        }
+        tracing::info!(name = runtime.name, module = %inspection.digest, "runtime installed");
+        let (module, memory_bytes_min) = (inspection.digest, inspection.memory_bytes_min);
+        runtimes.push(Installed { module, memory_bytes_min, runtime, files });
+    }
+    Ok(runtimes)
 }
 
 /// A module of a stranger is compiled where it can do no harm.

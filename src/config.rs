@@ -54,6 +54,9 @@ pub struct Config {
     /// Jobs that run at the same time.
     #[serde(default = "default_concurrency")]
     pub concurrency: usize,
+    /// Descriptions of the runtimes on which bundles can run; a data set's policy still has to approve each.
+    #[serde(default)]
+    pub runtimes: Vec<PathBuf>,
     /// What this host gives to one job.
     #[serde(default)]
     pub node: NodeConfig,
@@ -108,6 +111,9 @@ impl Config {
         let base = path.parent().unwrap_or(Path::new("."));
         for relative in [&mut config.data_dir, &mut config.deployment, &mut config.key_file] {
             *relative = base.join(&*relative);
+        }
+        for path in &mut config.runtimes {
+            *path = base.join(&*path);
         }
         config.public_url = config.public_url.trim_end_matches('/').to_string();
         Ok(config)

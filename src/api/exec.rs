@@ -69,7 +69,7 @@ pub(super) async fn exec(
     }
     let new = NewJob {
         invocation: job::invocation(
-            &job::Start::default(),
+            &agreement.upload.as_ref().map(|upload| upload.start()).unwrap_or_default(),
             &fields.args,
             &fields.env,
             &[agreement.did.to_string()],

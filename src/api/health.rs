@@ -33,7 +33,10 @@ pub(super) async fn about(State(state): State<ApiState>) -> Json<Value> {
 }
 
 pub(super) async fn environments(State(state): State<ApiState>) -> Json<Value> {
-    Json(json!({ "environments": Kind::ALL.map(|kind| environment(&state, kind)) }))
+    Json(json!({
+        "environments": Kind::ALL.map(|kind| environment(&state, kind)),
+        "runtimes": *state.runtimes,
+    }))
 }
 
 fn environment(state: &ApiState, kind: Kind) -> Value {

@@ -6,6 +6,7 @@
 mod assets;
 mod auth;
 mod body;
+mod bundle;
 mod exec;
 mod health;
 mod initialize;

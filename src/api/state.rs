@@ -8,7 +8,7 @@ use crate::chain::{Chain, Timeouts};
 use crate::clock::Clock;
 use crate::data::BlobStore;
 use crate::ids::{AgreementId, Did};
-use crate::job::NodeCeilings;
+use crate::job::{Installed, NodeCeilings};
 use crate::nudge::Nudge;
 use crate::policy::Policy;
 use crate::store::{AgreementRow, DatasetRow, Store};
@@ -28,6 +28,8 @@ pub struct ApiState {
     pub clock: Clock,
     /// What this host gives to one job.
     pub node: NodeCeilings,
+    /// The interpreters that bundles can run on.
+    pub runtimes: Arc<Vec<Installed>>,
     /// Shared with the worker.
     pub nudge: Nudge,
     /// Places for uploads, which are held in memory while they are checked.

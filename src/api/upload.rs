@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::ApiState;
 use super::body::{Body, UploadPlace};
+use super::bundle::{self, OnRuntime, Taken};
 use super::initialize::signature;
 use super::problem::Problem;
 use super::state::policy;
@@ -20,7 +21,7 @@ use crate::data::BlobStore;
 use crate::ids::Did;
 use crate::job::UploadFacts;
 use crate::policy::{Decision, Policy, RunRequest};
-use crate::sandbox::{Inspection, Kind, inspect};
+use crate::sandbox::{Kind, inspect};
 use crate::store::{AgreementRow, DatasetRow};
 
 /// The seeds' fields; `binary` is base64. With `Content-Type: application/octet-stream` the same names stand in the query
@@ -36,6 +37,11 @@ pub(super) struct Fields {
     did: Option<String>,
     #[serde(default)]
     binary: Option<String>,
+    /// BLAKE3 of the runtime, when the bytes are a bundle.
+    #[serde(default)]
+    runtime: Option<B256>,
+    #[serde(default)]
+    main: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,6 +49,8 @@ pub(super) struct Fields {
 pub(super) struct QueryFields {
     service_agreement_id: Option<String>,
     signed_checksum: Option<String>,
+    runtime: Option<B256>,
+    main: Option<String>,
 }
 
 /// An upload, read.
@@ -50,6 +58,7 @@ struct Upload {
     agreement: crate::ids::AgreementId,
     signed_checksum: Signature,
     source: Source,
+    on: Option<OnRuntime>,
 }
 
 enum Source {
@@ -83,32 +92,32 @@ pub(super) async fn upload(
         ))
         .hint("strip symbols, optimise for size, or ask the publisher to raise algorithm_bytes"));
     }
-    check_checksum(&state, &agreement, &upload.signed_checksum, keccak256(&bytes), did.is_none())?;
-    let (inspection, bytes) =
-        tokio::task::spawn_blocking(move || inspect(&bytes, bytes_max).map(|inspection| (inspection, bytes)))
-            .await??;
-    check_approved(&state, &policy, &agreement, &inspection)?;
-    let blobs = state.blobs.clone();
-    tokio::task::spawn_blocking(move || blobs.put(&*bytes)).await??;
-    let tx = fulfil(&state, &agreement, did, inspection.checksum, &upload.signed_checksum).await?;
-    let facts = UploadFacts {
-        digest: inspection.digest,
-        bytes: inspection.bytes,
-        memory_bytes_min: inspection.memory_bytes_min,
-        imports_refused: inspection.refused_imports().map(String::from).collect(),
-        component: inspection.kind == Kind::Component,
+    let checksum = keccak256(&bytes);
+    check_checksum(&state, &agreement, &upload.signed_checksum, checksum, did.is_none())?;
+    let (facts, files) = match upload.on {
+        Some(on) => {
+            let Taken { facts, files } = bundle::take(&state, on, bytes).await?;
+            (facts, files.into_iter().map(Bytes::from).collect())
+        }
+        None => (module(bytes.clone(), bytes_max).await?, vec![bytes]),
     };
+    check_approved(&state, &policy, &agreement, &facts)?;
+    let blobs = state.blobs.clone();
+    tokio::task::spawn_blocking(move || files.iter().try_for_each(|file| blobs.put(&**file).map(drop)))
+        .await??;
+    let tx = fulfil(&state, &agreement, did, checksum, &upload.signed_checksum).await?;
     let id = agreement.id;
+    let (digest, bytes) = (facts.approved_as(), facts.bytes);
     state.store.with(move |store| store.set_upload(id, &facts, did)).await?;
     state.nudge.now();
-    tracing::info!(agreement = %id, module = %inspection.digest, "algorithm uploaded");
+    tracing::info!(agreement = %id, algorithm = %digest, "algorithm uploaded");
     let answer = json!({
         "serviceAgreementId": id,
-        "checksum": inspection.checksum,
+        "checksum": checksum,
         "checksumType": "keccak256",
-        "digest": inspection.digest,
+        "digest": digest,
         "digestType": "blake3",
-        "bytes": inspection.bytes.to_string(),
+        "bytes": bytes.to_string(),
         "txHash": tx,
     });
     Ok((StatusCode::CREATED, Json(answer)))
@@ -125,7 +134,8 @@ fn parse(query: QueryFields, headers: &HeaderMap, body: Bytes) -> Result<Upload,
             .hint("POST …/upload?serviceAgreementId=…&signedChecksum=0x… with the module as body"));
         };
         let (agreement, signed_checksum) = (id.parse()?, signature(&checksum)?);
-        return Ok(Upload { agreement, signed_checksum, source: Source::Bytes(body) });
+        let on = on_runtime(query.runtime, query.main)?;
+        return Ok(Upload { agreement, signed_checksum, source: Source::Bytes(body), on });
     }
     let fields: Fields = serde_json::from_slice(&body).map_err(|e| {
         Problem::bad_request("bad_body", format!("the body is not what upload takes: {e}"))
@@ -133,8 +143,9 @@ fn parse(query: QueryFields, headers: &HeaderMap, body: Bytes) -> Result<Upload,
     })?;
     // The definition id is off-chain only; the agreement is already about one service.
     drop(fields.service_definition_id);
+    let on = on_runtime(fields.runtime, fields.main)?;
     let source = match (fields.did, fields.binary) {
-        (Some(did), None) => Source::Did(did.parse()?),
+        (Some(did), None) if on.is_none() => Source::Did(did.parse()?),
         (None, Some(binary)) => {
             let bytes = base64::engine::general_purpose::STANDARD.decode(binary).map_err(|e| {
                 Problem::bad_request("bad_base64", format!("`binary` is not base64: {e}"))
@@ -149,7 +160,30 @@ fn parse(query: QueryFields, headers: &HeaderMap, body: Bytes) -> Result<Upload,
     };
     let (agreement, signed_checksum) =
         (fields.service_agreement_id.parse()?, signature(&fields.signed_checksum)?);
-    Ok(Upload { agreement, signed_checksum, source })
+    Ok(Upload { agreement, signed_checksum, source, on })
+}
+
+/// A file to start means nothing without a runtime.
+fn on_runtime(runtime: Option<B256>, main: Option<String>) -> Result<Option<OnRuntime>, Problem> {
+    match (runtime, main) {
+        (Some(runtime), main) => Ok(Some(OnRuntime { runtime, main })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Problem::bad_request("bad_body", "`main` is given without `runtime`")
+            .hint("name the runtime that runs the bundle, or leave `main` out for a module")),
+    }
+}
+
+/// Asks the gate about a module.
+async fn module(bytes: Bytes, bytes_max: u64) -> Result<UploadFacts, Problem> {
+    let inspection = tokio::task::spawn_blocking(move || inspect(&bytes, bytes_max)).await??;
+    Ok(UploadFacts {
+        digest: inspection.digest,
+        bytes: inspection.bytes,
+        memory_bytes_min: inspection.memory_bytes_min,
+        imports_refused: inspection.refused_imports().map(String::from).collect(),
+        component: inspection.kind == Kind::Component,
+        bundle: None,
+    })
 }
 
 /// The module in an algorithm asset that this provider holds: the only `.wasm` file in it.
@@ -201,14 +235,15 @@ fn check_approved(
     state: &ApiState,
     policy: &Policy,
     agreement: &AgreementRow,
-    inspection: &Inspection,
+    upload: &UploadFacts,
 ) -> Result<(), Problem> {
     let smallest = RunRequest {
         consumer: agreement.consumer,
         dataset: agreement.did.to_string(),
-        algorithm: inspection.digest,
-        algorithm_bytes: inspection.bytes,
-        imports_refused: inspection.refused_imports().map(String::from).collect(),
+        algorithm: upload.approved_as(),
+        runtime: upload.runtime(),
+        algorithm_bytes: upload.bytes,
+        imports_refused: upload.imports_refused.clone(),
         fuel: 1,
         memory_bytes: 1,
         output_bytes: 1,

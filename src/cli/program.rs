@@ -75,7 +75,7 @@ impl Program {
 
 impl Bundle {
     /// One script, which is then the one to start, or every file of a folder.
-    fn read(algorithm: &Path) -> Result<Self> {
+    pub(super) fn read(algorithm: &Path) -> Result<Self> {
         if algorithm.is_dir() {
             let folder = LocalInputs::take(Some(algorithm))?;
             let own = folder.files.clone();

@@ -3,9 +3,11 @@
 //! A file is read once, at ingest, through `cap-std`, so that no name in it can lead outside; from then on it is a blob
 //! that is verified whenever a run maps it.
 
+mod archive;
 mod blobs;
 mod ingest;
 
+pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use blobs::{BlobStore, Mapped};
 pub use ingest::ingest;
 

@@ -21,5 +21,5 @@ pub use ddo::{ComputeOffer, Condition, DdoParts, OfferedCeilings, SERVICE_DEFINI
 pub use invocation::{BadInvocation, invocation};
 pub use limits::{STACK_LIMIT_DEFAULT, STACK_LIMIT_MAX};
 pub use release::{Released, decide_release};
-pub use runtime::{ALGORITHM, BadRuntime, RUNTIME_FOLDER, Runtime, Start};
+pub use runtime::{ALGORITHM, BadRuntime, BundleFacts, Installed, RUNTIME_FOLDER, Runtime, Start};
 pub use state::{End, OceanStatus, State};

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use brizo_receipt::check_path;
-use serde::Deserialize;
+use brizo_receipt::{B256, Entry, EntryKind, check_path};
+use serde::{Deserialize, Serialize};
 
 /// Where a guest finds the bundle.
 pub const ALGORITHM: &str = "/data/algorithm";
@@ -15,7 +15,7 @@ pub const ALGORITHM: &str = "/data/algorithm";
 pub const RUNTIME_FOLDER: &str = ".runtime";
 
 /// What is written beside a runtime's module, as TOML. Files are named relative to it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Runtime {
     /// What people call it.
@@ -35,7 +35,8 @@ pub struct Runtime {
 }
 
 /// How a program is started, apart from what the consumer says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Start {
     /// Arguments before the two folders.
     pub args: Vec<String>,
@@ -47,6 +48,50 @@ impl Default for Start {
     /// A module or component that is itself the algorithm.
     fn default() -> Self {
         Self { args: vec!["algorithm".into()], env: Vec::new() }
+    }
+}
+
+/// A runtime that a provider has. It tells consumers so, who need all of it to sign an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Installed {
+    /// BLAKE3 of its module: what policies approve and specs name.
+    pub module: B256,
+    /// Linear memory that it needs at the start, in bytes.
+    pub memory_bytes_min: u64,
+    /// Its description.
+    pub runtime: Runtime,
+    /// Its files as they stand in a bundle's manifest, `.runtime/…`.
+    pub files: Vec<Entry>,
+}
+
+/// What the provider keeps of a bundle that was uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleFacts {
+    /// BLAKE3 of the archive: what policies approve as the algorithm.
+    pub archive: B256,
+    /// All files, the runtime's too.
+    pub files: Vec<Entry>,
+    /// How it is started.
+    pub start: Start,
+}
+
+impl Installed {
+    /// A bundle of these files on this runtime.
+    ///
+    /// # Errors
+    /// [`BadRuntime`] for the first path that does not fit.
+    pub fn bundle<'a>(
+        &self,
+        archive: B256,
+        own: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
+        main: Option<&str>,
+    ) -> Result<BundleFacts, BadRuntime> {
+        self.runtime.check_bundle(own.clone().map(|(path, _)| path), main)?;
+        let own = own.map(|(path, bytes)| Entry::of(EntryKind::File, path, bytes));
+        let files = own.chain(self.files.iter().cloned()).collect();
+        Ok(BundleFacts { archive, files, start: self.runtime.start(main) })
     }
 }
 

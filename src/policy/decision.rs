@@ -47,8 +47,8 @@ impl Decision {
 /// Why a policy says no.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
-    /// Stable name of the kind of refusal: one of [`RULE_CODES`], `ceiling_exceeded`, `bad_output_path` or
-    /// `policy_error`.
+    /// Stable name of the kind of refusal: one of [`RULE_CODES`], `ceiling_exceeded`, `runtime_not_approved`,
+    /// `bad_output_path` or `policy_error`.
     pub code: &'static str,
     /// Which rule (`@id`), or which key of the manifest; `default` where no rule permits it.
     pub rule: String,

@@ -72,11 +72,13 @@ fn ceilings(c: &Ceilings) -> Result<Value, Unclear> {
 
 pub(super) fn of_run(schema: &Schema, dataset: &Attributes, run: &RunRequest) -> Result<Question, Unclear> {
     let imports = run.imports_refused.iter().map(|name| Value::new_string(name.clone()));
-    let algorithm = record([
-        ("digest", Value::new_string(run.algorithm.to_string())),
-        ("bytes", long(run.algorithm_bytes)?),
-        ("imports_refused", Value::new_set(imports)),
-    ])?;
+    let runtime = run.runtime.map(|digest| ("runtime".to_owned(), Value::new_string(digest.to_string())));
+    let algorithm = [
+        ("digest".to_owned(), Value::new_string(run.algorithm.to_string())),
+        ("bytes".to_owned(), long(run.algorithm_bytes)?),
+        ("imports_refused".to_owned(), Value::new_set(imports)),
+    ];
+    let algorithm = Value::new_record(algorithm.into_iter().chain(runtime))?;
     let limits = record([
         ("fuel", long(run.fuel)?),
         ("memory_bytes", long(run.memory_bytes)?),

@@ -26,6 +26,10 @@ pub struct Manifest {
     /// Approved algorithms. None are approved where the list is missing.
     #[serde(default)]
     pub algorithms: Vec<Algorithm>,
+    /// Approved runtimes: interpreters on which bundles may run. None are approved where the list is missing, and no rule
+    /// can lift that.
+    #[serde(default)]
+    pub runtimes: Vec<Algorithm>,
     /// Who may ask.
     pub consumers: Consumers,
     /// What may leave.
@@ -136,10 +140,12 @@ impl Manifest {
 
     /// What one value alone cannot show.
     fn check(&self) -> Result<(), String> {
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = self.algorithms.iter().find(|a| !seen.insert(a.digest)) {
-            // Two names for the same bytes: one of them was meant to be another digest.
-            return Err(format!("algorithm {} ({}) stands twice in the list", twice.digest, twice.name));
+        for (sort, list) in [("algorithm", &self.algorithms), ("runtime", &self.runtimes)] {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = list.iter().find(|one| !seen.insert(one.digest)) {
+                // Two names for the same bytes: one of them was meant to be another digest.
+                return Err(format!("{sort} {} ({}) stands twice in the list", twice.digest, twice.name));
+            }
         }
         let Price { base, max, .. } = &self.price;
         if base > max {

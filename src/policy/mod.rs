@@ -94,7 +94,10 @@ impl Policy {
 
     /// May this consumer run this algorithm over the data set with these limits?
     pub fn may_run(&self, request: &RunRequest) -> Decision {
-        if let Some(refusal) = ceilings::check_run(&self.0.manifest.ceilings, request) {
+        let manifest = &self.0.manifest;
+        let refusal = ceilings::check_run(&manifest.ceilings, request)
+            .or_else(|| check_runtime(&manifest.runtimes, request.runtime));
+        if let Some(refusal) = refusal {
             return Decision::Refuse(refusal);
         }
         self.ask(facts::of_run(self.0.rules.schema(), &self.0.dataset, request))
@@ -116,6 +119,17 @@ impl Policy {
             Err(unclear) => Decision::Refuse(Refusal::policy_error("request", &unclear.0)),
         }
     }
+}
+
+/// A bundle is only as safe as what interprets it, so a runtime that is not listed runs nothing.
+fn check_runtime(approved: &[Algorithm], runtime: Option<B256>) -> Option<Refusal> {
+    let digest = runtime.filter(|digest| approved.iter().all(|one| one.digest != *digest))?;
+    Some(Refusal {
+        code: "runtime_not_approved",
+        rule: "runtimes".into(),
+        text: format!("runtime {digest} is not approved for this data set"),
+        hint: "use a runtime that the data owner lists, or ask the owner to approve this one".into(),
+    })
 }
 
 impl fmt::Debug for Policy {

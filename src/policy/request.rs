@@ -11,8 +11,11 @@ pub struct RunRequest {
     pub consumer: Address,
     /// DID of the data set (`did:op:…`).
     pub dataset: String,
-    /// BLAKE3 of the very bytes that would enter the engine.
+    /// BLAKE3 of the consumer's bytes: a module, or a bundle for a runtime.
     pub algorithm: B256,
+    /// BLAKE3 of the runtime that would run a bundle.
+    #[serde(default)]
+    pub runtime: Option<B256>,
     /// Length of those bytes.
     pub algorithm_bytes: u64,
     /// Names of imports that the profile does not have and only stubs (sockets, for instance).
@@ -37,7 +40,7 @@ pub struct ReleaseRequest {
     pub consumer: Address,
     /// DID of the data set.
     pub dataset: String,
-    /// BLAKE3 of the module that ran.
+    /// BLAKE3 of the consumer's bytes that ran: a module, or a bundle.
     pub algorithm: B256,
     /// The output in question.
     pub output: ReleaseOutput,

@@ -25,6 +25,7 @@ fn run() -> RunRequest {
         consumer: Address::repeat_byte(1),
         dataset: "did:op:1".into(),
         algorithm: B256::repeat_byte(2),
+        runtime: None,
         algorithm_bytes: 10,
         imports_refused: vec![],
         fuel: 10,

@@ -63,10 +63,10 @@ fn read(columns: Columns) -> Result<AgreementRow> {
     let place = Place { table: "agreement", row: &id };
     let upload = match (algorithm, facts) {
         (Some(digest), Some(facts)) => {
-            let (bytes, memory_bytes_min, imports_refused, component) =
+            let (bytes, memory_bytes_min, imports_refused, component, bundle) =
                 place.json("algorithm_facts", &facts)?;
             let digest = place.digest("algorithm", &digest)?;
-            Some(UploadFacts { digest, bytes, memory_bytes_min, imports_refused, component })
+            Some(UploadFacts { digest, bytes, memory_bytes_min, imports_refused, component, bundle })
         }
         _ => None,
     };
@@ -127,8 +127,14 @@ impl Store {
         upload: &UploadFacts,
         algorithm_did: Option<Did>,
     ) -> Result<()> {
-        let facts =
-            to_json(&(upload.bytes, upload.memory_bytes_min, &upload.imports_refused, upload.component));
+        let facts = (
+            upload.bytes,
+            upload.memory_bytes_min,
+            &upload.imports_refused,
+            upload.component,
+            &upload.bundle,
+        );
+        let facts = to_json(&facts);
         self.write(|sql| {
             sql.execute(
                 "UPDATE agreement SET algorithm = ?2, algorithm_facts = ?3, algorithm_did = ?4 WHERE id = ?1",

@@ -93,6 +93,7 @@ fn upload() -> UploadFacts {
         memory_bytes_min: 2,
         imports_refused: vec!["x".into()],
         component: true,
+        bundle: None,
     }
 }
 

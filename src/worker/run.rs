@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use brizo_receipt::{Consent, JobSpec, Manifest, RunInfo};
+use brizo_receipt::{B256, Consent, Manifest, RunInfo};
 use tokio::sync::watch;
 
 use super::{LEASE_S, Worker};
@@ -47,6 +47,10 @@ struct Prepared {
     dataset: DatasetRow,
     policy: Policy,
     module: Module,
+    /// What the data owner's rules know the algorithm by.
+    approved_as: B256,
+    /// The bundle, empty without one.
+    algorithm: Manifest,
     order: Order,
 }
 
@@ -134,12 +138,20 @@ impl Worker {
             // A full disk under the cache is no fault of the module.
             other => Failure::from(other),
         })?;
-        let mut inputs = Vec::new();
-        for entry in dataset.manifest.entries() {
-            inputs.push(InputFile { path: entry.path.clone(), bytes: self.blobs.map(entry.digest)? });
-        }
-        let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), Vec::new(), inputs);
-        Ok(Prepared { agreement, dataset, policy, module, order })
+        let upload = agreement.upload.as_ref().context("the job's algorithm is gone")?;
+        let (approved_as, bundle) = (upload.approved_as(), upload.algorithm()?);
+        let algorithm = self.mapped(&bundle)?;
+        let inputs = self.mapped(&dataset.manifest)?;
+        let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), algorithm, inputs);
+        Ok(Prepared { agreement, dataset, policy, module, approved_as, algorithm: bundle, order })
+    }
+
+    /// The files of a manifest, verified.
+    fn mapped(&self, manifest: &Manifest) -> Result<Vec<InputFile>, Failure> {
+        let file = |entry: &brizo_receipt::Entry| {
+            Ok(InputFile { path: entry.path.clone(), bytes: self.blobs.map(entry.digest)? })
+        };
+        manifest.entries().iter().map(file).collect()
     }
 
     /// A job that waited too long is not run: its outputs could not be granted, and so not paid, any more.
@@ -215,7 +227,7 @@ impl Worker {
         let outcome = ending.outcome(manifest.root(run_key));
         let end = End::of(&outcome).context("the outcome has no name")?;
         self.store_outputs(outputs)?;
-        let released = self.decide(prepared, spec, outcome.status, &manifest);
+        let released = self.decide(prepared, outcome.status, &manifest);
         let withheld = |entry: &brizo_receipt::Entry| {
             released.iter().any(|released| released.withheld.is_some() && released.entry == *entry)
         };
@@ -224,7 +236,7 @@ impl Worker {
             spec,
             outcome: &outcome,
             invocation: &claimed.order.invocation,
-            algorithm: Vec::new(),
+            algorithm: prepared.algorithm.leaves(run_key),
             mounts: vec![job::mount(Some(dataset.did.to_string()), &dataset.manifest, &dataset.key)],
             outputs: &manifest,
             run_key,
@@ -255,12 +267,12 @@ impl Worker {
         Ok(())
     }
 
-    fn decide(&self, prepared: &Prepared, spec: &JobSpec, status: u8, manifest: &Manifest) -> Vec<Released> {
+    fn decide(&self, prepared: &Prepared, status: u8, manifest: &Manifest) -> Vec<Released> {
         job::decide_release(
             &prepared.policy,
             prepared.agreement.consumer,
             &prepared.dataset.did.to_string(),
-            spec.module_digest,
+            prepared.approved_as,
             status,
             manifest,
             self.clock.now_s(),

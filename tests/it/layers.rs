@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 20] = [
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -36,6 +36,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("toml", &["policy", "config"]),
     ("cap_std", &["data"]),
     ("memmap2", &["data"]),
+    ("tar", &["data"]),
     ("clap", &["cli", "main"]),
     ("indicatif", &["cli"]),
     ("tempfile", &["cli", "sandbox"]),

@@ -24,6 +24,12 @@ pub(super) struct JobFile {
     pub(super) key_file: PathBuf,
     pub(super) did: Did,
     pub(super) algorithm: PathBuf,
+    /// BLAKE3 of the provider's runtime on which the algorithm, a script or a folder of them, is run.
+    #[serde(default)]
+    pub(super) runtime: Option<brizo_receipt::B256>,
+    /// The file of the folder that is started.
+    #[serde(default)]
+    pub(super) main: Option<String>,
     #[serde(default)]
     pub(super) args: Vec<String>,
     #[serde(default)]

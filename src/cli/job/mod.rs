@@ -1,5 +1,6 @@
 //! `brizo job`: the consumer's verbs.
 
+mod algorithm;
 mod file;
 mod follow;
 mod order;
@@ -38,7 +39,8 @@ A job file (TOML; paths are relative to it):
   [payment]
   max_price = \"50000000000000000\"        # most you lock, in the smallest unit
 
-Optional: a table [env] with variables for the guest.";
+Optional: a table [env] with variables for the guest; runtime = \"0x…\", the digest of one of the provider's runtimes
+(/api/v1/environments), for an algorithm that is a script or a folder of them, and main = \"run.py\", the script to start.";
 
 /// Order, watch and fetch runs at a provider. Every verb takes the same job file.
 #[derive(Debug, Subcommand)]

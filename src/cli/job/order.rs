@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use brizo_receipt::{
     AlgorithmUpload, B256, JobSpec, blind_commit, content_digest, invocation_manifest, keccak256,
-    root_of_leaves,
 };
 use serde_json::{Value, json};
 
+use super::algorithm::Algorithm;
 use super::file::{JobFile, Saved};
 use super::follow::step;
 use super::prepare::Session;
@@ -28,7 +28,7 @@ const START_PAUSE: Duration = Duration::from_millis(250);
 
 /// Signs an agreement under a new id and has the provider execute it.
 pub(super) async fn agree(session: &Session) -> Result<Saved> {
-    session.check_order()?;
+    session.check_order().await?;
     let file = &session.file;
     let saved = match Saved::exists(file) {
         true => Saved::load(file)?.of(file)?,
@@ -90,14 +90,17 @@ async fn check_executed(session: &Session, saved: &Saved) -> Result<()> {
 
 /// Uploads the module, signed for this agreement.
 pub(super) async fn upload(session: &Session, saved: &Saved) -> Result<()> {
-    let (id, module) = (saved.service_agreement_id, session.module()?);
-    step("upload", &format!("{} bytes", module.len()));
-    let statement = AlgorithmUpload { agreement_id: id.0, checksum: keccak256(&module) };
+    let Algorithm { upload, query, .. } = session.algorithm().await?;
+    let id = saved.service_agreement_id;
+    step("upload", &format!("{} bytes", upload.len()));
+    let statement = AlgorithmUpload { agreement_id: id.0, checksum: keccak256(&upload) };
     let signed = session.key.sign(statement.digest(&session.chain.deployment().domain()))?;
-    let path =
-        format!("{SERVICES}/upload?serviceAgreementId={id}&signedChecksum=0x{}", hex::encode(signed.0));
-    let digest = content_digest(&module);
-    let answer = session.client.post(&path, "application/octet-stream", module).await?;
+    let path = format!(
+        "{SERVICES}/upload?serviceAgreementId={id}&signedChecksum=0x{}{query}",
+        hex::encode(signed.0)
+    );
+    let digest = content_digest(&upload);
+    let answer = session.client.post(&path, "application/octet-stream", upload).await?;
     if answer["digest"] != json!(digest) {
         bail!("the provider received other bytes than were sent");
     }
@@ -133,7 +136,7 @@ pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
 
 /// Signs the whole job spec and orders the run.
 pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
-    let body = order_body(session, saved)?;
+    let body = order_body(session, saved).await?;
     step("order", "waiting for the provider's authorisation");
     for _ in 0..START_TRIES {
         match post(session, "exec", &body).await {
@@ -163,22 +166,17 @@ fn has_code(error: &anyhow::Error, code: &str) -> bool {
     error.downcast_ref::<ClientError>().and_then(ClientError::code) == Some(code)
 }
 
-fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
+async fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
     let (file, run_key) = (&session.file, Saved::run_key(&session.file)?);
-    let module = session.module()?;
-    let invocation = job::invocation(
-        &job::Start::default(),
-        &file.args,
-        &file.variables(),
-        &[file.did.to_string()],
-        None,
-    )?;
+    let algorithm = session.algorithm().await?;
+    let invocation =
+        job::invocation(&algorithm.start, &file.args, &file.variables(), &[file.did.to_string()], None)?;
     let spec = JobSpec {
-        profile: session.profile()?,
+        profile: session.profile(algorithm.kind)?,
         agreement_id: saved.service_agreement_id.0,
         run_index: 0,
-        module_digest: content_digest(&module),
-        algorithm_root: root_of_leaves(&[]),
+        module_digest: algorithm.module,
+        algorithm_root: algorithm.bundle.root(&run_key),
         invocation_root: invocation_manifest(&invocation)?.root(&run_key),
         inputs_root: session.offer.inputs_root,
         random_seed: saved.random_seed,

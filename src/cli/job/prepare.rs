@@ -3,13 +3,13 @@
 use anyhow::{Context, Result, bail};
 use brizo_receipt::{B256, SecretKey, content_digest};
 
+use super::algorithm::Algorithm;
 use super::file::JobFile;
 use crate::chain::{Chain, Timeouts};
-use crate::cli::format::read;
 use crate::client::{Client, fetch};
 use crate::config::{read_deployment, read_key};
 use crate::job::{ComputeOffer, read_offer};
-use crate::sandbox::{Inspection, Kind, inspect, profile_digest_for};
+use crate::sandbox::{Kind, profile_digest_for};
 
 /// Everything that the verbs share.
 #[derive(Debug)]
@@ -32,14 +32,13 @@ impl Session {
         Ok(Self { file, key, chain, client, offer })
     }
 
-    /// What the gate says of the module.
-    fn inspection(&self) -> Result<Inspection> {
-        Ok(inspect(&self.module()?, self.offer.ceilings.algorithm_bytes)?)
+    /// The algorithm, having passed the gate and the offer's ceilings.
+    pub(super) async fn algorithm(&self) -> Result<Algorithm> {
+        Algorithm::read(&self.file, &self.offer).await
     }
 
-    /// The profile under which the module runs, which is the provider's as well.
-    pub(super) fn profile(&self) -> Result<B256> {
-        let kind = self.inspection()?.kind;
+    /// The profile under which the algorithm runs, which is the provider's as well.
+    pub(super) fn profile(&self, kind: Kind) -> Result<B256> {
         let (ours, theirs) = (
             profile_digest_for(kind),
             match kind {
@@ -56,19 +55,8 @@ impl Session {
         }
     }
 
-    /// The module's bytes, having passed the gate and the offer's ceilings.
-    pub(super) fn module(&self) -> Result<Vec<u8>> {
-        let path = &self.file.algorithm;
-        let bytes = read(path)?;
-        inspect(&bytes, self.offer.ceilings.algorithm_bytes).map_err(|refused| {
-            let hint = refused.hint;
-            anyhow::Error::from(refused).context(format!("{} may not run (hint: {hint})", path.display()))
-        })?;
-        Ok(bytes)
-    }
-
     /// Refuses what the provider would refuse, before anything is signed or paid.
-    pub(super) fn check_order(&self) -> Result<()> {
+    pub(super) async fn check_order(&self) -> Result<()> {
         let (limits, offered, price) = (&self.file.limits, &self.offer.ceilings, self.offer.terms.price);
         let table = [
             ("limits.fuel", limits.fuel, offered.fuel),
@@ -84,11 +72,12 @@ impl Session {
         if price > self.file.payment.max_price {
             bail!("the data set asks to lock {price}, payment.max_price is {}", self.file.payment.max_price);
         }
-        self.profile()?;
+        let algorithm = self.algorithm().await?;
+        self.profile(algorithm.kind)?;
         if limits.fuel == 0 {
             bail!("limits.fuel is 0, so nothing would run; `brizo run` prints how much a run uses");
         }
-        let needed = self.inspection()?.memory_bytes_min;
+        let needed = algorithm.memory_bytes_min;
         if needed > limits.memory_bytes {
             bail!("limits.memory_bytes is {}, the module starts with {needed}", limits.memory_bytes);
         }

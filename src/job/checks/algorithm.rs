@@ -19,7 +19,7 @@ pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
             "algorithm_mismatch",
             Sort::Invalid,
             format!("the spec names module {}, uploaded was {}", admission.spec.module_digest, upload.digest),
-            "put the BLAKE3 of the uploaded bytes into spec.moduleDigest and sign again",
+            "put the BLAKE3 of the uploaded module, or of the bundle's runtime, into spec.moduleDigest and sign again",
         );
     }
     if upload.memory_bytes_min > admission.spec.memory_limit {

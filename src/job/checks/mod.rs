@@ -18,10 +18,12 @@ mod spec;
 
 pub use payment::PUBLISH_MARGIN_S;
 
-use brizo_receipt::{Address, B256, Domain, Invocation, JobSpec, Key, Signature};
+use brizo_receipt::{Address, B256, Domain, Invocation, JobSpec, Key, Manifest, Signature};
 
 use crate::ids::{AgreementId, Did};
 use crate::policy::Policy;
+
+use super::runtime::{BundleFacts, Start};
 
 /// A check says no. A refusal is a value: the server answers with it, `brizo` prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,16 +79,46 @@ pub struct AgreementFacts {
 /// The uploaded algorithm.
 #[derive(Debug, Clone)]
 pub struct UploadFacts {
-    /// BLAKE3 of its bytes.
+    /// BLAKE3 of the module that runs: the algorithm itself, or the runtime of a bundle.
     pub digest: B256,
-    /// Length of its bytes.
+    /// Length of the uploaded bytes.
     pub bytes: u64,
-    /// Linear memory it needs at the start.
+    /// Linear memory that the module needs at the start.
     pub memory_bytes_min: u64,
     /// Imports that are only stubs.
     pub imports_refused: Vec<String>,
     /// Whether it is a component, which runs under the profile of components.
     pub component: bool,
+    /// The bundle, where the algorithm is one.
+    pub bundle: Option<BundleFacts>,
+}
+
+impl UploadFacts {
+    /// What the data owner approves: BLAKE3 of the uploaded bytes, a module or an archive.
+    #[must_use]
+    pub fn approved_as(&self) -> B256 {
+        self.bundle.as_ref().map_or(self.digest, |bundle| bundle.archive)
+    }
+
+    /// The runtime, where the algorithm is a bundle.
+    #[must_use]
+    pub fn runtime(&self) -> Option<B256> {
+        self.bundle.is_some().then_some(self.digest)
+    }
+
+    /// How the algorithm is started.
+    #[must_use]
+    pub fn start(&self) -> Start {
+        self.bundle.as_ref().map(|bundle| bundle.start.clone()).unwrap_or_default()
+    }
+
+    /// What is mounted at `/data/algorithm`.
+    ///
+    /// # Errors
+    /// Never for what an upload was accepted with.
+    pub fn algorithm(&self) -> brizo_receipt::Result<Manifest> {
+        Manifest::new(self.bundle.as_ref().map(|bundle| bundle.files.clone()).unwrap_or_default())
+    }
 }
 
 /// What the provider knows of a data set.

@@ -2,7 +2,7 @@
 
 use crate::policy::{Decision, RunRequest};
 
-use super::{Admission, Refusal, Sort};
+use super::{Admission, Refusal, Sort, UploadFacts};
 
 pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
     let (spec, agreement) = (admission.spec, admission.agreement);
@@ -10,7 +10,8 @@ pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
     let request = RunRequest {
         consumer: admission.caller,
         dataset: admission.dataset.did.to_string(),
-        algorithm: spec.module_digest,
+        algorithm: upload.map_or(spec.module_digest, UploadFacts::approved_as),
+        runtime: upload.and_then(UploadFacts::runtime),
         algorithm_bytes: upload.map_or(0, |upload| upload.bytes),
         imports_refused: upload.map(|upload| upload.imports_refused.clone()).unwrap_or_default(),
         fuel: spec.fuel_limit,

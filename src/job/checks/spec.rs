@@ -24,8 +24,8 @@ pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
         (
             "algorithmRoot",
             spec.algorithm_root,
-            root_of_leaves(&[]),
-            "this profile mounts no algorithm bundle: use the root of the empty manifest",
+            algorithm_root(admission)?,
+            "hash the bundle's files and its runtime's, salted with the run key; without a bundle it is the root of no leaves",
         ),
         (
             "blindCommit",
@@ -57,6 +57,14 @@ pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+fn algorithm_root(admission: &Admission<'_>) -> Result<B256, Refusal> {
+    let Some(upload) = &admission.agreement.upload else { return Ok(root_of_leaves(&[])) };
+    let manifest = upload
+        .algorithm()
+        .map_err(|e| mismatch("algorithmRoot", e.to_string(), "upload the bundle under a new agreement"))?;
+    Ok(manifest.root(admission.run_key))
 }
 
 fn invocation_root(admission: &Admission<'_>, key: &Key) -> Result<B256, Refusal> {

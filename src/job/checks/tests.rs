@@ -84,6 +84,7 @@ fn world() -> World {
                 memory_bytes_min: 65_536,
                 imports_refused: vec![],
                 component: false,
+                bundle: None,
             }),
             locked: true,
             granted: true,

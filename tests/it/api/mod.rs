@@ -1,6 +1,7 @@
 //! The API against a real chain: the whole job, everything that bad input gets, and crashes.
 
 mod bad_input;
+mod bundles;
 mod command_line;
 mod crash;
 mod whole_job;

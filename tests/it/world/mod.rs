@@ -136,9 +136,11 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, impatient: boo
     let port = process::free_port();
     let config = format!(
         "data_dir = \"state\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\nrpc = \"{rpc}\"\n\
-         deployment = \"deployment.json\"\nkey_file = \"provider.key\"\npoll_interval_ms = 50\n"
+         deployment = \"deployment.json\"\nkey_file = \"provider.key\"\npoll_interval_ms = 50\n\
+         runtimes = [\"parrot/runtime.toml\"]\n"
     );
     std::fs::write(folder.join("brizo.toml"), config).unwrap();
+    write_parrot(&folder.join("parrot"));
     std::fs::create_dir(folder.join("policy")).unwrap();
     let mut manifest = manifest(deployment.test_token.unwrap());
     if impatient {
@@ -156,6 +158,19 @@ fn write_key(path: &Path, digits: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// The bundle that the policy approves for the parrot.
+pub(crate) const BUNDLE: [(&str, &[u8]); 2] = [("main.txt", b" penguins"), ("notes/unread.txt", b"")];
+
+/// A runtime: what it says, and what it says it with.
+pub(crate) fn write_parrot(folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    std::fs::write(folder.join("parrot.wasm"), crate::guests::wat("parrot")).unwrap();
+    std::fs::write(folder.join("greeting"), "hello").unwrap();
+    let description = "name = \"parrot\"\nmodule = \"parrot.wasm\"\nprogram = \"/bin/parrot\"\nmain = \"main.txt\"\n\
+                       [env]\nPARROT = \"grey\"\n[files]\n\"lib/greeting\" = \"greeting\"\n";
+    std::fs::write(folder.join("runtime.toml"), description).unwrap();
+}
+
 /// A policy that approves the examples, the hostile one included, at a metered price in test tokens.
 fn manifest(token: Address) -> String {
     let mut modules: Vec<_> =
@@ -165,6 +180,9 @@ fn manifest(token: Address) -> String {
     modules.extend(
         crate::guests::component("group_aggregate").map(|bytes| ("group_aggregate component", bytes)),
     );
+    modules.push(("what the parrot says", brizo::data::pack(BUNDLE).unwrap()));
+    let parrot = brizo_receipt::content_digest(&crate::guests::wat("parrot"));
+    let runtime = format!("[[runtimes]]\ndigest = \"{parrot}\"\nname = \"parrot\"\n");
     let approved: String = modules
         .iter()
         .map(|(name, bytes)| {
@@ -173,7 +191,7 @@ fn manifest(token: Address) -> String {
         })
         .collect();
     format!(
-        "name = \"test\"\ndescription = \"the examples over the penguins\"\n{approved}\
+        "name = \"test\"\ndescription = \"the examples over the penguins\"\n{approved}{runtime}\
          [ceilings]\nfuel = 20_000_000_000\nmemory_bytes = 268435456\noutput_bytes = 1048576\noutput_files = 100\n\
          wall_clock_s = 120\nalgorithm_bytes = 1000000\n[consumers]\nany = true\n\
          [outputs]\ndeclared = [\"*.csv\", \"*.json\"]\nstreams = [\"stdout\"]\nfile_bytes_max = 1048576\n\
