@@ -35,7 +35,7 @@ pub fn profile_document() -> String {
         "fuel": fuel_rules(),
         "memory": "growth beyond memoryLimit fails with -1; a trap after a growth that only memoryLimit forbade is status 3",
         "stack": {
-            "unitsPerCall": "64 + 8 x (parameters and locals, vectors twice, + greatest height of the operand stack) + operators / 8, of functions that call; functions that call nothing take none",
+            "unitsPerCall": "64 + 8 x (parameters and locals, vectors twice, + greatest height of the operand stack) + operators / 8; counted on entry of functions that a path of calls leads back to themselves or that catch and call, a call through a table leading to every named function of its type; of the others the greatest sum on a path of calls is taken once at the start",
             "limitMax": STACK_LIMIT_MAX,
             "beyond": "status 4",
         },
@@ -60,7 +60,8 @@ pub fn profile_document() -> String {
 fn fuel_rules() -> serde_json::Value {
     json!({
         "meter": meter::METER,
-        "charged": "the operators of a region (code with one way in) when it is entered; looked at on loop heads, on entering functions that call, before bulk operations and in host calls; paid ahead, so a trap has paid for its region",
+        "charged": "the operators of a region when it is entered; what follows a closed block belongs to the region before it; looked at on loop heads, on entering functions that call and are not short, at bulk operations and in host calls",
+        "onRecord": format!("before calls and throws, at bulk operations, at the end of a function, and in loops that call nothing once in a slice of {} units", brizo_meter::SLICE),
         "operators": {
             "nop drop block loop unreachable return else end try_table": 0,
             "local.get local.set local.tee, constants": COSTS.local,
@@ -95,8 +96,8 @@ fn fuel_rules() -> serde_json::Value {
         "string": meter::STRING,
         "onExit": "fuel used",
         "onOutputLimit": "fuel used",
-        "onTrap": "fuel used",
-        "onStackLimit": "fuel used",
+        "onTrap": "fuel on record",
+        "onStackLimit": "fuel on record",
         "onOutOfFuel": "the whole limit",
     })
 }
