@@ -107,3 +107,39 @@ fn a_trap_in_a_loop_is_a_slice_behind_at_most() {
         assert!(one.trapped && recorded <= used + 9 && used - recorded <= SLICE + 9, "{recorded} of {used}");
     }
 }
+
+/// Exceptions leave functions without their ends: nothing that was charged may be lost, nor any frame.
+#[test]
+fn a_caught_exception_loses_no_charge_and_no_frame() {
+    let module = |turns: i64| {
+        metered(
+            &wat(&format!(
+                "(module (memory (export \"memory\") 1) (tag $t (param i32))
+                   (func $throws (param i32) (result i32)
+                     (if (local.get 0) (then (throw $t (local.get 0)))) (i32.const 1))
+                   (func $round (param i32) (result i32)
+                     (if (i32.eqz (local.get 0)) (then (return (call $throws (i32.const 5)))))
+                     (i32.add (i32.const 1) (call $round (i32.sub (local.get 0) (i32.const 1)))))
+                   (func $catches (param i32) (result i32)
+                     (block $h (result i32)
+                       (return (try_table (result i32) (catch $t $h) (call $round (local.get 0))))))
+                   (func $own (result i32)
+                     (block $h (result i32) (try_table (catch $t $h) (throw $t (i32.const 3))) (unreachable)))
+                   (func (export \"_start\") (local $i i64)
+                     (loop $l (i32.store (i32.const 0) (i32.add (call $catches (i32.const 7)) (call $own)))
+                       (br_if $l (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1))) (i64.const {turns}))))))"
+            )),
+            &UNIFORM,
+        )
+    };
+    let used = |turns| {
+        let end = wasmtime(&module(turns), LIMIT);
+        assert_eq!((end.trapped, end.depth, end.memory[0]), (false, DEPTH, 8), "{turns} turns");
+        LIMIT - end.fuel
+    };
+    let (one, two) = (used(1), used(2));
+    // Counted by hand: $round seven times 9 and once 6, $throws 5, $catches 3, $own 3, and the loop itself 13.
+    let turn = 7 * 9 + 6 + 5 + 3 + 3 + 13;
+    assert_eq!(two - one, turn);
+    assert_eq!(used(1_000), one + 999 * turn);
+}
