@@ -95,7 +95,6 @@ pub(crate) fn analyse<'a, R: WasmModuleResources>(
     let slots = locals + wide.count() + walk.height_max;
     walk.summary.frame = 64 + 8 * slots as u64 + ops.len() as u64 / 8;
     walk.summary.cost = walk.points.iter().fold(0, |sum, point| sum.saturating_add(point.cost));
-    walk.summary.unbounded |= walk.loops;
     Ok(Analysis {
         canonical: if options.canonical_nans { walk.flow.solve() } else { Vec::new() },
         ops,

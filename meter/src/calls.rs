@@ -1,5 +1,5 @@
-//! Who calls whom: which functions count their frames, which need not look at the fuel, and what the others take of the
-//! stack at most.
+//! Who calls whom: which functions count their frames, what the frames of the others take of the stack at most, and
+//! which functions look at their entry whether fuel is left.
 //!
 //! Only a function that may be entered again before it has returned can make the stack grow without end. It counts its
 //! frame. The frames of all others are taken once, before the program begins: their greatest sum on any path of calls. A
@@ -10,8 +10,8 @@ use std::collections::HashMap;
 
 use wasmparser::FuncType;
 
-/// Fuel that a short function and all that it calls can use at most. Such a function does not look whether fuel is left.
-pub(crate) const SHORT: u64 = 10_000;
+/// Fuel that can be used between a function's entry and the next look without its looking on its entry.
+pub(crate) const UNSEEN: u64 = 10_000;
 
 /// What matters of one function.
 #[derive(Debug, Default)]
@@ -24,11 +24,9 @@ pub(crate) struct Summary {
     pub(crate) ty: Option<FuncType>,
     /// Functions that it names.
     pub(crate) names: Vec<u32>,
-    /// Whether it has a loop, or an operator whose cost depends on its operands.
-    pub(crate) unbounded: bool,
     /// Whether it catches exceptions.
     pub(crate) catches: bool,
-    /// Fuel for all its operators together.
+    /// Fuel for all its regions together, each once.
     pub(crate) cost: u64,
     /// Units of stack that its frame takes.
     pub(crate) frame: u64,
@@ -58,26 +56,28 @@ impl Calls {
         let components = graph.components();
         let mut calls =
             Self { rules: vec![Rules::default(); functions.len()], stack: vec![0; graph.next.len()] };
-        // What a short function and its callees can use; nothing for the others.
-        let mut short: Vec<Option<u64>> = vec![Some(0); graph.next.len()];
+        // Fuel that can be used from a function's entry to the next look. A loop looks on each turn, so that all regions
+        // count once; what looks on its entry counts nothing for those that call it.
+        let mut unseen = vec![0u64; graph.next.len()];
         for component in &components {
             let recursive = component.len() > 1 || graph.next[component[0]].contains(&component[0]);
             let deepest = component.iter().flat_map(|at| &graph.next[*at]).map(|to| calls.stack[*to]).max();
             for at in component {
                 calls.stack[*at] = deepest.unwrap_or(0);
-                short[*at] = None;
-                let Some(function) = functions.get(*at) else { continue };
+                let Some(function) = functions.get(*at) else {
+                    unseen[*at] = graph.next[*at].iter().map(|to| unseen[*to]).max().unwrap_or(0);
+                    continue;
+                };
                 let speaks = !function.indirect.is_empty() || !function.callees.is_empty();
                 let counted = recursive || (function.catches && speaks);
                 if !counted {
                     calls.stack[*at] = calls.stack[*at].saturating_add(function.frame);
                 }
-                if !counted && !function.unbounded && function.indirect.is_empty() {
-                    let mut callees = function.callees.iter().map(|to| short[*to as usize]);
-                    let sum = callees.try_fold(function.cost, |sum, cost| Some(sum.saturating_add(cost?)));
-                    short[*at] = sum.filter(|sum| *sum <= SHORT);
-                }
-                calls.rules[*at] = Rules { counted, looks: speaks && short[*at].is_none() };
+                let reached = function.callees.iter().map(|to| *to as usize).chain(graph.by_type(function));
+                let cost = reached.fold(function.cost, |sum, to| sum.saturating_add(unseen[to]));
+                let looks = counted || cost > UNSEEN;
+                unseen[*at] = if looks { 0 } else { cost };
+                calls.rules[*at] = Rules { counted, looks };
             }
         }
         calls
@@ -90,13 +90,14 @@ impl Calls {
 }
 
 /// Functions and, behind them, one node for each type by which calls through tables are made.
-struct Graph {
+struct Graph<'f> {
     next: Vec<Vec<usize>>,
+    types: HashMap<&'f FuncType, usize>,
 }
 
-impl Graph {
-    fn of(functions: &[Summary], named: &[u32]) -> Self {
-        let mut types: HashMap<&FuncType, usize> = HashMap::new();
+impl<'f> Graph<'f> {
+    fn of(functions: &'f [Summary], named: &[u32]) -> Self {
+        let mut types: HashMap<&'f FuncType, usize> = HashMap::new();
         let mut next = Vec::with_capacity(functions.len());
         let mut targets = named.to_vec();
         for function in functions {
@@ -119,7 +120,12 @@ impl Graph {
                 next[*node].push(target as usize);
             }
         }
-        Self { next }
+        Self { next, types }
+    }
+
+    /// The nodes of a function's calls through tables, once for each call.
+    fn by_type(&self, function: &Summary) -> impl Iterator<Item = usize> {
+        function.indirect.iter().filter_map(|ty| self.types.get(ty).copied())
     }
 
     /// Tarjan's strongly connected components, callees first. With a stack of its own: a module may be as deep as it is

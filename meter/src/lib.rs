@@ -29,11 +29,11 @@
 //! each region that ends in a call or throws (behind the last closed block in it, if there is one), at an operation on a
 //! range, and when it ends. So the host sees what is left in every host call and after every normal end, to the unit.
 //!
-//! Whether fuel is left is looked at, after the charge: on the entry of functions that call and are not *short*, at
-//! operations on ranges, and at loop heads. A function is short if it has no loop, no operation on a range, no call
-//! through a table and no counted frame (see below), and its regions cost 10,000 at most together with those of all
-//! functions that it calls, once for each call; they must be short too, and imported ones count nothing. A function that
-//! calls nothing does not look on its entry.
+//! Whether fuel is left is looked at, after the charge: on the entry of some functions, at operations on ranges, and at
+//! loop heads. A function looks on its entry if it counts its frame (see below), or if more than 10,000 can be used
+//! *unseen* from there: what all its regions cost, each once, and for each call what the called function can use unseen;
+//! nothing if that looks on its entry or is imported, and for a call through a table the most that any function can which
+//! it may lead to.
 //!
 //! A function with a loop whose head begins a region that is not put on record has a *floor*: all its looks but the one
 //! on entry put the fuel on record only if it is below the floor, and then make the fuel, rounded down to a whole
