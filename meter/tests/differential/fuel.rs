@@ -140,3 +140,19 @@ fn the_limit_is_exact() {
         }
     }
 }
+
+/// Without loops and recursion, functions that call one function twice do 2⁴⁰ calls: looks on entry have to end that.
+#[test]
+fn a_tower_of_calls_is_seen_in_time() {
+    let mut functions = String::from("(func $f0 (drop (i32.add (i32.const 1) (i32.const 2))))");
+    for floor in 1..=40 {
+        functions += &format!("(func $f{floor} (call $f{below}) (call $f{below}))", below = floor - 1);
+    }
+    let text =
+        format!("(module (memory (export \"memory\") 1) {functions} (func (export \"_start\") (call $f40)))");
+    let rewritten = metered(&wat(&text), &UNIFORM);
+    let (one, other) = (wasmtime(&rewritten, LIMIT), wasmi(&rewritten, LIMIT));
+    assert_eq!(one, other);
+    // Two calls of what may use 10,000 unseen, and the callers' own operators.
+    assert!(one.trapped && (-21_000..0).contains(&one.fuel), "{} left", one.fuel);
+}
