@@ -1,10 +1,12 @@
 //! Compiled modules on disk. An artefact is native code, so it is loaded only if we wrote it: each carries a keyed digest
 //! whose key never leaves the cache's folder.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Error;
 
@@ -15,6 +17,21 @@ const KEY_FILE: &str = "cache.key";
 pub struct ArtefactCache {
     folder: PathBuf,
     key: [u8; 32],
+    /// Artefacts that this process has verified, as they were then.
+    verified: Arc<Mutex<HashMap<String, Identity>>>,
+}
+
+/// What changes whenever somebody writes to a file, without looking inside: device, inode, length, times of the last
+/// change of content and of the file as such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity([u64; 3], [i64; 4]);
+
+impl Identity {
+    fn of(path: &Path) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
+        Some(Self([file.dev(), file.ino(), file.len()], times))
+    }
 }
 
 impl std::fmt::Debug for ArtefactCache {
@@ -47,15 +64,27 @@ impl ArtefactCache {
                 format!("{KEY_FILE} has not 32 bytes; remove the folder"),
             ))
         })?;
-        Ok(Self { folder: folder.to_path_buf(), key })
+        Ok(Self { folder: folder.to_path_buf(), key, verified: Arc::default() })
     }
 
-    /// The file of an artefact that is there and is ours. Anything else counts as absent.
+    /// The file of an artefact that is there and is ours. Anything else counts as absent. What was verified once is only
+    /// looked at from outside: artefacts of large modules have hundreds of megabytes.
     pub(super) fn get(&self, name: &str) -> Option<PathBuf> {
         let (artefact, mark) = self.paths(name);
-        let bytes = fs::read(&artefact).ok()?;
+        let identity = Identity::of(&artefact)?;
+        // Nothing that holds the lock can panic between two changes that belong together.
+        let verified = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified().get(name) == Some(&identity) {
+            return Some(artefact);
+        }
         let stated = fs::read(mark).ok()?;
-        (stated == self.mark(name, &bytes)).then_some(artefact)
+        let mut hasher = self.hasher(name);
+        hasher.update_mmap_rayon(&artefact).ok()?;
+        if stated != hasher.finalize().as_bytes() {
+            return None;
+        }
+        verified().insert(name.to_string(), identity);
+        Some(artefact)
     }
 
     /// Keeps an artefact; returns its file.
@@ -76,11 +105,15 @@ impl ArtefactCache {
         (self.folder.join(format!("{name}.cwasm")), self.folder.join(format!("{name}.mark")))
     }
 
-    /// Keyed digest over name and bytes, so that an artefact cannot be moved to another module's name either.
     fn mark(&self, name: &str, bytes: &[u8]) -> Vec<u8> {
+        self.hasher(name).update_rayon(bytes).finalize().as_bytes().to_vec()
+    }
+
+    /// For a keyed digest over name and bytes, so that an artefact cannot be moved to another module's name either.
+    fn hasher(&self, name: &str) -> blake3::Hasher {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
-        hasher.update_rayon(bytes).finalize().as_bytes().to_vec()
+        hasher
     }
 }
 
@@ -109,6 +142,13 @@ mod tests {
 
         fs::write(&path, b"native c0de").unwrap();
         assert_eq!(cache.get("a"), None, "a changed artefact is not ours");
+
+        cache.put("a", b"native code").unwrap();
+        assert!(cache.get("a").is_some());
+        // Renamed into place, as an honest writer does, with the same length.
+        fs::write(folder.path().join("aside"), b"native c0de").unwrap();
+        fs::rename(folder.path().join("aside"), &path).unwrap();
+        assert_eq!(cache.get("a"), None, "what was verified once is not trusted when it has changed");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The engine: wasmtime narrowed to the profile, and modules compiled for it.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use brizo_receipt::derive;
+use brizo_receipt::{B256, derive};
 use wasmtime::component::Component;
 use wasmtime::{
     Collector, Config, Enabled, InstanceAllocationStrategy, InstancePre, Linker, OptLevel,
@@ -16,7 +17,8 @@ use super::component::{self, ComponentEngine, Ready};
 use super::limits::TABLES_MAX;
 use super::state::State;
 use super::{
-    ArtefactCache, Compiler, Control, Error, Inspection, Kind, compiler, limits, meter, preview1, profile,
+    ArtefactCache, Compiler, Control, Error, Inspection, Kind, Refused, compiler, inspect, limits, meter,
+    preview1, profile,
 };
 
 /// Native stack of a core module. A function's frame has at most 16 bytes per operator and local variable, and is counted
@@ -89,6 +91,9 @@ const POOL_RUNS: u32 = 64;
 /// Memory that a slot of the pool keeps from run to run, so that small runs find their pages already there.
 const POOL_RESIDENT_BYTES: usize = 2 << 20;
 
+/// Modules whose inspection is remembered; beyond, all are forgotten.
+const INSPECTED_MAX: usize = 1_000;
+
 /// Compiles and runs modules under the profile. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -98,6 +103,8 @@ pub struct Engine {
     cache: Option<ArtefactCache>,
     compiler: Compiler,
     backend: Backend,
+    /// What the gate said of modules that it has let pass.
+    inspected: Arc<Mutex<HashMap<B256, Inspection>>>,
     pub(super) interruptible: bool,
 }
 
@@ -164,13 +171,34 @@ impl Engine {
         let interruptible = settings.backend == Backend::Native;
         let components = ComponentEngine::new(settings.backend)?;
         let Settings { allocation: _, backend, cache, compiler } = settings;
-        Ok(Self { wasmtime, linker: Arc::new(linker), components, cache, compiler, backend, interruptible })
+        let (linker, inspected) = (Arc::new(linker), Arc::default());
+        Ok(Self { wasmtime, linker, components, cache, compiler, backend, inspected, interruptible })
     }
 
     /// Name and version of the engine, for run info.
     #[must_use]
     pub fn version() -> String {
         format!("wasmtime {}", profile::WASMTIME_VERSION)
+    }
+
+    /// Passes a module through the gate, or remembers that it has passed: `digest` is the BLAKE3 of the bytes, which the
+    /// caller has verified. Its size is not checked.
+    ///
+    /// # Errors
+    /// The first thing that the profile does not allow.
+    pub fn inspect(&self, module: &[u8], digest: B256) -> Result<Inspection, Refused> {
+        // Nothing that holds the lock can panic between two changes that belong together.
+        let inspected = || self.inspected.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inspection) = inspected().get(&digest) {
+            return Ok(inspection.clone());
+        }
+        let inspection = inspect::inspect(module, u64::MAX)?;
+        let mut inspected = inspected();
+        if inspected.len() >= INSPECTED_MAX {
+            inspected.clear();
+        }
+        inspected.insert(inspection.digest, inspection.clone());
+        Ok(inspection)
     }
 
     /// Compiles an inspected module, or takes it from the cache.

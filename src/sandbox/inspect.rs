@@ -6,6 +6,7 @@ use wasmparser::{
     CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, Validator, WasmFeatures,
 };
 
+use super::features::missing_features;
 use super::{component, limits, meter, preview1};
 
 /// Features that the profile allows, as wasmparser calls them; [`features`] is made from this list.
@@ -183,16 +184,7 @@ fn check_kind(module: &[u8]) -> Result<(), Refused> {
 /// Validates under the allow-list; a module that is valid only with more features is told which one.
 fn check_features(module: &[u8]) -> Result<(), Refused> {
     let Err(error) = Validator::new_with_features(features()).validate_all(module) else { return Ok(()) };
-    if Validator::new_with_features(WasmFeatures::all()).validate_all(module).is_err() {
-        return Err(malformed(&error));
-    }
-    let candidates = (WasmFeatures::all() - features()).iter_names();
-    let missing = candidates
-        .filter(|(_, feature)| {
-            Validator::new_with_features(WasmFeatures::all() - *feature).validate_all(module).is_err()
-        })
-        .map(|(name, _)| name.to_lowercase().replace('_', "-"))
-        .collect::<Vec<_>>();
+    let Some(missing) = missing_features(module, features(), &error) else { return Err(malformed(&error)) };
     Err(Refused {
         code: "feature_not_allowed",
         text: format!("the module uses {}, which the profile does not allow: {error}", missing.join(", ")),

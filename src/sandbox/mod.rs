@@ -14,6 +14,7 @@ mod component;
 mod conformance_tests;
 mod ending;
 mod engine;
+mod features;
 mod inspect;
 mod interrupt;
 mod limits;

@@ -11,7 +11,7 @@ use crate::data::Error as DataError;
 use crate::job::{self, End, Released, State};
 use crate::policy::Policy;
 use crate::sandbox::{
-    Aborted, Control, Ending, Engine, Error as SandboxError, InputFile, Module, Order, Outputs, inspect,
+    Aborted, Control, Ending, Engine, Error as SandboxError, InputFile, Module, Order, Outputs,
     profile_digest_for,
 };
 use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreError, OutputRow};
@@ -122,8 +122,11 @@ impl Worker {
         let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
         let policy = Policy::parse(&dataset.policy, &dataset.rules)?;
         self.check_deadline(&agreement, &policy)?;
-        let bytes = self.blobs.map(claimed.order.spec.module_digest)?;
-        let inspection = inspect((*bytes).as_ref(), u64::MAX)
+        let digest = claimed.order.spec.module_digest;
+        let bytes = self.blobs.map(digest)?;
+        let inspection = self
+            .engine
+            .inspect((*bytes).as_ref(), digest)
             .map_err(|refused| Failure::Final(End::AlgorithmFailed, refused.text))?;
         if claimed.order.spec.profile != profile_digest_for(inspection.kind) {
             let why = "the order is for another profile than this release runs such an algorithm under";

@@ -8,6 +8,7 @@ use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
 use super::refused::REFUSED;
 use super::surface::Surface;
 use super::types;
+use crate::sandbox::features::missing_features;
 use crate::sandbox::inspect::{FUNCTION_WEIGHT_MAX, ImportUse, Inspection, Kind, Refused, features};
 use crate::sandbox::limits;
 
@@ -74,19 +75,13 @@ fn component_features() -> WasmFeatures {
 
 /// Validates under the allow-list; a component that is valid only with more features is told which one.
 fn validate(component: &[u8]) -> Result<Types, Refused> {
-    let with = |features| Validator::new_with_features(features).validate_all(component);
-    let error = match with(component_features()) {
+    let error = match Validator::new_with_features(component_features()).validate_all(component) {
         Ok(types) => return Ok(types),
         Err(error) => error,
     };
-    if with(WasmFeatures::all()).is_err() {
+    let Some(missing) = missing_features(component, component_features(), &error) else {
         return Err(malformed(&error));
-    }
-    let candidates = (WasmFeatures::all() - component_features()).iter_names();
-    let missing: Vec<String> = candidates
-        .filter(|(_, feature)| with(WasmFeatures::all() - *feature).is_err())
-        .map(|(name, _)| name.to_lowercase().replace('_', "-"))
-        .collect();
+    };
     Err(Refused {
         code: "feature_not_allowed",
         text: format!("the component uses {}, which the profile does not allow: {error}", missing.join(", ")),

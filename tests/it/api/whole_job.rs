@@ -121,6 +121,22 @@ async fn a_run_that_the_host_ends_makes_no_claim_and_can_be_refunded() {
     assert_eq!(world.balances().await, [0, MINTED, 0]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_is_too_costly_to_compile_ends_its_job_and_nothing_else() {
+    let world = World::with(Settings { compile_cpu_seconds: Some(1), ..Settings::default() }).await;
+    let consumer = world.consumer();
+    let bomb = crate::sandbox::bomb(8);
+    let job = consumer.order(consumer.pay_for(&bomb).await, &bomb, &[], 1_000_000).await;
+    let status = consumer.wait_for(job, "aborted").await;
+    assert_eq!(status["end"].as_str(), Some("algorithm_failed"), "{status}");
+    assert!(world.log().contains("more than 1 seconds of processor time"), "{}", world.log());
+    let module = guest("column_stats");
+    let args = ["--file", "penguins.csv"];
+    let job = consumer.order(consumer.pay_for(&module).await, &module, &args, 200_000_000).await;
+    let status = consumer.wait_for(job, "settled").await;
+    assert_eq!(status["end"].as_str(), Some("finished"), "{status}");
+}
+
 async fn refused_refund(consumer: &crate::world::Consumer, id: brizo::ids::AgreementId) {
     let early = consumer.chain.refund_payment(id, consumer.did, consumer.offer().await.terms.price).await;
     assert!(early.unwrap_err().to_string().contains("DeadlineNotPassed"));

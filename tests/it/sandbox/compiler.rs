@@ -19,13 +19,13 @@ fn with_child(backend: Backend, allocation: Allocation, cpu_seconds: u64, memory
 }
 
 /// Passes the gate, and takes many processor seconds and much memory to compile.
-pub(crate) fn bomb() -> Vec<u8> {
+pub(crate) fn bomb(functions: usize) -> Vec<u8> {
     let step = "(local.set 0 (i64.add (i64.mul (local.get 0) (local.get 1)) (i64.load (i32.wrap_i64 (local.get 0)))))
          (if (i64.gt_s (local.get 0) (i64.const 7)) (then (local.set 1 (i64.xor (local.get 0) (local.get 1)))))";
     let function = format!("(func (param i64 i64) {})", step.repeat(4_000));
     wat_text(&format!(
         "(module (memory (export \"memory\") 1) (func (export \"_start\")) {})",
-        function.repeat(20)
+        function.repeat(functions)
     ))
 }
 
@@ -62,7 +62,7 @@ fn a_child_compiles_what_this_process_compiles() {
 
 #[test]
 fn ceilings_refuse_a_bomb_and_the_engine_goes_on() {
-    let bomb = bomb();
+    let bomb = bomb(20);
     for (cpu_seconds, memory_bytes, ceiling) in [
         (1, 4 << 30, "1 seconds of processor time (node.compile_cpu_seconds)"),
         (600, 100 << 20, "104857600 bytes of memory (node.compile_memory_bytes)"),
@@ -80,7 +80,7 @@ fn ceilings_refuse_a_bomb_and_the_engine_goes_on() {
 
 #[test]
 fn a_stop_ends_the_child() {
-    let (bomb, engine) = (bomb(), with_child(Backend::Native, Allocation::OnDemand, 600, 8 << 30));
+    let (bomb, engine) = (bomb(20), with_child(Backend::Native, Allocation::OnDemand, 600, 8 << 30));
     let inspection = inspect(&bomb, u64::MAX).unwrap();
     let control = Control::default();
     control.stop();
@@ -126,7 +126,7 @@ fn children(process: u32) -> Vec<u32> {
 fn a_child_dies_with_its_parent_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
-    std::fs::write(place("bomb.wasm"), bomb()).unwrap();
+    std::fs::write(place("bomb.wasm"), bomb(20)).unwrap();
     std::fs::create_dir(place("tmp")).unwrap();
     let mut parent = Command::new(env!("CARGO_BIN_EXE_brizo"))
         .args(["run", "bomb.wasm", "--no-cache", "--output", "out"])

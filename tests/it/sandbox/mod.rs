@@ -8,6 +8,8 @@ mod hostile;
 mod languages;
 mod limits;
 
+pub(crate) use compiler::bomb;
+
 use std::sync::{Arc, OnceLock};
 
 use brizo::job::invocation;

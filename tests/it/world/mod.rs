@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) chain_starts_s: Option<u64>,
     /// Fuel for years, and one second by the clock.
     pub(crate) impatient: bool,
+    /// Processor seconds for compiling a module; with this, a compile bomb is among the approved ones.
+    pub(crate) compile_cpu_seconds: Option<u64>,
 }
 
 /// Everything of one test. Ends its processes when it is dropped.
@@ -55,7 +57,7 @@ impl World {
         let proxy = Proxy::start(anvil.url()).await;
         let folder = tempfile::tempdir().unwrap();
         let deployment = deploy(anvil.url(), &key(PUBLISHER), true).await.unwrap();
-        write_files(folder.path(), &deployment, proxy.url(), settings.impatient);
+        write_files(folder.path(), &deployment, proxy.url(), &settings);
         let did = publish(folder.path(), &crate::guests::repository("examples/data"));
         let provider = Provider::start(folder.path()).await;
         let world = Self { provider, proxy, deployment, did, folder, anvil };
@@ -129,23 +131,30 @@ fn key(hex_digits: &str) -> SecretKey {
     SecretKey::from_bytes(&bytes).unwrap()
 }
 
-fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, impatient: bool) {
+fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Settings) {
     write_key(&folder.join("provider.key"), PUBLISHER);
     write_key(&folder.join("consumer.key"), CONSUMER);
     std::fs::write(folder.join("deployment.json"), serde_json::to_string(deployment).unwrap()).unwrap();
     let port = process::free_port();
-    let config = format!(
+    let mut config = format!(
         "data_dir = \"state\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\nrpc = \"{rpc}\"\n\
          deployment = \"deployment.json\"\nkey_file = \"provider.key\"\npoll_interval_ms = 50\n\
          runtimes = [\"parrot/runtime.toml\"]\n"
     );
+    if let Some(seconds) = settings.compile_cpu_seconds {
+        config += &format!("[node]\ncompile_cpu_seconds = {seconds}\n");
+    }
     std::fs::write(folder.join("brizo.toml"), config).unwrap();
     write_parrot(&folder.join("parrot"));
     std::fs::create_dir(folder.join("policy")).unwrap();
     let mut manifest = manifest(deployment.test_token.unwrap());
-    if impatient {
+    if settings.impatient {
         manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 1_000_000_000_000");
         manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1");
+    }
+    if settings.compile_cpu_seconds.is_some() {
+        let digest = brizo_receipt::content_digest(&crate::sandbox::bomb(8));
+        manifest += &format!("[[algorithms]]\ndigest = \"{digest}\"\nname = \"bomb\"\n");
     }
     std::fs::write(folder.join("policy/manifest.toml"), manifest).unwrap();
     let rules = crate::guests::repository("policies/open-statistics/rules.cedar");
