@@ -7,6 +7,7 @@ use wasmparser::{
 };
 
 use super::features::missing_features;
+use super::shape::Shape;
 use super::{component, limits, meter, preview1};
 
 /// Features that the profile allows, as wasmparser calls them; [`features`] is made from this list.
@@ -116,6 +117,7 @@ pub fn inspect(module: &[u8], bytes_max: u64) -> Result<Inspection, Refused> {
     check_program(&surface)?;
     check_tables(&surface)?;
     check_functions(&surface)?;
+    surface.shape.check()?;
     let imports = check_imports(&surface)?;
     Ok(Inspection {
         kind: Kind::Core,
@@ -153,6 +155,7 @@ struct Surface {
     table_entries_min: u64,
     /// Bytes times local variables of the heaviest function: what its compilation costs grows with both.
     heaviest_function: u64,
+    shape: Shape,
     exports: Vec<(String, ExternalKind, u32)>,
     memory_pages_min: u64,
     tables: u32,
@@ -268,10 +271,7 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
                 }
             }
             Payload::CodeSectionEntry(body) => {
-                let mut locals = 1u64;
-                for group in body.get_locals_reader()? {
-                    locals = locals.saturating_add(u64::from(group?.0));
-                }
+                let locals = surface.shape.meet(&body)?.saturating_add(1);
                 let weight = locals.saturating_mul(body.as_bytes().len() as u64);
                 surface.heaviest_function = surface.heaviest_function.max(weight);
             }

@@ -27,6 +27,7 @@ mod random;
 mod run;
 #[cfg(test)]
 mod second_engine;
+mod shape;
 mod state;
 mod vfs;
 mod watchdog;

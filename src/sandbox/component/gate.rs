@@ -54,6 +54,7 @@ pub(in crate::sandbox) fn inspect(component: &[u8]) -> Result<Inspection, Refuse
     let surface = Surface::read(component).map_err(|e| malformed(&e))?;
     check_shape(&surface)?;
     check_weight(&surface)?;
+    surface.shape.check()?;
     let imports = check_imports(&surface)?;
     check_types(component, &imports)?;
     check_run(&surface, &types)?;

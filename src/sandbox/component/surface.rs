@@ -6,6 +6,8 @@ use wasmparser::{
     ComponentTypeRef, Encoding, Instance, Parser, Payload,
 };
 
+use crate::sandbox::shape::Shape;
+
 /// Sums over everything that instantiating something makes. They saturate: what saturates is refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Totals {
@@ -38,6 +40,7 @@ pub(super) struct Surface {
     pub(super) modules: u64,
     /// Bytes times local variables of the heaviest function of each core module, added up.
     pub(super) functions: u64,
+    pub(super) shape: Shape,
     pub(super) totals: Totals,
     /// Something that is passed around as a value and could not be counted: the first one's name.
     pub(super) uncounted: Option<&'static str>,
@@ -51,6 +54,7 @@ struct Frame {
     components: Vec<Totals>,
     totals: Totals,
     heaviest: u64,
+    shape: Shape,
 }
 
 const PAGE_BYTES: u64 = 65_536;
@@ -97,6 +101,7 @@ impl Surface {
     fn close(&mut self, frames: &mut Vec<Frame>) {
         let Some(ended) = frames.pop() else { return };
         self.functions = self.functions.saturating_add(ended.heaviest);
+        self.shape = self.shape.max(ended.shape);
         match frames.last_mut() {
             None => self.totals = ended.totals,
             Some(around) if ended.component => around.components.push(ended.totals),
@@ -221,10 +226,7 @@ fn take_module(frame: &mut Frame, payload: Payload<'_>) -> Result<(), BinaryRead
             }
         }
         Payload::CodeSectionEntry(body) => {
-            let mut locals = 1u64;
-            for group in body.get_locals_reader()? {
-                locals = locals.saturating_add(u64::from(group?.0));
-            }
+            let locals = frame.shape.meet(&body)?.saturating_add(1);
             frame.heaviest = frame.heaviest.max(locals.saturating_mul(body.as_bytes().len() as u64));
         }
         _ => {}

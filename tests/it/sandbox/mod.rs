@@ -1,5 +1,6 @@
 //! The sandbox, against guests that work and guests that attack.
 
+mod attacks;
 mod compiler;
 mod components;
 mod determinism;
