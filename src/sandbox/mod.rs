@@ -15,6 +15,8 @@ mod conformance_tests;
 mod ending;
 mod engine;
 mod features;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod inspect;
 mod interrupt;
 mod limits;
@@ -25,7 +27,7 @@ mod preview1;
 mod profile;
 mod random;
 mod run;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod second_engine;
 mod shape;
 mod state;

@@ -1,6 +1,8 @@
 //! A second engine for tests: wasmi, an interpreter that shares nothing with wasmtime. It runs the rewritten module with the
 //! same file system, clock and host functions, so that whatever a guest can see and is charged can be compared.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a disagreement has to be heard; no product code")]
+
 use brizo_meter::{CELLS, DEPTH_CELL, ENTRY, FUEL_CELL};
 use brizo_receipt::TrapCode;
 use wasmi::{Config, Linker, Memory, Store};
@@ -43,11 +45,29 @@ fn set_cell(cells: &mut [u8], at: u64, number: u64) {
     cells[at..at + 8].copy_from_slice(&number.to_le_bytes());
 }
 
+/// A module that is rewritten and translated.
+pub(super) struct Prepared {
+    module: wasmi::Module,
+    linker: Linker<Host>,
+    /// Fuel for setting it up.
+    pub(super) startup: u64,
+    /// The rewritten module.
+    pub(super) metered: Vec<u8>,
+}
+
 /// Rewrites a module as the first engine does, and runs it.
 ///
 /// # Errors
 /// [`Error::Compile`] for a module that cannot be rewritten, [`Error::Inputs`] as for the first engine.
 pub(super) fn run_on_wasmi(plain: &[u8], order: &Order) -> Result<RunResult, Error> {
+    prepare(plain)?.run(order)
+}
+
+/// Rewrites a module as the first engine does.
+///
+/// # Errors
+/// [`Error::Compile`] for a module that cannot be rewritten.
+pub(super) fn prepare(plain: &[u8]) -> Result<Prepared, Error> {
     let unmeterable = |e: brizo_meter::Error| Error::Compile(e.to_string());
     let startup = brizo_meter::startup(plain, &meter::OPTIONS).map_err(unmeterable)?;
     let metered = brizo_meter::rewrite(plain, inspect::features(), &meter::OPTIONS).map_err(unmeterable)?;
@@ -58,22 +78,33 @@ pub(super) fn run_on_wasmi(plain: &[u8], order: &Order) -> Result<RunResult, Err
     let module = wasmi::Module::new(&engine, &metered[..]).map_err(failed)?;
     let mut linker = Linker::new(&engine);
     preview1::link_wasmi(&mut linker).map_err(failed)?;
-    let state = state_of(order, volumes_of(order)?);
-    let mut store = Store::new(&engine, Host { state, meter: None });
-    store.limiter(|host| &mut host.state.memory_limiter);
+    Ok(Prepared { module, linker, startup, metered })
+}
 
-    let limits = order.limits;
-    let result = match limits.fuel.checked_sub(startup) {
-        Some(fuel) => execute(&mut store, &linker, &module, fuel, limits.stack),
-        None => Err(wasmi::Error::host(Stop::OutOfFuel)),
-    };
-    let cells = store.data().meter.map(|meter| meter.data(&store).to_vec());
-    let untouched = Left::of(limits.fuel.saturating_sub(startup), 0);
-    let left = cells
-        .map_or(untouched, |cells| Left { fuel: cell(&cells, FUEL_CELL), depth: cell(&cells, DEPTH_CELL) });
-    let mut state = store.into_data().state;
-    Ok(sort_of(&result, state.memory_limiter.refused())
-        .map(|sort| ending(sort, limits.fuel, left, &mut state)))
+impl Prepared {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] as for the first engine.
+    pub(super) fn run(&self, order: &Order) -> Result<RunResult, Error> {
+        let state = state_of(order, volumes_of(order)?);
+        let mut store = Store::new(self.module.engine(), Host { state, meter: None });
+        store.limiter(|host| &mut host.state.memory_limiter);
+        let limits = order.limits;
+        let result = match limits.fuel.checked_sub(self.startup) {
+            Some(fuel) => execute(&mut store, &self.linker, &self.module, fuel, limits.stack),
+            None => Err(wasmi::Error::host(Stop::OutOfFuel)),
+        };
+        let cells = store.data().meter.map(|meter| meter.data(&store).to_vec());
+        let untouched = Left::of(limits.fuel.saturating_sub(self.startup), 0);
+        let left = cells.map_or(untouched, |cells| Left {
+            fuel: cell(&cells, FUEL_CELL),
+            depth: cell(&cells, DEPTH_CELL),
+        });
+        let mut state = store.into_data().state;
+        Ok(sort_of(&result, state.memory_limiter.refused())
+            .map(|sort| ending(sort, limits.fuel, left, &mut state)))
+    }
 }
 
 fn execute(

@@ -5,6 +5,7 @@ mod command;
 mod contracts;
 mod demo;
 mod deny;
+mod fuzz;
 mod guests;
 mod http;
 mod json;
@@ -30,6 +31,7 @@ cargo xtask VERB
   demo [--release] [--brizo FILE]  one paid job from end to end, on a chain of its own, in demo/
                                    --brizo: a binary that is there already, instead of building it
   bench [NAME]                     every bench of benches/, or one; BRIZO_BENCH_STRICT=1 holds what is promised
+  fuzz [TARGET] [--seconds N]      random input under libFuzzer, every target or one, 60 s each; fuzz/README.md
   help                             this
 
 BRIZO_ANVIL names another anvil than npm's; BRIZO_WASM_TOOLCHAIN is `rustup` or `debian`;
@@ -59,6 +61,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<(), String> {
         ["contracts", "--check"] => tools::ready(root).and_then(|_| contracts::artifacts(root, true)),
         ["test" | "ci", rest @ ..] => test::run_all(root, &test_choice(rest)?),
         ["demo", rest @ ..] => demo::run(root, &demo_options(rest)?),
+        ["fuzz", rest @ ..] => fuzz::run_targets(root, &fuzz::Choice::of(rest)?),
         ["bench", name @ ..] if name.len() < 2 => guests::bench(root, name.first().copied()),
         _ => Err(unknown(args)),
     }

@@ -1,6 +1,8 @@
 //! The rewritten module against the module as it came: the same behaviour, the fuel of the engine's own meter to the unit,
 //! and the same counts from two engines that share no code.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at what is wrong")]
+
 mod engines;
 mod fuel;
 mod nan;

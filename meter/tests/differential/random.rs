@@ -58,7 +58,7 @@ fn config() -> Config {
 fn module(seed: u64) -> Option<Vec<u8>> {
     let mut module = Module::new(config(), &mut Unstructured::new(&bytes(seed))).ok()?;
     // Half of them are made to end by themselves; the others may loop for ever, which the meter has to end.
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         module.ensure_termination(1_000).ok()?;
     }
     let bytes = module.to_bytes();

@@ -104,7 +104,7 @@ impl World {
         let args: Vec<_> = args.iter().map(|bits| value(&mut self.store, *bits)).collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         match function.call(&mut self.store, &args, &mut results) {
-            Ok(()) if self.cells().any(|(fuel, depth)| depth != DEPTH || fuel < 0 || fuel > FUEL) => {
+            Ok(()) if self.cells().any(|(fuel, depth)| depth != DEPTH || !(0..=FUEL).contains(&fuel)) => {
                 End::Broken(format!("cells after {name}: {:?}", self.cells().collect::<Vec<_>>()))
             }
             Ok(()) => End::Values(results.into_iter().map(|value| bits(&self.store, value)).collect()),

@@ -11,7 +11,7 @@ mod environment;
 mod files;
 mod folders;
 mod linking;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod linking_wasmi;
 mod poll;
 mod sockets;
@@ -20,8 +20,10 @@ mod table;
 mod tests;
 
 pub(super) use linking::link;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) use linking_wasmi::link as link_wasmi;
+#[cfg(any(test, fuzzing))]
+pub(super) use table::parameters;
 pub(super) use table::{PROVIDED, REFUSED, signature, signatures};
 
 /// Name of the import module.

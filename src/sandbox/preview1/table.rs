@@ -98,6 +98,10 @@ fn name_of<T: WasmType>() -> &'static str {
     T::NAME
 }
 
+/// A function's name, its parameters with their types, and whether it answers.
+#[cfg(any(test, fuzzing))]
+pub(in crate::sandbox) type Function = (&'static str, Vec<(&'static str, &'static str)>, bool);
+
 macro_rules! lists {
     (provided { $($file:ident::$name:ident($($param:ident: $ty:ty),*) -> $answer:ty;)* }
      refused { $($r_file:ident::$r_name:ident($($r_param:ident: $r_ty:ty),*) -> $r_answer:ty;)* }) => {
@@ -106,6 +110,16 @@ macro_rules! lists {
 
         /// Functions that are linked only to refuse, because toolchains import them unused.
         pub(in crate::sandbox) const REFUSED: &[&str] = &[$(stringify!($r_name)),*];
+
+        /// The parameters of each function, with their types, and whether it answers; for drivers that call them all.
+        #[cfg(any(test, fuzzing))]
+        pub(in crate::sandbox) fn parameters() -> Vec<Function> {
+            vec![
+                $((stringify!($name), vec![$((stringify!($param), name_of::<$ty>())),*], !name_of::<$answer>().is_empty()),)*
+                $((stringify!($r_name), vec![$((stringify!($r_param), name_of::<$r_ty>())),*],
+                    !name_of::<$r_answer>().is_empty()),)*
+            ]
+        }
 
         /// The type of each function as text.
         fn types() -> impl Iterator<Item = (&'static str, String)> {

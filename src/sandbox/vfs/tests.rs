@@ -175,3 +175,38 @@ fn a_listing_outlives_the_changes_to_its_folder() {
     assert_eq!(names, [".", "..", "a", "b", "c"]);
     assert_eq!(vfs.list(outputs).unwrap().len(), 4);
 }
+
+#[test]
+fn a_moved_folder_shows_its_new_parent() {
+    let mut vfs = vfs();
+    let outputs = node(&vfs, 5).unwrap();
+    let [from, to, moved] = ["a", "b", "a/c"].map(|path| match vfs.walk(outputs, path).unwrap() {
+        Found::Free { folder, name } => vfs.create(folder, &name, true, 9).unwrap(),
+        Found::There(_) => panic!("{path} is there"),
+    });
+    assert_eq!(vfs.list(moved).unwrap()[1].inode, from.inode());
+    vfs.rename((from, "c"), (to, "c"), 9).unwrap();
+    assert_eq!(vfs.list(moved).unwrap()[1].inode, to.inode());
+}
+
+#[test]
+fn a_file_is_not_moved_to_a_folders_name() {
+    let mut vfs = vfs();
+    let outputs = node(&vfs, 5).unwrap();
+    vfs.create(outputs, "a", false, 9).unwrap();
+    for path in ["b/", "b/."] {
+        assert_eq!(vfs.rename((outputs, "a"), (outputs, path), 9), Err(VfsError::NotDirectory), "{path}");
+    }
+    assert_eq!(vfs.rename((outputs, "a"), (outputs, "b"), 9), Ok(()));
+}
+
+#[test]
+fn a_refused_write_changes_nothing() {
+    let mut vfs = vfs();
+    let folder = node(&vfs, 5).unwrap();
+    let before = vfs.node(folder).modified;
+    for bytes in [&b""[..], b"abc"] {
+        assert_eq!(vfs.write(folder, 0, bytes, 9), Err(VfsError::IsDirectory));
+    }
+    assert_eq!(vfs.node(folder).modified, before);
+}

@@ -19,6 +19,9 @@ impl Vfs {
             return Err(VfsError::ReadOnly);
         }
         let end = position.checked_add(bytes.len() as u64).ok_or(VfsError::OutputLimit)?;
+        if self.node(id).is_directory() {
+            return Err(VfsError::IsDirectory);
+        }
         if !bytes.is_empty() && end > self.node(id).len() {
             self.resize(id, end, time)?;
         }

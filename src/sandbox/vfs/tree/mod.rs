@@ -301,7 +301,7 @@ impl Vfs {
     }
 
     /// Bytes that count against the limit: files, removed files that are still open, and both streams.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::sandbox) fn bytes(&self) -> u64 {
         self.bytes
     }

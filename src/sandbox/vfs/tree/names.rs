@@ -72,7 +72,7 @@ impl Vfs {
         let target = self.walk(to, new)?;
         if matches!(target, Found::There(_)) {
             self.named(to, new)?;
-        } else if new.ends_with('/') && !self.node(id).is_directory() {
+        } else if (new.ends_with('/') || new.ends_with("/.")) && !self.node(id).is_directory() {
             return Err(VfsError::NotDirectory);
         }
         if !self.node(id).writable {
@@ -96,8 +96,11 @@ impl Vfs {
         let (parent, old_name) = (self.node(id).parent, self.node(id).name.clone());
         self.children_mut(parent)?.remove(&old_name);
         self.children_mut(folder)?.insert(name.clone(), id);
-        self.node_mut(id).parent = folder;
-        self.node_mut(id).name = name;
+        let node = self.node_mut(id);
+        node.parent = folder;
+        node.name = name;
+        // Its listing shows the folder above it.
+        node.listing = None;
         self.node_mut(folder).modified = time;
         Ok(())
     }
