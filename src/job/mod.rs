@@ -19,7 +19,7 @@ pub use checks::{
 pub use claim::{ReceiptParts, attest, inputs_root, mount, receipt};
 pub use ddo::{ComputeOffer, Condition, DdoParts, OfferedCeilings, SERVICE_DEFINITION_ID, ddo, read_offer};
 pub use invocation::{BadInvocation, invocation};
-pub use limits::{STACK_LIMIT_DEFAULT, STACK_LIMIT_MAX};
+pub use limits::{RUNTIME_FOLDER, STACK_LIMIT_DEFAULT, STACK_LIMIT_MAX};
 pub use release::{Released, decide_release};
-pub use runtime::{ALGORITHM, BadRuntime, BundleFacts, Installed, RUNTIME_FOLDER, Runtime, Start};
+pub use runtime::{ALGORITHM, BadRuntime, BundleFacts, Installed, Runtime, Start};
 pub use state::{End, OceanStatus, State};

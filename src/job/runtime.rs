@@ -8,12 +8,10 @@ use std::collections::BTreeMap;
 use brizo_receipt::{B256, Entry, EntryKind, check_path};
 use serde::{Deserialize, Serialize};
 
+use super::RUNTIME_FOLDER;
+
 /// Where a guest finds the bundle.
 pub const ALGORITHM: &str = "/data/algorithm";
-/// The folder of the bundle with the runtime's own files, which the guest finds at `/` too, because interpreters look for
-/// their libraries where they were built to. Consumers leave this name alone.
-pub const RUNTIME_FOLDER: &str = ".runtime";
-
 /// What is written beside a runtime's module, as TOML. Files are named relative to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
