@@ -227,15 +227,7 @@ impl Pair {
                     (if err { Target::Stderr } else { Target::Stdout }, vec![time as u8; length]);
                 nothing((self.vfs.append(stream, &bytes), self.model.append(usize::from(err), &bytes)))
             }
-            Act::OpenAll => {
-                let (real, id) = self.both(5)?;
-                loop {
-                    let opened = self.open(real, id);
-                    if opened.0.is_err() || opened.0 != opened.1 {
-                        break opened;
-                    }
-                }
-            }
+            Act::OpenAll => self.open_all()?,
             Act::CheckRoom(fd, end) => {
                 let (real, id) = self.both(fd)?;
                 let more = end.saturating_sub(self.model.length(id));
@@ -244,6 +236,17 @@ impl Pair {
                 nothing((self.vfs.check_room(real, end), wanted))
             }
         })
+    }
+
+    /// Opens the volume until one of them refuses.
+    fn open_all(&mut self) -> VfsResult<(VfsResult<u64>, VfsResult<u64>)> {
+        let (real, id) = self.both(5)?;
+        loop {
+            let opened = self.open(real, id);
+            if opened.0.is_err() || opened.0 != opened.1 {
+                return Ok(opened);
+            }
+        }
     }
 
     fn list(&mut self, fd: u32) -> VfsResult<(VfsResult<u64>, VfsResult<u64>)> {
