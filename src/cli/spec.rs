@@ -6,12 +6,11 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{Key, Manifest};
+use brizo_receipt::{Key, Manifest, content_digest};
 
 use crate::data::{BlobStore, ingest};
 use crate::sandbox::{
     ArtefactCache, ChildCompiler, Compiler, Engine, Error, InputFile, Inspection, Module, Progress, Settings,
-    inspect,
 };
 
 /// A local folder, taken in as a data set.
@@ -47,12 +46,12 @@ impl LocalInputs {
 
 /// Inspects and compiles a module, with the user's cache of compiled modules.
 pub(super) fn compile(bytes: &[u8], with_cache: bool) -> Result<(Engine, Inspection, Module)> {
-    let inspection = inspect(bytes, u64::MAX)?;
     let cache = match (with_cache, cache_folder()) {
         (true, Some(folder)) => ArtefactCache::open(&folder).ok(),
         _ => None,
     };
     let engine = Engine::with_settings(Settings { cache, compiler: compiler()?, ..Settings::default() })?;
+    let inspection = engine.inspect(bytes, content_digest(bytes))?;
     let module = engine.compile(bytes, &inspection).map_err(|e| match e {
         // So that it is seen for what it is: a refusal by the gate.
         Error::TooCostly(refused) => refused.into(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use brizo_receipt::{B256, derive};
 use wasmtime::component::Component;
@@ -17,8 +17,7 @@ use super::component::{self, ComponentEngine, Ready};
 use super::limits::TABLES_MAX;
 use super::state::State;
 use super::{
-    ArtefactCache, Compiler, Control, Error, Inspection, Kind, Refused, compiler, inspect, limits, meter,
-    preview1, profile,
+    ArtefactCache, Compiler, Control, Error, Inspection, Kind, compiler, limits, meter, preview1, profile,
 };
 
 /// Native stack of a core module. A function's frame has at most 16 bytes per operator and local variable, and is counted
@@ -92,7 +91,7 @@ const POOL_RUNS: u32 = 64;
 const POOL_RESIDENT_BYTES: usize = 2 << 20;
 
 /// Modules whose inspection is remembered; beyond, all are forgotten.
-const INSPECTED_MAX: usize = 1_000;
+pub(super) const INSPECTED_MAX: usize = 1_000;
 
 /// Compiles and runs modules under the profile. Cheap to clone.
 #[derive(Clone)]
@@ -100,11 +99,11 @@ pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     linker: Arc<Linker<State>>,
     pub(super) components: ComponentEngine,
-    cache: Option<ArtefactCache>,
+    pub(super) cache: Option<ArtefactCache>,
     compiler: Compiler,
     backend: Backend,
     /// What the gate said of modules that it has let pass.
-    inspected: Arc<Mutex<HashMap<B256, Inspection>>>,
+    pub(super) inspected: Arc<Mutex<HashMap<B256, Inspection>>>,
     pub(super) interruptible: bool,
 }
 
@@ -179,26 +178,6 @@ impl Engine {
     #[must_use]
     pub fn version() -> String {
         format!("wasmtime {}", profile::WASMTIME_VERSION)
-    }
-
-    /// Passes a module through the gate, or remembers that it has passed: `digest` is the BLAKE3 of the bytes, which the
-    /// caller has verified. Its size is not checked.
-    ///
-    /// # Errors
-    /// The first thing that the profile does not allow.
-    pub fn inspect(&self, module: &[u8], digest: B256) -> Result<Inspection, Refused> {
-        // Nothing that holds the lock can panic between two changes that belong together.
-        let inspected = || self.inspected.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inspection) = inspected().get(&digest) {
-            return Ok(inspection.clone());
-        }
-        let inspection = inspect::inspect(module, u64::MAX)?;
-        let mut inspected = inspected();
-        if inspected.len() >= INSPECTED_MAX {
-            inspected.clear();
-        }
-        inspected.insert(inspection.digest, inspection.clone());
-        Ok(inspection)
     }
 
     /// Compiles an inspected module, or takes it from the cache.
@@ -289,7 +268,8 @@ impl Engine {
         let mut compatibility = Fold(Vec::new());
         std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut compatibility);
         let profile = profile::profile_digest_for(inspection.kind);
-        let parts = [inspection.digest.as_slice(), profile.as_slice(), &compatibility.0];
+        let release = env!("CARGO_PKG_VERSION").as_bytes();
+        let parts = [inspection.digest.as_slice(), profile.as_slice(), &compatibility.0, release];
         hex::encode(derive("brizo 2026 v1 artefact", &parts))
     }
 }

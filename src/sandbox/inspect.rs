@@ -1,9 +1,9 @@
 //! The gate: what a module must be before the engine sees it. One small check after the other, each naming what it refuses.
 
 use brizo_receipt::{B256, content_digest, keccak256};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasmparser::{
-    CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, Validator, WasmFeatures,
+    CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TableType, TypeRef, Validator, WasmFeatures,
 };
 
 use super::features::missing_features;
@@ -30,7 +30,7 @@ pub(super) const FEATURE_NAMES: [&str; 10] = [
 pub(super) const FUNCTION_WEIGHT_MAX: u64 = 96 << 20;
 
 /// The sorts of WebAssembly that can be run, each under its own profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A core module over WASI preview 1.
@@ -54,7 +54,7 @@ impl Kind {
 }
 
 /// What is told about a module that may run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
     /// What sort of WebAssembly it is, which decides on the profile.
@@ -74,7 +74,7 @@ pub struct Inspection {
 }
 
 /// An imported function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportUse {
     /// `module.name`.
@@ -233,10 +233,7 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
             Payload::TableSection(section) => {
                 surface.tables += section.count();
                 for table in section {
-                    let ty = table?.ty;
-                    surface.table_entries_min = surface.table_entries_min.saturating_add(ty.initial);
-                    surface.tables_of_exceptions |=
-                        !(ty.element_type.is_func_ref() || ty.element_type.is_extern_ref());
+                    surface.take_table(table?.ty);
                 }
             }
             Payload::ImportSection(section) => {
@@ -282,6 +279,11 @@ fn read_surface(module: &[u8]) -> Result<Surface, wasmparser::BinaryReaderError>
 }
 
 impl Surface {
+    fn take_table(&mut self, ty: TableType) {
+        self.table_entries_min = self.table_entries_min.saturating_add(ty.initial);
+        self.tables_of_exceptions |= !(ty.element_type.is_func_ref() || ty.element_type.is_extern_ref());
+    }
+
     /// Type of a function by its type index, as text.
     fn signature(&self, ty: Option<u32>) -> Option<String> {
         let function = self.types.get(ty? as usize)?.as_ref()?;

@@ -19,6 +19,7 @@ mod features;
 pub mod fuzzing;
 mod inspect;
 mod interrupt;
+mod known;
 mod limits;
 #[cfg(test)]
 mod matrix_tests;

@@ -8,6 +8,7 @@ mod gate;
 mod hostile;
 mod languages;
 mod limits;
+mod python;
 
 pub(crate) use compiler::bomb;
 
