@@ -5,6 +5,8 @@
 //! or a limit ends so, and when it is refused cleanly it ends with 0.
 
 #[cfg(target_family = "wasm")]
+mod crowd;
+#[cfg(target_family = "wasm")]
 mod escape;
 #[cfg(target_family = "wasm")]
 mod flood;

@@ -1,6 +1,6 @@
 //! The menu, and how an attack ends.
 
-use crate::{escape, flood, observe, pointers, spin, trap, volumes};
+use crate::{crowd, escape, flood, observe, pointers, spin, trap, volumes};
 
 /// What an attack found out.
 pub enum Finding {
@@ -34,6 +34,14 @@ const MENU: &[Attack] = &[
     attack("flood-stdout", "print without end", flood::stdout),
     attack("deep-dirs", "nest directories without end", flood::deep_dirs),
     attack("sparse", "claim huge files with little writing", flood::sparse),
+    attack("descriptors", "open one file without end", crowd::descriptors),
+    attack("long-names", "names and paths of up to a megabyte", crowd::long_names),
+    attack("unlink-open", "fill a file that has no name any more", crowd::unlink_open),
+    attack("rename-across", "rename from volume to volume, and a folder into itself", crowd::rename_across),
+    attack("churn", "make and remove a file a million times", crowd::churn),
+    attack("breathe", "make a file long and short a million times", crowd::breathe),
+    attack("threads", "start a thousand threads", crowd::threads),
+    attack("sleep", "sleep for a century", crowd::sleep),
     attack("readdir-storm", "list the inputs 10,000 times", flood::readdir_storm),
     attack("trap-unreachable", "execute `unreachable`", trap::unreachable),
     attack("trap-div0", "divide by zero", trap::div0),

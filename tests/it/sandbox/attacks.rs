@@ -428,3 +428,32 @@ fn innocent_jobs_finish_among_hostile_ones() {
         }
     });
 }
+
+/// What the hostile guest tries with many of everything, through either face, and what it says of it.
+const CROWD: [(&str, Fate, Option<&str>); 8] = [
+    ("descriptors", Exit(0), Some("refused after 1018 descriptors")),
+    ("long-names", Exit(0), Some("255 bytes: name accepted, path refused; 256 bytes: name refused")),
+    ("unlink-open", Limit(Status::OutputLimit), None),
+    ("rename-across", Exit(0), Some("refused")),
+    ("churn", Limit(Status::OutOfFuel), None),
+    ("breathe", Limit(Status::OutOfFuel), None),
+    ("threads", Exit(0), Some("refused")),
+    ("sleep", Exit(0), Some("a century is over")),
+];
+
+#[test]
+fn crowds_are_held_through_either_face() {
+    let fuel = |order: &mut Order| order.limits.fuel = 2_000_000_000;
+    for (attack, expected, words) in CROWD {
+        let faces = [Some(super::hostile(&[attack], fuel)), super::components::hostile(&[attack], fuel)];
+        for result in faces.into_iter().flatten() {
+            let (ending, outputs) = result.unwrap();
+            let said = super::text(&outputs.stdout) + &super::text(&outputs.stderr);
+            assert_eq!(fate(&ending), expected, "{attack}: {ending:?} {said}");
+            assert_eq!(ending.output_bytes, outputs.bytes(), "{attack}: what is counted is what is there");
+            if let Some(words) = words {
+                assert!(said.contains(words), "{attack}: {said}");
+            }
+        }
+    }
+}
