@@ -124,7 +124,8 @@ fn shapes() -> Vec<Attack> {
     vec![
         attack("a switch with many targets", "", &switch(65_520), Exit(0)),
         attack("a switch with too many targets", "", &switch(65_521), Refused("function_too_large")),
-        attack("blocks in blocks", "", &blocks(20_000), Exit(0)),
+        attack("blocks in blocks", "", &blocks(21_840), Exit(0)),
+        attack("too many blocks in blocks", "", &blocks(21_841), Refused("function_too_large")),
         attack("functions", &"(func)".repeat(20_000), "", Exit(0)),
         attack("globals", &"(global i64 (i64.const 1))".repeat(20_000), "", Exit(0)),
         attack("types", &"(type (func (param i32)))".repeat(20_000), "", Exit(0)),
