@@ -79,6 +79,23 @@ fn ceilings_refuse_a_bomb_and_the_engine_goes_on() {
 }
 
 #[test]
+fn twenty_kilobytes_that_become_gigabytes_are_refused() {
+    // Three bytes a block, and a thousand values go through each.
+    let values = "i64 ".repeat(1_000);
+    let module = wat_text(&format!(
+        "(module (memory (export \"memory\") 1) (type $t (func (param {values}) (result {values})))
+            (func (export \"_start\")) (func {} {} {}))",
+        "i64.const 1 ".repeat(1_000),
+        "loop (type $t) end ".repeat(5_000),
+        "drop ".repeat(1_000)
+    ));
+    assert!(module.len() < 22_000);
+    let engine = with_child(Backend::Native, Allocation::OnDemand, 600, 512 << 20);
+    let (_, text) = refusal(&engine, &module);
+    assert!(text.contains("536870912 bytes of memory"), "{text}");
+}
+
+#[test]
 fn a_stop_ends_the_child() {
     let (bomb, engine) = (bomb(20), with_child(Backend::Native, Allocation::OnDemand, 600, 8 << 30));
     let inspection = inspect(&bomb, u64::MAX).unwrap();
