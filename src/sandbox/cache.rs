@@ -67,6 +67,11 @@ impl ArtefactCache {
         Ok(Self { folder: folder.to_path_buf(), key, verified: Arc::default() })
     }
 
+    /// The folder: private, and large enough for compiled modules.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The file of an artefact that is there and is ours. Anything else counts as absent. What was verified once is only
     /// looked at from outside: artefacts of large modules have hundreds of megabytes.
     pub(super) fn get(&self, name: &str) -> Option<PathBuf> {

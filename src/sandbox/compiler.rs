@@ -89,7 +89,7 @@ impl ChildCompiler {
         })
     }
 
-    /// Compiles in a child, until it is done or the run is to end.
+    /// Compiles in a child, until it is done or the run is to end. What goes in and out lies in nameless files in a folder.
     ///
     /// # Errors
     /// [`Error::TooCostly`] when a ceiling was reached, [`Error::Interrupted`] after a stop, [`Error::Compile`] when the
@@ -99,11 +99,12 @@ impl ChildCompiler {
         module: &[u8],
         kind: Kind,
         backend: Backend,
+        folder: &Path,
         interrupt: &Interrupt,
     ) -> Result<Vec<u8>, Error> {
         let failed = |e: std::io::Error| Error::Compiler(e.to_string());
-        let mut artefact = tempfile::tempfile().map_err(failed)?;
-        let source = file_of(module).map_err(failed)?;
+        let mut artefact = tempfile::tempfile_in(folder).map_err(failed)?;
+        let source = file_of(module, folder).map_err(failed)?;
         let child =
             self.spawn(source, artefact.try_clone().map_err(failed)?, kind, backend).map_err(failed)?;
         let (status, said) = self.wait(child, interrupt)?;
@@ -208,8 +209,8 @@ fn too_costly(ceiling: &str, key: &str) -> Error {
 }
 
 /// An anonymous file with this content, at its start.
-fn file_of(bytes: &[u8]) -> std::io::Result<File> {
-    let mut file = tempfile::tempfile()?;
+fn file_of(bytes: &[u8], folder: &Path) -> std::io::Result<File> {
+    let mut file = tempfile::tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.rewind()?;
     Ok(file)

@@ -218,7 +218,11 @@ impl Engine {
     fn artefact(&self, module: &[u8], kind: Kind, control: &Control) -> Result<Vec<u8>, Error> {
         match &self.compiler {
             Compiler::InProcess => compiler::compile(self.compiles(kind), module, kind),
-            Compiler::Child(child) => child.artefact(module, kind, self.backend, &control.interrupt),
+            Compiler::Child(child) => {
+                let folder =
+                    self.cache.as_ref().map_or_else(std::env::temp_dir, |cache| cache.folder().into());
+                child.artefact(module, kind, self.backend, &folder, &control.interrupt)
+            }
         }
     }
 
