@@ -7,7 +7,8 @@ use clap::Subcommand;
 
 use super::Exit;
 use super::format::read_text;
-use crate::policy::Policy as Loaded;
+use crate::money::Terms;
+use crate::policy::{Policy as Loaded, Price};
 
 /// Work on policies: who may run what over a data set, and which outputs may leave.
 #[derive(Debug, Subcommand)]
@@ -28,6 +29,22 @@ pub(super) fn texts(folder: &Path) -> Result<(String, String)> {
 pub(super) fn load(folder: &Path) -> Result<Loaded> {
     let (manifest, rules) = texts(folder)?;
     Loaded::parse(&manifest, &rules).with_context(|| format!("policy {}", folder.display()))
+}
+
+/// The price that a policy folder states.
+pub(super) fn terms(folder: &Path) -> Result<Terms> {
+    Ok(terms_of(&load(folder)?.manifest().price))
+}
+
+/// A policy's price as an agreement has it.
+pub(super) fn terms_of(price: &Price) -> Terms {
+    Terms {
+        token: price.token,
+        price: price.max,
+        base: price.base,
+        fuel_price: price.fuel_per_million,
+        output_price: price.output_per_million,
+    }
 }
 
 impl Policy {

@@ -16,7 +16,6 @@ use crate::clock::Clock;
 use crate::data::ingest;
 use crate::ids::Did;
 use crate::job::{self, ComputeOffer, Condition, DdoParts};
-use crate::money::Terms;
 use crate::policy::Policy;
 use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::DatasetRow;
@@ -119,7 +118,6 @@ impl Publish {
         root: brizo_receipt::B256,
         size: (usize, u64),
     ) -> Result<String> {
-        let price = &policy.manifest().price;
         let deployment = parts.chain.deployment();
         let offer = ComputeOffer {
             publisher: parts.key.address(),
@@ -128,13 +126,7 @@ impl Publish {
             profile: profile_digest_for(Kind::Core),
             component_profile: Some(profile_digest_for(Kind::Component)),
             inputs_root: job::inputs_root(root),
-            terms: Terms {
-                token: price.token,
-                price: price.max,
-                base: price.base,
-                fuel_price: price.fuel_per_million,
-                output_price: price.output_per_million,
-            },
+            terms: policy::terms_of(&policy.manifest().price),
             lock_timeout_s: self.lock_timeout,
             grant_timeout_s: self.grant_timeout,
             ceilings: policy.manifest().ceilings.into(),

@@ -4,15 +4,16 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use alloy_primitives::U256;
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{B256, JobSpec, RunInfo, blind_commit, invocation_manifest};
+use brizo_receipt::{Address, B256, JobSpec, RunInfo, blind_commit, invocation_manifest};
 use clap::Args;
 use serde_json::json;
 
-use super::Exit;
 use super::format::{Format, parse_bytes, parse_count, read_salt_key, write};
 use super::program::{OnRuntime, Program};
 use super::spec::{LocalInputs, check_output_folder, compile, write_outputs};
+use super::{Exit, policy};
 use crate::clock::Clock;
 use crate::job;
 use crate::sandbox::{Control, Ending, Engine, Order, Outputs, profile_digest_for};
@@ -47,8 +48,8 @@ pub(super) struct Run {
     /// Receipt file. [default: the output folder's name with `.receipt.json`]
     #[arg(long)]
     receipt: Option<PathBuf>,
-    /// Fuel: about one unit per WebAssembly instruction.
-    #[arg(long, value_parser = parse_count, default_value = "10_000_000_000")]
+    /// Fuel: two units or so per WebAssembly instruction; sixteen are about a nanosecond of work.
+    #[arg(long, value_parser = parse_count, default_value = "100_000_000_000")]
     fuel: u64,
     /// Linear memory.
     #[arg(long, value_parser = parse_bytes, default_value = "1GiB")]
@@ -80,6 +81,9 @@ pub(super) struct Run {
     /// Compile the module anew instead of using the cache.
     #[arg(long)]
     no_cache: bool,
+    /// Folder with a data owner's policy: prints what the run would cost under it.
+    #[arg(long)]
+    policy: Option<PathBuf>,
     /// How to print the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -95,6 +99,7 @@ impl Run {
         if receipt_path.exists() {
             bail!("{} exists; move it away, or name another with --receipt", receipt_path.display());
         }
+        let terms = self.policy.as_deref().map(policy::terms).transpose()?;
         let program = Program::load(&self.algorithm, &self.on)?;
         let (engine, inspection, module) = compile(&program.module, !self.no_cache)?;
         if inspection.memory_bytes_min > self.memory {
@@ -151,7 +156,8 @@ impl Run {
         let receipt = job::receipt(&parts, |_| false);
         write_outputs(&self.output, &outputs.files, &outputs.folders)?;
         write(&receipt_path, receipt.to_text())?;
-        self.report(&receipt, &ending, &outputs, &run_info, &receipt_path)
+        let price = terms.map(|terms| (terms.due(ending.fuel_used, ending.output_bytes), terms.token));
+        self.report(&receipt, &ending, &outputs, &run_info, &receipt_path, price)
     }
 
     fn variables(&self) -> Result<Vec<(String, String)>> {
@@ -178,6 +184,7 @@ impl Run {
         outputs: &Outputs,
         run_info: &RunInfo,
         receipt_path: &std::path::Path,
+        price: Option<(U256, Address)>,
     ) -> Result<Exit> {
         let outcome = &receipt.claim.outcome;
         let good = outcome.text() == "exit 0";
@@ -197,6 +204,7 @@ impl Run {
             "outputBytes": ending.output_bytes.to_string(),
             "runMicroseconds": run_info.run_us.to_string(),
             "cachedModule": run_info.cached_module,
+            "price": price.map(|(due, _)| due.to_string()),
             "outputs": files,
             "outputFolder": self.output,
             "receiptFile": receipt_path,
@@ -210,8 +218,12 @@ impl Run {
                 + &option("--run-key", &self.run_key)
                 + &option("--dataset-key", &self.dataset_key)
                 + &option("--runtime", &self.on.runtime);
+            let price = price.map_or(String::new(), |(due, token)| {
+                let unit = if token.is_zero() { "wei".to_string() } else { format!("of token {token}") };
+                format!("price      about {due} {unit}, by this run's fuel and bytes\n")
+            });
             format!(
-                "\nend        {}\nfuel       {} of {}\ntime       {:.1} ms\noutputs    {} files, {} bytes with streams, in {}\n{}\n\
+                "\nend        {}\nfuel       {} of {}\n{price}time       {:.1} ms\noutputs    {} files, {} bytes with streams, in {}\n{}\n\
                  receipt    {}  in {}\n\nnext: brizo replay {} --module {}{input}",
                 outcome.text(),
                 ending.fuel_used,

@@ -33,7 +33,7 @@ impl LocalInputs {
         let manifest = ingest(folder, &blobs)?;
         let mut files = Vec::new();
         for entry in manifest.entries() {
-            files.push(InputFile { path: entry.path.clone(), bytes: blobs.map(entry.digest)? });
+            files.push(InputFile { path: entry.path.clone(), bytes: blobs.map_as_it_is(entry.digest)? });
         }
         Ok(Self { manifest, files, _folder: place })
     }

@@ -75,24 +75,36 @@ impl BlobStore {
     /// # Errors
     /// [`Error::Damaged`] when it is missing or not what it was.
     pub fn map(&self, digest: B256) -> Result<Mapped, Error> {
+        let mapped = self.map_as_it_is(digest)?;
+        let found = blake3::Hasher::new().update_rayon((*mapped).as_ref()).finalize();
+        if found.as_bytes() != &digest.0 {
+            return Err(Error::Damaged { digest, what: "changed" });
+        }
+        Ok(mapped)
+    }
+
+    /// Maps a blob that this process has put a moment ago, without reading it again.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is missing.
+    pub fn map_as_it_is(&self, digest: B256) -> Result<Mapped, Error> {
         let path = self.place(digest);
         let file = File::open(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::Damaged { digest, what: "missing" },
             _ => Error::Io { path: path.clone(), source },
         })?;
         let length = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
-        let mapped: Mapped = if length == 0 {
-            Arc::new(Vec::new())
-        } else {
-            // SAFETY: blobs are renamed into place once and never written again, in a folder only we can write to.
-            let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::Io { path, source })?;
-            Arc::new(map)
-        };
-        let found = blake3::Hasher::new().update_rayon((*mapped).as_ref()).finalize();
-        if found.as_bytes() != &digest.0 {
-            return Err(Error::Damaged { digest, what: "changed" });
+        if length == 0 {
+            return Ok(Arc::new(Vec::new()));
         }
-        Ok(mapped)
+        // SAFETY: blobs are renamed into place once and never written again, in a folder only we can write to.
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::Io { path, source })?;
+        Ok(Arc::new(map))
+    }
+
+    /// The folder, which only we can write to.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn place(&self, digest: B256) -> PathBuf {

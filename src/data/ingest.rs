@@ -1,11 +1,13 @@
 //! Ingest: a publisher's folder becomes blobs and a manifest. Names that lead outside are refused, not followed.
 
+use std::fs::File;
 use std::path::Path;
 
-use brizo_receipt::{Entry, EntryKind, Manifest, check_path};
+use brizo_receipt::{B256, Entry, EntryKind, Manifest, check_path};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, FileType};
 
+use super::known::Known;
 use super::{BlobStore, Error};
 
 /// Takes in every file below `folder`; returns the manifest of files (folders without files are left out).
@@ -17,6 +19,7 @@ use super::{BlobStore, Error};
 pub fn ingest(folder: &Path, blobs: &BlobStore) -> Result<Manifest, Error> {
     let dir = Dir::open_ambient_dir(folder, ambient_authority())
         .map_err(|source| Error::Io { path: folder.to_path_buf(), source })?;
+    let mut known = Known::open(blobs.folder());
     let mut entries = Vec::new();
     let mut pending = vec![(dir, String::new())];
     while let Some((dir, prefix)) = pending.pop() {
@@ -33,15 +36,30 @@ pub fn ingest(folder: &Path, blobs: &BlobStore) -> Result<Manifest, Error> {
                 path: path.clone(),
                 why: "has a name that other systems cannot hold (see docs/RECEIPT.md, paths); rename it",
             })?;
-            let (digest, size) = blobs.put(dir.open(&name).map_err(io)?.into_std())?;
+            let (digest, size) = take(dir.open(&name).map_err(io)?.into_std(), blobs, &mut known)?;
             entries.push(Entry { kind: EntryKind::File, path, size, digest });
         }
     }
+    known.keep();
     if entries.is_empty() {
         return Err(Error::Empty(folder.to_path_buf()));
     }
     // Every path was checked, and a file system holds no name twice.
     Manifest::new(entries).map_err(|_| Error::Refused { path: String::new(), why: "holds a name twice" })
+}
+
+/// Takes in a file, unless it is what it was when it was taken in before.
+fn take(file: File, blobs: &BlobStore, known: &mut Known) -> Result<(B256, u64), Error> {
+    let Some((name, size)) = Known::name(&file) else { return blobs.put(file) };
+    if let Some(digest) = known.digest(&name).filter(|digest| blobs.contains(*digest)) {
+        return Ok((digest, size));
+    }
+    let (digest, size) = blobs.put(&file)?;
+    // A file that changed while it was read is another one by now.
+    if Known::name(&file).is_some_and(|(after, _)| after == name) {
+        known.add(name, digest);
+    }
+    Ok((digest, size))
 }
 
 fn names(dir: &Dir, folder: &Path, prefix: &str) -> Result<Vec<String>, Error> {
@@ -97,6 +115,30 @@ mod tests {
         let paths: Vec<_> = manifest.entries().iter().map(|entry| entry.path.as_str()).collect();
         assert_eq!(paths, ["a.csv", "link.csv", "sub/b.csv"]);
         assert!(manifest.entries().iter().all(|entry| blobs.contains(entry.digest)));
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_changed_and_not_otherwise() {
+        let (root, blobs) = setup();
+        let path = root.path().join("data/a.csv");
+        let mut known = Known::open(blobs.folder());
+        let open = || File::open(&path).unwrap();
+        // Written a moment ago: not to be believed, so nothing is remembered.
+        let first = take(open(), &blobs, &mut known).unwrap();
+        assert_eq!(Known::name(&open()), None);
+        // As if it had been remembered: what counts is the name, and that the blob is there.
+        let licence = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE");
+        let old = File::open(licence).unwrap();
+        let (name, size) = Known::name(&old).expect("checked out more than three seconds ago");
+        known.add(name.clone(), first.0);
+        assert_eq!(take(old, &blobs, &mut known).unwrap(), (first.0, size), "not read");
+        known.keep();
+        let mut later = Known::open(blobs.folder());
+        assert_eq!(later.digest(&name), Some(first.0));
+        later.add(name.clone(), B256::repeat_byte(1));
+        let read = take(File::open(licence).unwrap(), &blobs, &mut later).unwrap();
+        assert_ne!(read.0, B256::repeat_byte(1), "the blob is gone, so the file is read");
+        assert_eq!(later.digest(&name), Some(read.0));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod archive;
 mod blobs;
 mod ingest;
+mod known;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use blobs::{BlobStore, Mapped};

@@ -93,7 +93,7 @@ mod tests {
             ("(module (memory i64 1))", Some(&["memory64"])),
             ("(module (memory 1) (memory 1))", Some(&["multi-memory"])),
             ("(module (memory 1 1 shared) (func return_call 0))", Some(&["threads", "tail-call"])),
-            ("(module (tag) (func (try_table (catch 0 0) (throw 0))))", Some(&["exceptions"])),
+            ("(module (func (result i32) (ref.test (ref i31) (ref.null any))))", Some(&["gc-types", "gc"])),
             ("(module (func return_call 0) (memory i64 1))", Some(&["memory64", "tail-call"])),
             ("(module (func (result (ref struct)) unreachable))", Some(&["gc-types", "gc"])),
             ("(module (func i32.add))", None),

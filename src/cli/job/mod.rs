@@ -31,7 +31,7 @@ A job file (TOML; paths are relative to it):
   output = \"out\"                         # for outputs, receipt and run key; one folder, one job
 
   [limits]
-  fuel = 200000000                       # `brizo run` prints how much a run uses
+  fuel = 400000000                       # `brizo run` prints how much a run uses
   memory_bytes = 67108864
   output_bytes = 1048576
   output_files = 16

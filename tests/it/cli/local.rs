@@ -39,6 +39,48 @@ fn another_file_system_and_order_of_creation_give_the_same_hash() {
 }
 
 #[test]
+fn another_environment_and_umask_give_the_same_hash() {
+    let run = LocalRun::new();
+    std::fs::rename(run.path("out"), run.path("first")).unwrap();
+    std::fs::remove_file(run.path("out.receipt.json")).unwrap();
+    let again = std::process::Command::new("sh")
+        .args(["-c", "umask 077 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_brizo")])
+        .args(RUN)
+        .env_clear()
+        .envs([
+            ("LANG", "tr_TR.UTF-8"),
+            ("TZ", "Asia/Kathmandu"),
+            ("INPUTS", "/elsewhere"),
+            ("COLUMNS", "20"),
+        ])
+        .env("XDG_CACHE_HOME", run.path("cache"))
+        .current_dir(run.path("."))
+        .output()
+        .unwrap();
+    assert_eq!(json(&again)["receiptHash"].as_str(), Some(&*run.hash), "{}", said(&again));
+}
+
+#[test]
+fn a_policy_says_what_a_run_would_cost() {
+    let run = LocalRun::new();
+    std::fs::remove_dir_all(run.path("out")).unwrap();
+    std::fs::remove_file(run.path("out.receipt.json")).unwrap();
+    let folder = repository("policies/open-statistics");
+    let (before, after) = RUN.split_at(RUN.iter().position(|arg| *arg == "--").unwrap());
+    let policy = ["--policy", folder.to_str().unwrap()];
+    let priced = run.brizo(&[before, &policy, after].concat());
+    let document = json(&priced);
+    let number = |name: &str| document[name].as_str().unwrap().parse::<u128>().unwrap();
+    let manifest: toml::Table =
+        toml::from_str(&std::fs::read_to_string(folder.join("manifest.toml")).unwrap()).unwrap();
+    let stated = |name: &str| manifest["price"][name].as_str().unwrap().parse::<u128>().unwrap();
+    let metered = number("fuelUsed") * stated("fuel_per_million")
+        + number("outputBytes") * stated("output_per_million");
+    assert_eq!(number("price"), (stated("base") + metered / 1_000_000).min(stated("max")));
+    assert_eq!(document["receiptHash"].as_str(), Some(&*run.hash), "a price changes nothing");
+}
+
+#[test]
 fn a_second_run_gives_the_same_hash_and_overwrites_nothing() {
     let run = LocalRun::new();
     let refused = run.brizo(&RUN);

@@ -39,6 +39,7 @@ impl Project {
         for name in ["CARGO_HOME", "RUSTUP_HOME"] {
             std::env::var_os(name).map(|value| command.env(name, value));
         }
+        command.env("PYTHONPATH", packages());
         command.args(args).current_dir(self.path()).output().unwrap_or_else(|e| panic!("{program}: {e}"))
     }
 
@@ -78,12 +79,20 @@ fn skipped(what: &str, why: &str) {
 
 /// Whether a program starts and ends well.
 fn works(program: &str, args: &[&str]) -> bool {
-    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+    Command::new(program)
+        .args(args)
+        .env("PYTHONPATH", packages())
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
-/// A Python that may have compilers beside it.
-fn python() -> String {
-    std::env::var("BRIZO_TEST_PYTHON").unwrap_or_else(|_| "python3".to_string())
+/// The Python whose packages `cargo xtask guests` has fetched.
+const PYTHON: &str = "python3";
+
+/// Where those packages are.
+fn packages() -> String {
+    let folder = |name| crate::guests::repository(&format!("examples/target/toolchains/{name}"));
+    format!("{}:{}", folder("zig").display(), folder("componentize-py").display())
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -209,14 +218,10 @@ fn a_c_project_is_tested_built_and_run() {
         true => drop(project.succeeds("make", &["test"])),
         false => skipped("the tests of a new C project", "there is no cc"),
     }
-    let python = python();
-    if !works(&python, &["-m", "ziglang", "version"]) {
-        return skipped(
-            "a new C project as a module",
-            &format!("{python} has no ziglang (BRIZO_TEST_PYTHON)"),
-        );
+    if !works(PYTHON, &["-m", "ziglang", "version"]) {
+        return skipped("a new C project as a module", "there is no ziglang; `cargo xtask guests` says why");
     }
-    project.succeeds("make", &[&format!("PYTHON={python}")]);
+    project.succeeds("make", &[&format!("PYTHON={PYTHON}")]);
     project.runs_well("mean-height.wasm");
     let (ended, said, text) = project.runs("mean-height.wasm", &["--column", "x"]);
     assert_eq!((ended.as_str(), text), ("exit 3", None), "{said}");
@@ -226,23 +231,20 @@ fn a_c_project_is_tested_built_and_run() {
 #[test]
 fn a_python_project_is_tested_built_and_run() {
     let project = Project::new("python");
-    let python = python();
-    if !works(&python, &["--version"]) {
-        return skipped("a new Python project", &format!("there is no {python} (BRIZO_TEST_PYTHON)"));
+    if !works(PYTHON, &["--version"]) {
+        return skipped("a new Python project", "there is no python3");
     }
-    let tested = project.succeeds(&python, &["-m", "unittest"]);
+    let tested = project.succeeds(PYTHON, &["-m", "unittest"]);
     assert!(said(&tested).contains("Ran 3 tests"), "{}", said(&tested));
-    let tool = Path::new(&python).with_file_name("componentize-py");
+    let tool = crate::guests::repository("examples/target/toolchains/componentize-py/bin/componentize-py");
     let tool = tool.to_str().unwrap();
     if !works(tool, &["--version"]) {
-        return skipped("a new Python project as a component", &format!("{python} has no {tool} beside it"));
+        let why = "there is no componentize-py; `cargo xtask guests` says why";
+        return skipped("a new Python project as a component", why);
     }
     let build = ["-q", "-d", "wit", "-w", "algorithm", "componentize", "app", "-o", "mean-height.wasm"];
     project.succeeds(tool, &build);
     let checked = brizo(&project.path(), &["check", "mean-height.wasm"]);
-    if said(&checked).contains("code: component_not_supported") {
-        return skipped("running a new Python project", "this brizo runs no components");
-    }
     assert!(checked.status.success(), "{}", said(&checked));
     project.runs_well("mean-height.wasm");
     let (ended, said, text) = project.runs("mean-height.wasm", &["--column", "x"]);

@@ -66,14 +66,22 @@ fn data_science_in_python_is_reproducible() {
     let (ending, outputs) = run(&engine, &first, &script(&runtime, "group_aggregate.py", &flags));
     assert_eq!((ending.status, ending.exit_code), (Status::Exit, 0), "{}", text(&outputs.stderr));
     let expected = std::fs::read(repository("examples/expected/groups.csv")).unwrap();
-    assert_eq!(text(&outputs.files["groups.csv"]), text(&expected), "pandas agrees with every other language");
+    assert_eq!(
+        text(&outputs.files["groups.csv"]),
+        text(&expected),
+        "pandas agrees with every other language"
+    );
 
     let training = script(&runtime, "species.py", &flags[..2]);
     let (ending, outputs) = run(&engine, &first, &training);
     assert_eq!((ending.status, ending.exit_code), (Status::Exit, 0), "{}", text(&outputs.stderr));
     assert_eq!(text(&outputs.files["confusion.csv"]).lines().count(), 4);
     assert!(text(&outputs.files["model.json"]).contains("\"trained_on\": 257"));
-    assert_eq!(run(&engine, &again, &training), (ending, outputs), "the same model, the same fuel, to the bit");
+    assert_eq!(
+        run(&engine, &again, &training),
+        (ending, outputs),
+        "the same model, the same fuel, to the bit"
+    );
 
     let (ending, outputs) = run(&engine, &first, &script(&runtime, "species.py", &["--nonsense"]));
     assert_eq!((ending.status, ending.exit_code), (Status::Exit, 1), "{}", text(&outputs.stderr));
