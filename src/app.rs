@@ -16,7 +16,7 @@ use crate::config::{Config, read_deployment, read_key, read_runtime};
 use crate::data::BlobStore;
 use crate::job::{Installed, RUNTIME_FOLDER};
 use crate::nudge::Nudge;
-use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Progress, Settings, inspect};
+use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Kind, Progress, Settings, inspect};
 use crate::store::Store;
 use crate::worker::{Options, Worker};
 
@@ -128,6 +128,9 @@ fn install(descriptions: &[PathBuf], blobs: &BlobStore) -> Result<Vec<Installed>
         };
         let module = read(&runtime.module)?;
         let inspection = inspect(&module, u64::MAX).with_context(|| format!("runtime {}", path.display()))?;
+        if inspection.kind == Kind::Component {
+            bail!("{}: a runtime is a core module, this is a component", path.display());
+        }
         blobs.put(&*module)?;
         let mut files = Vec::new();
         for (place, file) in &runtime.files {

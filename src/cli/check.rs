@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use brizo_receipt::content_digest;
 use clap::Args;
 use serde_json::json;
 
 use super::Exit;
 use super::format::{Format, parse_bytes, read};
+use super::program::{OnRuntime, Program};
+use crate::data::pack;
 use crate::sandbox::{Kind, inspect, profile_digest_for, profile_document_for, profile_name_for};
 
 /// Say whether a module may run, and what it would ask for. The same gate, with the same words, as the provider's.
@@ -15,8 +18,10 @@ use crate::sandbox::{Kind, inspect, profile_digest_for, profile_document_for, pr
 /// Prints the digest that a publisher approves in a policy. Exit code 0 when it may run, 5 when it may not.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// The module or component, compiled for wasm32-wasip1 or wasm32-wasip2.
+    /// The module or component, compiled for wasm32-wasip1 or wasm32-wasip2; with --runtime a script or a folder of them.
     algorithm: PathBuf,
+    #[command(flatten)]
+    on: OnRuntime,
     /// Largest module to accept.
     #[arg(long, value_parser = parse_bytes, default_value = "128MiB")]
     max_size: u64,
@@ -27,6 +32,9 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<Exit> {
+        if self.on.runtime.is_some() {
+            return self.check_bundle();
+        }
         let bytes = read(&self.algorithm)?;
         match inspect(&bytes, self.max_size) {
             Ok(inspection) => {
@@ -62,6 +70,31 @@ impl Check {
                 Ok(Exit::REFUSED)
             }
         }
+    }
+}
+
+impl Check {
+    /// What a publisher approves of a bundle: the archive that a consumer uploads, and the runtime.
+    fn check_bundle(self) -> Result<Exit> {
+        let Program { module, bundle, .. } = Program::load(&self.algorithm, &self.on)?;
+        let archive = pack(bundle.own.iter().map(|file| (file.path.as_str(), (*file.bytes).as_ref())))?;
+        if archive.len() as u64 > self.max_size {
+            bail!("the bundle has {} bytes, at most {} are taken", archive.len(), self.max_size);
+        }
+        let (digest, runtime) = (content_digest(&archive), content_digest(&module));
+        let files: Vec<_> = bundle.own.iter().map(|file| file.path.clone()).collect();
+        let document = json!({
+            "digest": digest, "bytes": archive.len().to_string(), "runtime": runtime, "files": files,
+        });
+        self.format.print(&document, || {
+            format!(
+                "a bundle of {} files\ndigest (BLAKE3)     {digest}\nsize                {} bytes\nruntime             {runtime}\n\n\
+                 a policy approves the digest under [[algorithms]] and the runtime under [[runtimes]]",
+                files.len(),
+                archive.len(),
+            )
+        })?;
+        Ok(Exit::OK)
     }
 }
 

@@ -36,6 +36,21 @@ fn run() -> RunRequest {
     }
 }
 
+#[test]
+fn only_listed_runtimes_interpret_and_no_rule_lifts_that() {
+    let asked = |digest| RunRequest { runtime: Some(B256::repeat_byte(digest)), ..run() };
+    let code = |policy: &Policy, digest| policy.may_run(&asked(digest)).refusal().map(|refusal| refusal.code);
+    assert_eq!(code(&policy(PERMIT), 3), Some("runtime_not_approved"));
+    let listed = format!("{MANIFEST}[[runtimes]]\ndigest = \"{}\"\nname = \"a\"\n", B256::repeat_byte(3));
+    let open = Policy::parse(&listed, PERMIT).unwrap();
+    assert_eq!((code(&open, 3), code(&open, 4)), (None, Some("runtime_not_approved")));
+    let condition = "context.algorithm has runtime && context.algorithm.runtime == \"0x0303030303030303030303030303030303030303030303030303030303030303\"";
+    let strict = Policy::parse(&listed, &format!("{PERMIT}\n{}", rule("forbid", "no-threes", condition)));
+    let strict = strict.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(code(&strict, 3), Some("policy_refused"), "rules see the runtime");
+    assert!(strict.may_run(&run()).is_allow(), "and modules have none");
+}
+
 fn release() -> ReleaseRequest {
     let RunRequest { consumer, dataset, algorithm, now_s, .. } = run();
     let output = ReleaseOutput { kind: OutputKind::File, path: "a.csv".into(), bytes: 1 };

@@ -191,7 +191,7 @@ fn check_features(module: &[u8]) -> Result<(), Refused> {
     Err(Refused {
         code: "feature_not_allowed",
         text: format!("the module uses {}, which the profile does not allow: {error}", missing.join(", ")),
-        hint: "compile for wasm32-wasip1 without threads, relaxed SIMD, 64-bit or several memories, exceptions or tail calls",
+        hint: "compile for wasm32-wasip1 without threads, relaxed SIMD, 64-bit or several memories, older exceptions or tail calls",
     })
 }
 

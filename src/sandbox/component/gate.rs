@@ -69,7 +69,8 @@ pub(in crate::sandbox) fn inspect(component: &[u8]) -> Result<Inspection, Refuse
     })
 }
 
-/// The features of core modules but exceptions, which toolchains for components do not use, and, around them, the component model without any of its later parts.
+/// The features of core modules but exceptions, which toolchains for components do not use, and, around them, the
+/// component model without any of its later parts.
 fn component_features() -> WasmFeatures {
     (features() - WasmFeatures::EXCEPTIONS) | WasmFeatures::COMPONENT_MODEL
 }

@@ -51,7 +51,7 @@ pub(in crate::sandbox) fn profile_document() -> String {
             "onOutOfFuel": "the whole limit",
         },
         "memory": "all linear memories count together; growth beyond memoryLimit fails with -1; a trap after a refused growth is status 3",
-        "stack": "not counted: stackLimit is 0, and exhaustion of the native stack ends the run without a claim",
+        "stack": "not counted: stackLimit says nothing, and exhaustion of the native stack ends the run without a claim",
         "handlesMax": HANDLES_MAX,
         "hostResourcesMax": state::RESOURCES_MAX,
         "componentAbi": "a breach of it, or of what an interface demands of its caller, is trap 9; a call carries at most callBytesMax besides lists of bytes",

@@ -4,6 +4,7 @@ mod attacks;
 mod compiler;
 mod components;
 mod determinism;
+mod exceptions;
 mod gate;
 mod hostile;
 mod languages;
