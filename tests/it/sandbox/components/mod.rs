@@ -1,5 +1,6 @@
 //! Components: the same programs through the other face, and what only components can try.
 
+mod engines;
 mod faces;
 mod gate;
 mod hostile;
