@@ -1,7 +1,7 @@
 //! The meter: how fuel and call depth are set, charged and read. The one place that knows where they are counted.
 //!
 //! The module counts by itself: `brizo-meter` rewrites it before it is compiled, and the counts lie in two cells of a
-//! memory of their own. Whatever engine runs it, the counts are exact, on a trap too.
+//! memory of their own. Whatever engine runs it, the counts are the same; on a trap they are what was last on record.
 
 use std::sync::Arc;
 

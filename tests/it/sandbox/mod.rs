@@ -9,6 +9,7 @@ mod gate;
 mod hostile;
 mod languages;
 mod limits;
+mod numbers;
 mod python;
 
 pub(crate) use compiler::bomb;
