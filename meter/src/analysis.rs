@@ -31,6 +31,8 @@ pub(crate) enum PointKind {
     Entry,
     /// At the head of a loop: paid on each turn, and checked.
     Loop,
+    /// At the head of a loop to which an exception leads: the fuel on record is read again, too.
+    CaughtLoop,
     /// After a call, or where an exception may arrive: the fuel on record is read again.
     Return,
     /// After a branch or where branches meet.
@@ -58,7 +60,7 @@ pub(crate) struct Analysis<'a> {
     pub(crate) loops: bool,
     /// Whether a loop head does not record.
     pub(crate) floor: bool,
-    /// Whether it catches exceptions. Then fuel is always on record, because control may come from anywhere.
+    /// Whether it catches exceptions.
     pub(crate) catches: bool,
     /// Whether a `return` or a branch to the function's own label leaves it early.
     pub(crate) early_exit: bool,
@@ -90,6 +92,7 @@ pub(crate) fn analyse<'a, R: WasmModuleResources>(
         ops.push(Op { operator, start, end, depth, live });
     }
     operators.finish()?;
+    walk.record_for_caught_loops();
     let locals = validator.len_locals() as usize;
     let wide = (0..validator.len_locals()).filter(|i| validator.get_local_type(*i) == Some(ValType::V128));
     let slots = locals + wide.count() + walk.height_max;

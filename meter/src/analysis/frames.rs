@@ -24,6 +24,8 @@ pub(super) struct Frame {
     pub(super) caught: bool,
     /// The region that it was opened in.
     pub(super) payer: usize,
+    /// The region at the head of a loop.
+    pub(super) head: Option<usize>,
     /// Nothing inside is a loop or a call, and control cannot leave but through its end (or a trap).
     pub(super) closed: bool,
     /// The end of the first arm of an `if` was reached.
@@ -66,6 +68,7 @@ impl Walk<'_> {
             arm_reached: false,
             is_if,
             payer: self.payer,
+            head: is_loop.then_some(self.points.len()),
             closed: !is_loop,
         });
         if is_loop {
@@ -104,23 +107,25 @@ impl Walk<'_> {
     }
 
     /// An exception's values are fixed bits that arrive at a label.
-    pub(super) fn catch(&mut self, catch: Catch) -> Result<(), Error> {
+    pub(super) fn catch(&mut self, catch: Catch) {
         let (Catch::One { label, .. }
         | Catch::OneRef { label, .. }
         | Catch::All { label }
         | Catch::AllRef { label }) = catch;
         self.summary.catches = true;
-        let Some(index) = self.frames.len().checked_sub(label as usize + 1) else { return Ok(()) };
+        let Some(index) = self.frames.len().checked_sub(label as usize + 1) else { return };
         self.early_exit |= index == 0;
         let frame = &mut self.frames[index];
-        if frame.is_loop {
-            return Err(Error::Unsupported("an exception handler that is the head of a loop".into()));
+        frame.targeted = true;
+        match frame.head.and_then(|head| self.points.get_mut(head)) {
+            Some(head) => head.kind = PointKind::CaughtLoop,
+            None => {
+                frame.caught = true;
+                if let Some(node) = frame.result {
+                    self.flow.moves(Value::fixed(0), node);
+                }
+            }
         }
-        (frame.targeted, frame.caught) = (true, true);
-        if let Some(node) = frame.result {
-            self.flow.moves(Value::fixed(0), node);
-        }
-        Ok(())
     }
 
     pub(super) fn die(&mut self) {

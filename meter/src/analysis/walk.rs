@@ -57,6 +57,7 @@ impl<'o> Walk<'o> {
             arm_reached: false,
             is_if: false,
             payer: 0,
+            head: None,
             closed: false,
         };
         let mut walk = Self {
@@ -82,6 +83,14 @@ impl<'o> Walk<'o> {
     pub(super) fn point(&mut self, before: usize, kind: PointKind) {
         self.payer = self.points.len();
         self.points.push(Point { before, kind, cost: 0, recorded: false });
+    }
+
+    /// Who arrives at such a loop by a branch has its fuel in the local variable, who arrives by an exception on record.
+    /// With every region on record it is there for both.
+    pub(super) fn record_for_caught_loops(&mut self) {
+        if self.points.iter().any(|point| point.kind == PointKind::CaughtLoop) {
+            self.points.iter_mut().for_each(|point| point.recorded = true);
+        }
     }
 
     /// Control can leave the frames from an index on by another way than their ends, or stay for long.
@@ -139,7 +148,7 @@ impl<'o> Walk<'o> {
             }
             Operator::TryTable { try_table } => {
                 for catch in &try_table.catches {
-                    self.catch(*catch)?;
+                    self.catch(*catch);
                 }
                 self.open(at, operator, try_table.ty, validator)?;
             }

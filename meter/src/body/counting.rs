@@ -35,12 +35,7 @@ impl Writer<'_, '_> {
         match point.kind {
             PointKind::Entry => self.write_entry(point),
             PointKind::Return => {
-                self.load_fuel();
-                if self.analysis.catches && self.counts_depth() {
-                    let depth = self.depth();
-                    let cell = self.cell(DEPTH_CELL);
-                    self.put_all(&[I::I32Const(0), I::LocalGet(depth), I::I64Store(cell)]);
-                }
+                self.arrive();
                 self.take(point.cost);
                 if point.recorded && point.cost > 0 {
                     self.record_fuel();
@@ -59,6 +54,22 @@ impl Writer<'_, '_> {
                 }
                 self.check();
             }
+            PointKind::CaughtLoop => {
+                self.arrive();
+                self.take(point.cost);
+                self.record_fuel();
+                self.check();
+            }
+        }
+    }
+
+    /// Control comes from elsewhere: what is on record counts, and frames that an exception left are given back.
+    fn arrive(&mut self) {
+        self.load_fuel();
+        if self.analysis.catches && self.counts_depth() {
+            let depth = self.depth();
+            let cell = self.cell(DEPTH_CELL);
+            self.put_all(&[I::I32Const(0), I::LocalGet(depth), I::I64Store(cell)]);
         }
     }
 

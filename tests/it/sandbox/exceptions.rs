@@ -48,3 +48,40 @@ fn tables_of_exceptions_are_refused() {
     );
     assert_eq!(inspect(&module, u64::MAX).unwrap_err().code, "feature_not_allowed");
 }
+
+#[test]
+fn the_head_of_a_loop_can_be_the_handler() {
+    let turns = |turns: u32| {
+        let body = format!(
+            "(loop $again (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (if (i32.le_u (local.get $i) (i32.const {turns}))
+                 (then (try_table (catch_all $again) (call $throw (local.get $i))))))"
+        );
+        let (ending, _) = run(&program(&body), &order(&[]));
+        assert_eq!(ending.status, Status::Exit);
+        ending.fuel_used
+    };
+    // The head 12 with its `if`, the call 10, entering the function 10, the throw 20,000.
+    assert_eq!(turns(2) - turns(1), 20_032);
+    assert_eq!(turns(500) - turns(1), 499 * 20_032);
+}
+
+#[test]
+fn frames_that_an_exception_left_are_given_back_at_the_head_of_a_loop() {
+    let module = wat_text(
+        "(module (memory (export \"memory\") 1) (tag $oops)
+           (func $down (param i32)
+             (if (i32.eqz (local.get 0)) (then (throw $oops)))
+             (call $down (i32.sub (local.get 0) (i32.const 1))))
+           (func $handles (param $depth i32) (local $i i32)
+             (loop $again (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (if (i32.le_u (local.get $i) (i32.const 1000))
+                 (then (try_table (catch_all $again) (call $down (local.get $depth))))))
+             (if (local.get $depth) (then (call $handles (i32.const 0)))))
+           (func (export \"_start\") (call $handles (i32.const 100))))",
+    );
+    // Room for some 150 frames at a time; 100,000 are left behind by exceptions.
+    let mut order = order(&[]);
+    order.limits.stack = 150 * 80;
+    assert_eq!(run(&module, &order).0.status, Status::Exit);
+}
