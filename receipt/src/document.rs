@@ -3,10 +3,10 @@
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{EntryKind, Key, Manifest};
+use crate::manifest::{Key, Manifest};
 use crate::{
-    Domain, Error, ExecutionClaim, ReceiptAttestation, Result, Signature, derive, invocation_manifest,
-    mount_leaf, root_of_leaves,
+    Domain, Error, ExecutionClaim, OutputEntry, ReceiptAttestation, Result, Signature, derive,
+    invocation_manifest, mount_leaf, root_of_leaves,
 };
 
 /// Value of the document's `format` field. Another value is another format: nothing is negotiated inside a file.
@@ -122,41 +122,6 @@ pub struct Mount {
     pub leaves: Vec<B256>,
 }
 
-/// An output as the receipt shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutputEntry {
-    /// What it is.
-    pub kind: EntryKind,
-    /// Its path in `/data/outputs`, or `stdout`, `stderr`.
-    pub path: String,
-    /// Its leaf in the outputs manifest.
-    pub leaf: B256,
-    /// Bytes of content; absent when the output is withheld.
-    #[serde(with = "optional_decimal", skip_serializing_if = "Option::is_none", default)]
-    pub size: Option<u64>,
-    /// BLAKE3 of the content; absent when the output is withheld.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub digest: Option<B256>,
-}
-
-mod optional_decimal {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(number: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match number {
-            Some(number) => super::decimal::serialize(number, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        #[derive(Deserialize)]
-        struct Number(#[serde(with = "super::decimal")] u64);
-        Number::deserialize(deserializer).map(|number| Some(number.0))
-    }
-}
-
 /// The lists behind the claim's roots. They prove nothing by themselves; they let a check name the place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,7 +134,7 @@ pub struct Opening {
     pub algorithm: Vec<B256>,
     /// The data sets, ordered by path.
     pub inputs: Vec<Mount>,
-    /// The outputs, in manifest order.
+    /// The outputs, in manifest order; both streams come last.
     pub outputs: Vec<OutputEntry>,
 }
 
@@ -275,19 +240,10 @@ impl Opening {
     #[must_use]
     pub fn list_outputs(
         outputs: &Manifest,
-        run_key: &Key,
+        outputs_key: &Key,
         withheld: impl Fn(&crate::Entry) -> bool,
     ) -> Vec<OutputEntry> {
-        let list = |entry: &crate::Entry| {
-            let shown = !withheld(entry);
-            OutputEntry {
-                kind: entry.kind,
-                path: entry.path.clone(),
-                leaf: entry.leaf(run_key),
-                size: shown.then_some(entry.size),
-                digest: shown.then_some(entry.digest),
-            }
-        };
+        let list = |entry: &crate::Entry| OutputEntry::of(entry, outputs_key, withheld(entry));
         outputs.entries().iter().map(list).collect()
     }
 }

@@ -37,6 +37,15 @@ pub fn blind_commit(run_key: &Key) -> B256 {
     derive("brizo 2026 v1 blind", &[run_key.bytes()])
 }
 
+/// The key that salts the outputs of a run: from the spec's hash, the run key and the dataset key of each mount, in their
+/// order. It takes both sides' keys, so that a consumer cannot try guesses of an output that is withheld.
+#[must_use]
+pub fn outputs_key(spec_hash: B256, run_key: &Key, dataset_keys: &[Key]) -> Key {
+    let mut parts: Vec<&[u8]> = vec![spec_hash.as_slice(), run_key.bytes()];
+    parts.extend(dataset_keys.iter().map(|key| key.bytes().as_slice()));
+    Key::new(derive("brizo 2026 v1 outputs key", &parts).0)
+}
+
 /// `keccak256(typeHash(ExecutionClaim) ‖ specHash ‖ outcomeHash)`: what a contract computes at release.
 #[must_use]
 pub fn receipt_hash(spec_hash: B256, outcome_hash: B256) -> B256 {

@@ -14,22 +14,26 @@ mod document;
 mod error;
 mod hash;
 mod manifest;
+mod opening;
+mod outputs;
 mod sign;
 mod verify;
 
 pub use alloy_primitives::{Address, B256, keccak256};
 pub use claim::{AlgorithmUpload, ExecutionClaim, JobSpec, Outcome, ReceiptAttestation, Status, TrapCode};
 pub use document::{
-    Attestation, BYTES_MAX, Consent, FORMAT, Invocation, Kind, Mount, Opening, OutputEntry, Receipt, RunInfo,
-    decimal,
+    Attestation, BYTES_MAX, Consent, FORMAT, Invocation, Kind, Mount, Opening, Receipt, RunInfo, decimal,
 };
 pub use error::{Error, Result};
 pub use hash::{
-    blind_commit, content_digest, derive, domain_separator, order_hash, profile_digest, receipt_hash,
+    blind_commit, content_digest, derive, domain_separator, order_hash, outputs_key, profile_digest,
+    receipt_hash,
 };
 pub use manifest::{
     Entry, EntryKind, Key, Manifest, PATH_BYTES_MAX, check_path, invocation_manifest, mount_leaf,
     root_of_leaves,
 };
+pub use opening::Delivered;
+pub use outputs::{OutputEntry, ShownOutput};
 pub use sign::{Domain, SecretKey, Signature, recover};
 pub use verify::{Expectation, Tier, Verdict, check_signatures, check_structure};

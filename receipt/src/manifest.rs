@@ -11,7 +11,8 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// Longest component of a path, in bytes; what every common file system can hold.
 const COMPONENT_BYTES_MAX: usize = 255;
 
-/// A secret that salts a manifest: the publisher's dataset key or the consumer's run key. Never shown to a guest.
+/// A secret that salts a manifest: the publisher's dataset key, the consumer's run key, or the key of a run's outputs, which
+/// follows from both. Never shown to a guest.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key([u8; 32]);
 
@@ -79,11 +80,22 @@ impl Entry {
         Self { kind, path: path.into(), size: content.len() as u64, digest: content_digest(content) }
     }
 
-    /// The entry's leaf. Path, size and content are hidden by the salt, which only holders of the key can compute.
+    /// The entry's salt, which only holders of the key can compute. Whoever is given it can check this entry and no other.
+    #[must_use]
+    pub fn salt(&self, key: &Key) -> B256 {
+        let kind = [self.kind as u8];
+        derive("brizo 2026 v1 manifest salt", &[key.bytes(), &kind, self.path.as_bytes()])
+    }
+
+    /// The entry's leaf under a key. Path, size and content are hidden by the salt.
     #[must_use]
     pub fn leaf(&self, key: &Key) -> B256 {
-        let kind = [self.kind as u8];
-        let salt = derive("brizo 2026 v1 manifest salt", &[key.bytes(), &kind, self.path.as_bytes()]);
+        self.leaf_under(self.salt(key))
+    }
+
+    /// The entry's leaf under a salt that is known without the key.
+    #[must_use]
+    pub fn leaf_under(&self, salt: B256) -> B256 {
         let commitment = derive(
             "brizo 2026 v1 manifest content",
             &[salt.as_slice(), &self.size.to_be_bytes(), self.digest.as_slice()],

@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256};
 
-use crate::{
-    Domain, Entry, EntryKind, Error, Key, Manifest, OutputEntry, Receipt, Result, RunInfo, blind_commit,
-    check_path, content_digest, recover, root_of_leaves,
-};
+use crate::outputs::check_outputs_list;
+use crate::{Domain, Error, Receipt, Result, RunInfo, check_path, recover, root_of_leaves};
 
 /// How far a receipt has been verified. Each tier includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +87,9 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
             root_of_leaves(&mount.leaves),
         )?;
     }
+    for (output, shown) in receipt.opening.outputs.iter().filter_map(|o| Some((o, o.shown.as_ref()?))) {
+        same_hash(&format!("leaf of opening.outputs {:?}", shown.entry.path), output.leaf, shown.leaf())?;
+    }
     if let Some(attestation) = &receipt.attestation {
         let statement = &attestation.statement;
         same_hash("attestation.statement.claimHash", statement.claim_hash, receipt.claim_hash)?;
@@ -149,73 +150,6 @@ fn check_run_info(text: &str) -> Result<()> {
     serde_json::from_str::<RunInfo>(text).map(|_| ()).map_err(|e| Error::Malformed(format!("runInfo: {e}")))
 }
 
-fn check_outputs_list(receipt: &Receipt) -> Result<()> {
-    let bad = |why: String| Err(Error::Contradiction(why));
-    let outputs = &receipt.opening.outputs;
-    for output in outputs {
-        match output.kind {
-            EntryKind::File | EntryKind::Directory => check_path(&output.path)?,
-            EntryKind::Stream if ["stdout", "stderr"].contains(&output.path.as_str()) => {}
-            _ => return bad(format!("opening.outputs {:?} is no output", output.path)),
-        }
-        if output.size.is_some() != output.digest.is_some() {
-            return bad(format!("opening.outputs {:?} shows only one of size and digest", output.path));
-        }
-    }
-    let key = |output: &OutputEntry| (output.kind, output.path.clone().into_bytes());
-    if outputs.windows(2).any(|pair| key(&pair[0]) >= key(&pair[1])) {
-        return bad("opening.outputs are out of order, or one stands twice".into());
-    }
-    let files = outputs.iter().filter(|output| output.kind != EntryKind::Stream).count() as u64;
-    if files > receipt.claim.spec.files_limit || outputs.len() as u64 != files + 2 {
-        return bad(
-            "opening.outputs must list both streams and at most spec.filesLimit files and folders".into()
-        );
-    }
-    check_outputs_tree(outputs)?;
-    check_outputs_sum(receipt)
-}
-
-/// The outputs form a tree, and every folder of it is listed. A withheld output counts with its name only.
-fn check_outputs_tree(outputs: &[OutputEntry]) -> Result<()> {
-    let entry = |output: &OutputEntry| Entry {
-        kind: output.kind,
-        path: output.path.clone(),
-        size: output.size.unwrap_or(0),
-        digest: output.digest.unwrap_or_else(|| content_digest(&[])),
-    };
-    Manifest::new(outputs.iter().map(entry).collect())?;
-    let folders: BTreeSet<&str> = outputs
-        .iter()
-        .filter(|output| output.kind == EntryKind::Directory)
-        .map(|output| output.path.as_str())
-        .collect();
-    for output in outputs.iter().filter(|output| output.kind != EntryKind::Stream) {
-        if let Some((folder, _)) =
-            output.path.rsplit_once('/').filter(|(folder, _)| !folders.contains(folder))
-        {
-            return Err(Error::Manifest(format!(
-                "opening.outputs {:?} lies in {folder:?}, which is not listed",
-                output.path
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The provider is paid by `outputBytes`, so it must be what the list adds up to, as far as the list shows it.
-fn check_outputs_sum(receipt: &Receipt) -> Result<()> {
-    let (stated, outputs) = (receipt.claim.outcome.output_bytes, &receipt.opening.outputs);
-    let shown = outputs.iter().filter_map(|output| output.size).try_fold(0u64, u64::checked_add);
-    let all_shown = outputs.iter().all(|output| output.size.is_some() || output.kind == EntryKind::Directory);
-    match shown {
-        Some(shown) if shown == stated || (shown < stated && !all_shown) => Ok(()),
-        _ => Err(Error::Contradiction(format!(
-            "outcome.outputBytes is {stated}, the listed outputs add up to {shown:?}"
-        ))),
-    }
-}
-
 /// Checks the signatures. `None` when the receipt carries no attestation (a local, unsigned run) and the caller expects
 /// none.
 ///
@@ -259,35 +193,7 @@ fn missing(who: &'static str, expected: Option<Address>) -> Result<()> {
     }
 }
 
-impl Receipt {
-    /// Checks that the run key is the one the spec commits to and that the invocation opens its root.
-    ///
-    /// # Errors
-    /// [`Error::HashMismatch`] for a wrong key or a changed argument.
-    pub fn check_invocation(&self, run_key: &Key) -> Result<()> {
-        let spec = &self.claim.spec;
-        same_hash("claim.spec.blindCommit (wrong run key?)", spec.blind_commit, blind_commit(run_key))?;
-        same_hash("claim.spec.invocationRoot", spec.invocation_root, self.opening.invocation_root(run_key)?)
-    }
-}
-
-impl Receipt {
-    /// Checks under the run key that each listed output that is shown has the leaf it states.
-    ///
-    /// # Errors
-    /// [`Error::HashMismatch`] names the output.
-    pub fn check_outputs(&self, run_key: &Key) -> Result<()> {
-        for output in &self.opening.outputs {
-            if let (Some(size), Some(digest)) = (output.size, output.digest) {
-                let entry = Entry { kind: output.kind, path: output.path.clone(), size, digest };
-                same_hash(&format!("opening.outputs {:?}", output.path), output.leaf, entry.leaf(run_key))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn same_hash(what: &str, stated: B256, computed: B256) -> Result<()> {
+pub(crate) fn same_hash(what: &str, stated: B256, computed: B256) -> Result<()> {
     if stated == computed {
         return Ok(());
     }

@@ -1,10 +1,11 @@
 //! `brizo replay`: runs a receipt's job again and compares, bit for bit.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use brizo_receipt::{
-    B256, EntryKind, Expectation, Key, Manifest, Outcome, Receipt, blind_commit, check_structure,
+    B256, Entry, Expectation, Key, Manifest, Outcome, OutputEntry, Receipt, blind_commit, check_structure,
     content_digest,
 };
 use clap::Args;
@@ -81,15 +82,22 @@ impl Replay {
         if !differences.is_empty() {
             return self.report(&receipt, None, &differences, Exit::MISMATCH);
         }
+        let outputs_key = job::outputs_key(&receipt.claim.spec, &run_key, &dataset_key);
+        if let Err(error) = receipt.check_output_salts(&outputs_key) {
+            // An empty data set has the same root under every key, so a key that is missing may show only here.
+            let exit = if self.dataset_key.is_some() { Exit::MISMATCH } else { Exit::INCONCLUSIVE };
+            let why = format!("outputs: {error}; the data set key is given with --dataset-key");
+            return self.report(&receipt, None, &[why], exit);
+        }
         let (outcome, outputs) = run_twice(&receipt, &module, &bundle, inputs)?;
-        let outcome = Outcome { outputs_root: outputs.manifest()?.root(&run_key), ..outcome };
+        let outcome = Outcome { outputs_root: outputs.manifest()?.root(&outputs_key), ..outcome };
         let mut claim = receipt.claim.clone();
         claim.outcome = outcome;
         differences.extend(after_the_run(
             &receipt,
             &claim.outcome,
             &outputs,
-            &run_key,
+            &outputs_key,
             self.outputs.as_deref(),
         )?);
         let exit = if differences.is_empty() { Exit::OK } else { Exit::MISMATCH };
@@ -266,7 +274,7 @@ fn after_the_run(
     receipt: &Receipt,
     replayed: &Outcome,
     outputs: &Outputs,
-    run_key: &Key,
+    outputs_key: &Key,
     folder: Option<&Path>,
 ) -> Result<Vec<String>> {
     let stated = &receipt.claim.outcome;
@@ -285,29 +293,40 @@ fn after_the_run(
         })
         .collect();
     let manifest = outputs.manifest()?;
-    for entry in manifest.entries() {
-        let stated = receipt
-            .opening
-            .outputs
-            .iter()
-            .find(|output| output.kind == entry.kind && output.path == entry.path);
-        match stated {
-            None => differences.push(format!("output {:?}: the receipt does not list it", entry.path)),
-            Some(stated) if stated.leaf != entry.leaf(run_key) => {
-                differences.push(format!("output {:?}: other content", entry.path));
-            }
-            Some(_) => {}
-        }
-    }
-    for output in &receipt.opening.outputs {
-        if !manifest.entries().iter().any(|entry| entry.kind == output.kind && entry.path == output.path) {
-            differences.push(format!("output {:?}: the replay does not write it", output.path));
-        }
-    }
+    differences.extend(output_differences(receipt, &manifest, outputs_key));
     if let Some(folder) = folder {
         differences.extend(delivered(receipt, outputs, folder)?);
     }
     Ok(differences)
+}
+
+/// Compares leaf by leaf. A withheld output has no name in the receipt, so the replay's entry that has no leaf there is named.
+fn output_differences(receipt: &Receipt, replayed: &Manifest, outputs_key: &Key) -> Vec<String> {
+    let stated = &receipt.opening.outputs;
+    let leaves: BTreeSet<B256> = stated.iter().map(|output| output.leaf).collect();
+    let place = |entry: &Entry| (entry.kind, entry.path.clone());
+    let shown: BTreeSet<_> = stated.iter().filter_map(OutputEntry::entry).map(place).collect();
+    let written: BTreeSet<_> = replayed.entries().iter().map(place).collect();
+    let mut found = BTreeSet::new();
+    let mut differences = Vec::new();
+    for entry in replayed.entries() {
+        let leaf = entry.leaf(outputs_key);
+        if leaves.contains(&leaf) {
+            found.insert(leaf);
+            continue;
+        }
+        let what =
+            if shown.contains(&place(entry)) { "other content" } else { "the receipt has no such output" };
+        differences.push(format!("output {:?}: {what}", entry.path));
+    }
+    let missing =
+        stated.iter().filter_map(OutputEntry::entry).filter(|entry| !written.contains(&place(entry)));
+    differences.extend(missing.map(|entry| format!("output {:?}: the replay does not write it", entry.path)));
+    let unknown = receipt.withheld_leaves().filter(|leaf| !found.contains(leaf)).count();
+    if unknown > 0 {
+        differences.push(format!("outputs: {unknown} of the withheld ones are none that the replay writes"));
+    }
+    differences
 }
 
 /// Compares the delivered files with the replay's, to the byte.
@@ -323,13 +342,8 @@ fn delivered(receipt: &Receipt, outputs: &Outputs, folder: &Path) -> Result<Vec<
             differences.push(format!("delivered {path:?}: first difference at byte {at}"));
         }
     }
-    let shown = receipt
-        .opening
-        .outputs
-        .iter()
-        .filter(|output| output.kind == EntryKind::File && output.digest.is_some());
-    for output in shown.filter(|output| !files.contains_key(&output.path)) {
-        differences.push(format!("delivered {:?}: missing", output.path));
+    for entry in receipt.shown_files().filter(|entry| !files.contains_key(&entry.path)) {
+        differences.push(format!("delivered {:?}: missing", entry.path));
     }
     Ok(differences)
 }

@@ -72,10 +72,10 @@ pub(super) struct Run {
     /// Nanoseconds per reading of the clock.
     #[arg(long, default_value_t = CLOCK_STEP)]
     clock_step: u64,
-    /// File with the key that hides outputs and arguments in the receipt. [default: hide nothing]
+    /// File with the key that hides arguments in the receipt and, with the data set key, outputs. [default: hide nothing]
     #[arg(long)]
     run_key: Option<PathBuf>,
-    /// File with the key that hides the inputs in the receipt. [default: hide nothing]
+    /// File with the key that hides inputs in the receipt and, with the run key, outputs. [default: hide nothing]
     #[arg(long)]
     dataset_key: Option<PathBuf>,
     /// Compile the module anew instead of using the cache.
@@ -141,7 +141,8 @@ impl Run {
         };
         let run_us = began.elapsed().as_micros() as u64;
         let manifest = outputs.manifest()?;
-        let outcome = ending.outcome(manifest.root(&run_key));
+        let outputs_key = job::outputs_key(&spec, &run_key, &dataset_key);
+        let outcome = ending.outcome(manifest.root(&outputs_key));
         let run_info = run_info(started_at, run_us, module.cached);
         let parts = job::ReceiptParts {
             spec: &spec,
@@ -150,7 +151,7 @@ impl Run {
             algorithm: program.bundle.leaves(&run_key),
             mounts: vec![mount],
             outputs: &manifest,
-            run_key: &run_key,
+            outputs_key: &outputs_key,
             run_info: &run_info,
         };
         let receipt = job::receipt(&parts, |_| false);

@@ -1,12 +1,11 @@
 //! `brizo verify`: how far does a receipt hold, and why no further.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use brizo_receipt::{
-    Address, B256, Entry, EntryKind, Expectation, Key, Receipt, Tier, Verdict, blind_commit,
-    check_signatures, check_structure,
+    Address, B256, Expectation, Key, Receipt, Tier, Verdict, blind_commit, check_signatures, check_structure,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -38,6 +37,10 @@ pub(super) struct Verify {
     /// File with the consumer's run key, for the tier `opening`. [default: the key that hides nothing]
     #[arg(long)]
     run_key: Option<PathBuf>,
+    /// File with the publisher's data set key, once for each data set in their order: with it and the run key a file in
+    /// --outputs that the receipt does not show is looked for among what it withholds.
+    #[arg(long = "dataset-key")]
+    dataset_keys: Vec<PathBuf>,
     /// The receipt hash you expect.
     #[arg(long)]
     expect: Option<B256>,
@@ -102,18 +105,28 @@ impl Verify {
         Ok((Tier::Chain, verdict, Exit::NOT_COMMITTED))
     }
 
+    /// Opens what it is given the means for: the invocation with the run key, files by themselves.
     fn opening(&self, receipt: &Receipt) -> Result<Checked> {
-        let key = read_salt_key(self.run_key.as_deref())?;
-        if self.run_key.is_none() && receipt.claim.spec.blind_commit != blind_commit(&key) {
-            let why = "the receipt is salted with a run key: give --run-key".to_string();
+        let run_key = read_salt_key(self.run_key.as_deref())?;
+        let has_key = self.run_key.is_some() || receipt.claim.spec.blind_commit == blind_commit(&run_key);
+        if !has_key && self.outputs.is_none() {
+            let why = "the receipt is salted with a run key: give --run-key; or the files with --outputs"
+                .to_string();
             return Ok((Tier::Opening, Verdict::NotAttempted(why), Exit::OK));
         }
-        let verdict = match open(receipt, &key, self.outputs.as_deref()) {
+        let dataset_keys = self.dataset_keys.iter().map(|path| read_salt_key(Some(path)));
+        let dataset_keys = dataset_keys.collect::<Result<Vec<_>>>()?;
+        let outputs_key = receipt.outputs_key(&run_key, &dataset_keys).filter(|_| !dataset_keys.is_empty());
+        if !dataset_keys.is_empty() && !(has_key && outputs_key.is_some()) {
+            let mounts = receipt.opening.inputs.len();
+            bail!(
+                "--dataset-key is of use with --run-key, once for each of the receipt's {mounts} data sets"
+            );
+        }
+        let files = self.outputs.as_deref().map(read_outputs).transpose()?;
+        let verdict = match open(receipt, has_key.then_some(&run_key), outputs_key.as_ref(), files.as_ref()) {
             Ok(notes) => Verdict::Reached(notes),
-            Err(error) => match error.downcast::<brizo_receipt::Error>() {
-                Ok(error) => Verdict::Failed(error),
-                Err(other) => return Err(other),
-            },
+            Err(error) => Verdict::Failed(error),
         };
         Ok((Tier::Opening, verdict, Exit::OPENING))
     }
@@ -225,49 +238,30 @@ async fn committed(chain: &Chain, receipt: &Receipt) -> Result<Verdict, ChainErr
     ]))
 }
 
-/// Opens the roots with the run key, and with the files where a folder is given.
-fn open(receipt: &Receipt, key: &Key, folder: Option<&Path>) -> Result<Vec<String>> {
-    let files = folder.map(read_outputs).transpose()?;
-    open_with(receipt, key, files.as_ref())?;
-    let mut notes = vec!["arguments and listed outputs open their roots".to_string()];
-    if let (Some(folder), Some(files)) = (folder, files) {
-        notes.push(format!("{} files in {} are the committed ones", files.len(), folder.display()));
-    }
-    Ok(notes)
-}
-
-/// Opens the roots with the run key, and with files in memory where they are given: each must be listed, and be what
-/// the list says; a withheld file that is there all the same must be the committed one, too.
-pub(super) fn open_with(
+/// Opens the invocation and the salts with the keys, and compares the files, as far as each is there.
+fn open(
     receipt: &Receipt,
-    key: &Key,
+    run_key: Option<&Key>,
+    outputs_key: Option<&Key>,
     files: Option<&BTreeMap<String, Vec<u8>>>,
-) -> brizo_receipt::Result<()> {
-    receipt.check_invocation(key)?;
-    receipt.check_outputs(key)?;
-    let Some(files) = files else { return Ok(()) };
-    let listed = receipt.opening.outputs.iter().filter(|output| output.kind == EntryKind::File);
-    for output in listed.clone() {
-        let Some(bytes) = files.get(&output.path) else {
-            if output.digest.is_none() {
-                continue;
-            }
-            return Err(mismatch(&output.path, "a file", "none"));
-        };
-        let entry = Entry::of(EntryKind::File, &output.path, bytes);
-        if entry.leaf(key) != output.leaf {
-            let expected = output.digest.map_or("the withheld content".into(), |digest| digest.to_string());
-            return Err(mismatch(&output.path, &expected, &entry.digest.to_string()));
+) -> brizo_receipt::Result<Vec<String>> {
+    let mut notes = Vec::new();
+    if let Some(run_key) = run_key {
+        receipt.check_invocation(run_key)?;
+        notes.push("arguments and variables open their root".to_string());
+    }
+    if let Some(key) = outputs_key {
+        receipt.check_output_salts(key)?;
+        notes.push("the outputs that are shown are salted as the keys say".to_string());
+    }
+    if let Some(files) = files {
+        let delivered = receipt.check_delivered(files, outputs_key)?;
+        notes.push(format!("{} files are the ones that the receipt shows", delivered.shown));
+        if delivered.withheld > 0 {
+            notes.push(format!("{} more files are ones that it withholds", delivered.withheld));
         }
     }
-    match files.keys().find(|path| !listed.clone().any(|output| output.path == **path)) {
-        Some(extra) => Err(mismatch(extra, "no file", "one")),
-        None => Ok(()),
-    }
-}
-
-fn mismatch(path: &str, expected: &str, found: &str) -> brizo_receipt::Error {
-    brizo_receipt::Error::Manifest(format!("output {path:?}: expected {expected}, found {found}"))
+    Ok(notes)
 }
 
 fn tier_document(tier: Tier, verdict: &Verdict) -> Value {

@@ -21,8 +21,8 @@ pub struct ReceiptParts<'a> {
     pub mounts: Vec<Mount>,
     /// The outputs.
     pub outputs: &'a Manifest,
-    /// The consumer's run key.
-    pub run_key: &'a Key,
+    /// The key that salts the outputs, from [`outputs_key`].
+    pub outputs_key: &'a Key,
     /// Facts about this host's run.
     pub run_info: &'a RunInfo,
 }
@@ -31,6 +31,12 @@ pub struct ReceiptParts<'a> {
 #[must_use]
 pub fn inputs_root(dataset_root: B256) -> B256 {
     root_of_leaves(&[mount_leaf("", dataset_root)])
+}
+
+/// The key that salts the outputs of a run over one data set.
+#[must_use]
+pub fn outputs_key(spec: &JobSpec, run_key: &Key, dataset_key: &Key) -> Key {
+    brizo_receipt::outputs_key(spec.hash(), run_key, std::slice::from_ref(dataset_key))
 }
 
 /// A data set mounted at `/data/inputs` itself, as a receipt lists it.
@@ -55,7 +61,7 @@ pub fn receipt(parts: &ReceiptParts<'_>, withheld: impl Fn(&brizo_receipt::Entry
             invocation: parts.invocation.clone(),
             algorithm: parts.algorithm.clone(),
             inputs: parts.mounts.clone(),
-            outputs: Opening::list_outputs(parts.outputs, parts.run_key, withheld),
+            outputs: Opening::list_outputs(parts.outputs, parts.outputs_key, withheld),
         },
     }
 }

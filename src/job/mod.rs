@@ -16,7 +16,7 @@ pub use checks::{
     Admission, AgreementFacts, DatasetFacts, NodeCeilings, PUBLISH_MARGIN_S, Refusal, Sort, UploadFacts,
     admit,
 };
-pub use claim::{ReceiptParts, attest, inputs_root, mount, receipt};
+pub use claim::{ReceiptParts, attest, inputs_root, mount, outputs_key, receipt};
 pub use ddo::{ComputeOffer, Condition, DdoParts, OfferedCeilings, SERVICE_DEFINITION_ID, ddo, read_offer};
 pub use invocation::{BadInvocation, invocation};
 pub use limits::{RUNTIME_FOLDER, STACK_LIMIT_DEFAULT, STACK_LIMIT_MAX};

@@ -1,5 +1,6 @@
 //! One job, from the claim on the queue to the commit point.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -225,16 +226,18 @@ impl Worker {
         outputs: &Outputs,
         run_info: &RunInfo,
     ) -> Result<(), Failure> {
-        let (spec, run_key) = (&claimed.order.spec, &claimed.order.run_key);
+        let (spec, run_key, dataset) = (&claimed.order.spec, &claimed.order.run_key, &prepared.dataset);
+        let outputs_key = job::outputs_key(spec, run_key, &dataset.key);
         let manifest = outputs.manifest()?;
-        let outcome = ending.outcome(manifest.root(run_key));
+        let outcome = ending.outcome(manifest.root(&outputs_key));
         let end = End::of(&outcome).context("the outcome has no name")?;
         self.store_outputs(outputs)?;
         let released = self.decide(prepared, outcome.status, &manifest);
-        let withheld = |entry: &brizo_receipt::Entry| {
-            released.iter().any(|released| released.withheld.is_some() && released.entry == *entry)
-        };
-        let dataset = &prepared.dataset;
+        let withheld: BTreeSet<_> = released
+            .iter()
+            .filter(|it| it.withheld.is_some())
+            .map(|it| (it.entry.kind, &it.entry.path))
+            .collect();
         let parts = job::ReceiptParts {
             spec,
             outcome: &outcome,
@@ -242,10 +245,10 @@ impl Worker {
             algorithm: prepared.algorithm.leaves(run_key),
             mounts: vec![job::mount(Some(dataset.did.to_string()), &dataset.manifest, &dataset.key)],
             outputs: &manifest,
-            run_key,
+            outputs_key: &outputs_key,
             run_info,
         };
-        let mut receipt = job::receipt(&parts, withheld);
+        let mut receipt = job::receipt(&parts, |entry| withheld.contains(&(entry.kind, &entry.path)));
         let domain = self.chain.deployment().domain();
         let consumer = prepared.agreement.consumer;
         let consent = Consent { domain, consumer, signature: claimed.order.signature };
@@ -258,7 +261,9 @@ impl Worker {
             outcome,
         };
         self.store.commit_job(claimed, &commit, self.clock.now_s())?;
-        tracing::info!(job = %claimed.id, end = end.word(), receipt = %commit.receipt_hash, "job committed");
+        // Names of outputs can carry data, so how many were withheld by which rule is all that the log says.
+        let rules = rules(&released);
+        tracing::info!(job = %claimed.id, end = end.word(), receipt = %commit.receipt_hash, withheld = rules, "job committed");
         Ok(())
     }
 
@@ -299,6 +304,15 @@ impl Worker {
         self.store.with(move |store| store.give_up(&claimed, end, &problem, now_s)).await?;
         Ok(())
     }
+}
+
+/// How many outputs each rule withholds, `stdout-only: 1`; empty when everything may leave.
+fn rules(released: &[Released]) -> String {
+    let mut counts = BTreeMap::new();
+    for refusal in released.iter().filter_map(|released| released.withheld.as_ref()) {
+        *counts.entry(refusal.rule.as_str()).or_insert(0u64) += 1;
+    }
+    counts.iter().map(|(rule, count)| format!("{rule}: {count}")).collect::<Vec<_>>().join(", ")
 }
 
 fn output_row(released: &Released) -> OutputRow {

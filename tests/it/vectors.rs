@@ -9,7 +9,7 @@ use brizo_receipt::{
     Address, AlgorithmUpload, B256, Domain, EntryKind, Error, ExecutionClaim, Expectation, Invocation, Key,
     Manifest, Receipt, ReceiptAttestation, SecretKey, Status, blind_commit, check_path, check_signatures,
     check_structure, content_digest, domain_separator, invocation_manifest, keccak256, mount_leaf,
-    profile_digest, recover, root_of_leaves,
+    outputs_key, profile_digest, recover, root_of_leaves,
 };
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::guests::wat_text;
 use crate::sandbox;
 
 /// Fewer cases than this mean that the walk missed them.
-const CASES_MIN: usize = 280;
+const CASES_MIN: usize = 320;
 /// What `docs/RECEIPT.md` §6 lets a file have.
 const RECEIPT_BYTES_MAX: usize = 134_217_728;
 
@@ -91,6 +91,15 @@ impl Expected {
         self.get(name).map(|value| value.parse().unwrap())
     }
 
+    fn run_key(&self) -> Option<Key> {
+        self.hash("runKey").map(|hash| Key::new(hash.0))
+    }
+
+    fn outputs_key(&self, receipt: &Receipt) -> Option<Key> {
+        let keys = self.get("datasetKeys")?.split(' ').map(|key| Key::new(key.parse::<B256>().unwrap().0));
+        Some(receipt.outputs_key(&self.run_key().unwrap(), &keys.collect::<Vec<_>>()).unwrap())
+    }
+
     fn expectation(&self) -> Expectation {
         Expectation {
             claim_hash: self.hash("expect-claimHash"),
@@ -111,15 +120,18 @@ fn check(bytes: &[u8], expected: &Expected) -> Result<(Receipt, bool), Error> {
     let receipt = Receipt::parse(bytes)?;
     check_structure(&receipt, &expectation)?;
     let signed = check_signatures(&receipt, &expectation)?.is_some();
-    if let Some(run_key) = expected.hash("runKey") {
-        receipt.check_invocation(&Key::new(run_key.0))?;
-        receipt.check_outputs(&Key::new(run_key.0))?;
+    if let Some(run_key) = expected.run_key() {
+        receipt.check_invocation(&run_key)?;
+    }
+    if let Some(outputs_key) = expected.outputs_key(&receipt) {
+        receipt.check_output_salts(&outputs_key)?;
     }
     Ok((receipt, signed))
 }
 
 /// Every value that an `expect` file may name, computed from the receipt's fields.
-fn value_of(name: &str, receipt: &Receipt, run_key: &Key) -> Option<B256> {
+fn value_of(name: &str, receipt: &Receipt, expected: &Expected) -> Option<B256> {
+    let run_key = &expected.run_key().unwrap();
     let (spec, opening) = (&receipt.claim.spec, &receipt.opening);
     let consent = receipt.consent.as_ref();
     let attestation = receipt.attestation.as_ref();
@@ -132,6 +144,7 @@ fn value_of(name: &str, receipt: &Receipt, run_key: &Key) -> Option<B256> {
         "outputsRoot" => Some(opening.outputs_root()),
         "invocationRoot" => Some(opening.invocation_root(run_key).unwrap()),
         "blindCommit" => Some(blind_commit(run_key)),
+        "outputsKey" => expected.outputs_key(receipt).map(|key| B256::from(*key.bytes())),
         "runInfoDigest" => Some(receipt.run_info_digest()),
         "domainSeparator" => domain.map(|domain| domain_separator(&domain)),
         "orderDigest" => consent.map(|it| spec.order_digest(&it.domain)),
@@ -141,10 +154,10 @@ fn value_of(name: &str, receipt: &Receipt, run_key: &Key) -> Option<B256> {
 }
 
 fn check_values(case: &str, receipt: &Receipt, expected: &Expected) {
-    let run_key = Key::new(expected.hash("runKey").unwrap().0);
     let named = expected.lines.keys().filter(|name| !name.starts_with("expect-"));
-    for name in named.filter(|name| !["about", "runKey", "signature"].contains(&name.as_str())) {
-        assert_eq!(value_of(name, receipt, &run_key), expected.hash(name), "{case}: {name}");
+    for name in named.filter(|name| !["about", "runKey", "datasetKeys", "signature"].contains(&name.as_str()))
+    {
+        assert_eq!(value_of(name, receipt, expected), expected.hash(name), "{case}: {name}");
     }
 }
 
@@ -275,6 +288,11 @@ fn primitives_have_the_published_values() {
     }
     for vector in list("primitive/blind.json") {
         assert_eq!(blind_commit(&key(&vector["runKey"])), hash(&vector["blindCommit"]));
+    }
+    for vector in list("primitive/outputs-key.json") {
+        let keys: Vec<_> = vector["datasetKeys"].as_array().unwrap().iter().map(key).collect();
+        let found = outputs_key(hash(&vector["specHash"]), &key(&vector["runKey"]), &keys);
+        assert_eq!(B256::from(*found.bytes()), hash(&vector["outputsKey"]));
     }
     for vector in list("primitive/profile.json") {
         assert_eq!(profile_digest(text(&vector["document"]).as_bytes()), hash(&vector["profile"]));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{B256, EntryKind, Expectation, OutputEntry, Receipt, check_signatures, check_structure};
+use brizo_receipt::{B256, Expectation, OutputEntry, Receipt, check_signatures, check_structure};
 use serde_json::{Value, json};
 
 use super::file::Saved;
@@ -13,7 +13,6 @@ use crate::chain::{Committed, Settlement};
 use crate::cli::Exit;
 use crate::cli::format::{Format, write};
 use crate::cli::spec::write_outputs;
-use crate::cli::verify::open_with;
 
 /// Fetches everything of an ended job and verifies it before it says so.
 pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, format: Format) -> Result<Exit> {
@@ -44,9 +43,9 @@ pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, form
 
 async fn download(session: &Session, base: &str, receipt: &Receipt) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
-    for output in shown_files(receipt) {
-        let bytes = session.client.get(&format!("{base}/outputs/{}", encode(&output.path))).await?;
-        files.insert(output.path.clone(), bytes);
+    for entry in receipt.shown_files() {
+        let bytes = session.client.get(&format!("{base}/outputs/{}", encode(&entry.path))).await?;
+        files.insert(entry.path.clone(), bytes);
     }
     Ok(files)
 }
@@ -59,10 +58,6 @@ fn keep(session: &Session, receipt: &[u8], files: &BTreeMap<String, Vec<u8>>) ->
     }
     write_outputs(&folder, files, &[])?;
     write(&session.file.receipt_file(), receipt)
-}
-
-fn shown_files(receipt: &Receipt) -> impl Iterator<Item = &OutputEntry> {
-    receipt.opening.outputs.iter().filter(|output| output.kind == EntryKind::File && output.digest.is_some())
 }
 
 /// Percent-encodes a path for a URL, leaving slashes.
@@ -90,7 +85,8 @@ fn verify(
     };
     check_structure(receipt, &expected)?;
     check_signatures(receipt, &expected)?;
-    open_with(receipt, &Saved::run_key(&session.file)?, Some(files))?;
+    receipt.check_invocation(&Saved::run_key(&session.file)?)?;
+    receipt.check_delivered(files, None)?;
     Ok(())
 }
 
@@ -108,15 +104,10 @@ fn report(
         .opening
         .outputs
         .iter()
-        .map(|output| {
-            json!({
-                "path": output.path,
-                "kind": output.kind,
-                "size": output.size.map(|size| size.to_string()),
-                "withheld": output.digest.is_none(),
-            })
-        })
+        .filter_map(OutputEntry::entry)
+        .map(|entry| json!({ "path": entry.path, "kind": entry.kind, "size": entry.size.to_string() }))
         .collect();
+    let withheld = receipt.withheld_leaves().count();
     let document = json!({
         "jobId": saved.job_id(),
         "state": status["state"],
@@ -128,17 +119,22 @@ fn report(
         "refunded": settlement.refunded.to_string(),
         "outputFolder": session.file.outputs_folder(),
         "outputs": outputs,
+        "withheld": withheld,
         "receiptFile": session.file.receipt_file(),
         "runKeyFile": session.file.run_key_file(),
     });
     format.print(&document, || {
         let line = |output: &Value| {
-            let size = output["size"].as_str().map_or("withheld by the data owner".into(), |size| format!("{size} bytes"));
-            format!("  {:<24} {size}", output["path"].as_str().unwrap_or_default())
+            let part = |name: &str| output[name].as_str().unwrap_or_default().to_string();
+            format!("  {:<24} {} bytes\n", part("path"), part("size"))
+        };
+        let kept = match withheld {
+            0 => String::new(),
+            some => format!("  and {some} withheld by the data owner\n"),
         };
         let receipt_file = session.file.receipt_file();
         format!(
-            "job        {}\nend        {}\nreceipt    {}\non chain   {}\nfuel       {}\npaid       {}\nrefunded   {}\noutputs    in {}\n{}\n\n\
+            "job        {}\nend        {}\nreceipt    {}\non chain   {}\nfuel       {}\npaid       {}\nrefunded   {}\noutputs    in {}\n{}{kept}\n\
              next: brizo verify {} --rpc {} --deployment {} --run-key {} --outputs {}\n      brizo job logs {}\n      an auditor with module, data and keys: brizo replay",
             saved.job_id(),
             outcome.text(),
@@ -148,7 +144,7 @@ fn report(
             settlement.paid,
             settlement.refunded,
             session.file.outputs_folder().display(),
-            outputs.iter().map(line).collect::<Vec<_>>().join("\n"),
+            outputs.iter().map(line).collect::<String>(),
             receipt_file.display(),
             session.file.rpc,
             session.file.deployment.display(),
