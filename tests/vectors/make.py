@@ -44,7 +44,7 @@ def content_digest(data):
 
 TYPES = dict(re.findall(r"^((?:[A-Z][A-Za-z0-9]+))(\([a-z0-9A-Z ,]+\))$", DOCUMENT, re.M))
 MEMBERS = {name: [m.split(" ") for m in body[1:-1].split(",")] for name, body in TYPES.items()}
-assert len(TYPES) == 7, TYPES.keys()
+assert len(TYPES) == 8, TYPES.keys()
 
 
 def type_hash(name):
@@ -199,16 +199,28 @@ def check_mounts(mounts):
         raise Refused("one inside another")
 
 
-def check_outputs(outputs, output_bytes):
-    """§4.7, as far as a list shows it: a withheld output counts with its kind and its path."""
-    entries = ordered([e if released else entry(e["kind"], e["path"]) for e, released in outputs])
+def outputs_key(spec_hash, run_key, dataset_keys):
+    return derive("outputs key", spec_hash + run_key + b"".join(dataset_keys))
+
+
+def check_outputs(outputs, output_bytes, files_limit):
+    """§9.2, steps 4 to 6: `outputs` has None in the place of what is withheld."""
+    entries = [e for e in outputs if e]
+    if ordered(entries) != entries:
+        raise Refused("order")
+    if len(outputs) < 2 or len(outputs) - 2 > files_limit:
+        raise Refused("count")
+    for e, name in zip(outputs[-2:], ("stderr", "stdout")):
+        if e and (e["kind"], e["path"]) != ("stream", name):
+            raise Refused("streams")
+    if any(e and e["kind"] not in ("file", "directory") for e in outputs[:-2]):
+        raise Refused("kind")
     folders = {e["path"] for e in entries if e["kind"] == "directory"}
     for e in entries:
         if e["kind"] != "stream" and "/" in e["path"] and e["path"].rpartition("/")[0] not in folders:
-            raise Refused("folder not listed")
-    shown = sum(e["size"] for e, released in outputs if released)
-    withheld = any(not released and e["kind"] != "directory" for e, released in outputs)
-    if shown > output_bytes or (shown < output_bytes and not withheld):
+            raise Refused("folder not shown")
+    shown = sum(e["size"] for e in entries)
+    if shown > output_bytes or (shown < output_bytes and len(entries) == len(outputs)):
         raise Refused("outputBytes")
 
 
@@ -245,6 +257,10 @@ def shown(kind, value):
     return value if isinstance(value, int) else hexa(value)
 
 
+def shown_entry(e):
+    return {**e, "size": str(e["size"]), "digest": hexa(e["digest"])}
+
+
 def shown_struct(name, value):
     return {field: shown(kind, value[field]) for kind, field in MEMBERS[name]}
 
@@ -261,7 +277,7 @@ BUNDLE = [("main.py", b"print(1)\n"), ("lib/helpers.py", b"")]
 PROFILE = b'{"profile":"example/1"}\n'
 MODULE = b"\0asm\x01\0\0\0"
 RUN_KEY = bytes([0x33]) * 32
-DATASET_KEY = bytes([0x22]) * 32
+DATASET_KEYS = [bytes([0x22]) * 32, bytes([0x23]) * 32]
 PROVIDER = bytes([0x51]) * 32
 CONSUMER = bytes([0x52]) * 32
 STRANGER = bytes([0x53]) * 32
@@ -296,7 +312,8 @@ class Case:
     def __init__(self):
         self.lax = False
         self.key = RUN_KEY
-        self.dataset_key = DATASET_KEY
+        self.dataset_keys = DATASET_KEYS
+        self.outputs_key = None
         self.kind = "re-executable"
         self.signed_kind = None
         self.invocation = copy.deepcopy(INVOCATION)
@@ -324,8 +341,10 @@ class Case:
 
     def build(self):
         self.mounts = []
-        for path, did, files in self.datasets:
-            leaves = leaves_of([entry("file", name, content) for name, content in files], self.dataset_key)
+        # One key for each mount; where there are more mounts, the keys are taken again from the first.
+        self.mount_keys = [self.dataset_keys[i % len(self.dataset_keys)] for i in range(len(self.datasets))]
+        for (path, did, files), key in zip(self.datasets, self.mount_keys):
+            leaves = leaves_of([entry("file", name, content) for name, content in files], key)
             mount = {"path": path, "did": did, "root": root_of(leaves), "leaves": leaves}
             self.mounts.append(mount)
         self.entries = [e for e, _ in self.outputs]
@@ -334,11 +353,9 @@ class Case:
             self.entries = ordered(self.entries)
             check_mounts(self.mounts)
             check_invocation(self.invocation)
-            check_outputs(self.outputs, sum(e["size"] for e in self.entries))
         files = ordered([entry("file", path, content) for path, content in self.bundle])
         self.algorithm = leaves_of(files, self.key)
         released = {(e["kind"], e["path"]) for e, released in self.outputs if released}
-        self.output_leaves = [leaf_of(e, self.key) for e in self.entries]
         self.invocation_leaves = [leaf_of(e, self.key) for e in sorted(self.called, key=rank)]
         self.spec = {
             "profile": derive("profile", PROFILE),
@@ -349,11 +366,16 @@ class Case:
             "blindCommit": derive("blind", self.key),
             **self.spec,
         }
+        self.outputs_key = self.outputs_key or outputs_key(struct_hash("JobSpec", self.spec), self.key, self.mount_keys)
+        self.output_leaves = [leaf_of(e, self.outputs_key) for e in self.entries]
         self.outcome = {
             "outputBytes": sum(e["size"] for e in self.entries),
             "outputsRoot": root_of(self.output_leaves),
             **self.outcome,
         }
+        listed = [e if (e["kind"], e["path"]) in released else None for e in self.entries]
+        if not self.lax:
+            check_outputs(listed, sum(e["size"] for e in self.entries), self.spec["filesLimit"])
         self.rehash()
         self.document = {
             "format": "brizo-receipt/1",
@@ -379,9 +401,9 @@ class Case:
             did = {} if m["did"] is None else {"did": m["did"]}
             inputs.append({"path": m["path"], **did, "root": hexa(m["root"]), "leaves": [hexa(x) for x in m["leaves"]]})
         outputs = []
-        for e, leaf in zip(self.entries, self.output_leaves):
-            opened = {"size": str(e["size"]), "digest": hexa(e["digest"])} if (e["kind"], e["path"]) in released else {}
-            outputs.append({"kind": e["kind"], "path": e["path"], "leaf": hexa(leaf), **opened})
+        for e, leaf in zip(listed, self.output_leaves):
+            opened = {**shown_entry(e), "salt": hexa(salt_of(e, self.outputs_key))} if e else {}
+            outputs.append({"leaf": hexa(leaf), **opened})
         algorithm = {"algorithm": [hexa(leaf) for leaf in self.algorithm]} if self.algorithm else {}
         self.document["opening"] = {"invocation": self.invocation, **algorithm, "inputs": inputs, "outputs": outputs}
         return self
@@ -417,6 +439,8 @@ class Case:
             "blindCommit": self.spec["blindCommit"],
             "runInfoDigest": self.run_info_digest,
         }
+        if self.mounts:
+            lines["outputsKey"] = self.outputs_key
         if self.consumer:
             lines |= {"domainSeparator": domain_separator(self.domain), "orderDigest": self.order_digest}
         if self.provider:
@@ -448,9 +472,15 @@ def put_case(name, about, body, code="ok", lines=None):
     FILES[f"receipt/{name}/expect"] = (expect + "\n").encode()
 
 
+def keys_of(case):
+    """Both sides' keys, as an `expect` file names them."""
+    mounts = {"datasetKeys": " ".join(hexa(key) for key in case.mount_keys)} if case.mounts else {}
+    return {"runKey": hexa(case.key), **mounts}
+
+
 def good(name, about, case, more=None, body=None):
     signature = "reached" if case.provider else "not attempted"
-    lines = {"signature": signature, **case.values(), "runKey": hexa(case.key), **(more or {})}
+    lines = {"signature": signature, **case.values(), **keys_of(case), **(more or {})}
     put_case(name, about, body or case.document, lines=lines)
 
 
@@ -476,7 +506,7 @@ EXPECT_ALL = {
 
 def good_cases():
     good("ok-full", "two data sets, a withheld output, both signatures, every expectation", make(), EXPECT_ALL)
-    local = dict(domain=LOCAL, consumer=None, key=OPEN, dataset_key=OPEN)
+    local = dict(domain=LOCAL, consumer=None, key=OPEN, dataset_keys=[OPEN])
     good("ok-local-unsigned", "a local run: no agreement, no keys, no signatures", make(**local, provider=None, spec={"agreementId": bytes(32)}))
     good("ok-local-signed", "a local run that its host signed, under chain 0 and the zero address", make(**local, spec={"agreementId": bytes(32)}))
     good("ok-attested", "made in a container: nobody can recompute it", make(kind="attested"))
@@ -497,10 +527,15 @@ def good_cases():
     good("ok-many-mounts", "paths that begin alike, but none lies inside another", make(datasets=many))
     good("ok-files-limit", "as many files and folders as ordered; streams do not count", make(spec={"filesLimit": 3}))
     good("ok-no-files", "nothing but the streams, where no file was ordered", make(outputs=OUTPUTS[3:], spec={"filesLimit": 0}))
-    good("ok-all-withheld", "no size and no digest at all", make(outputs=[(e, False) for e, _ in OUTPUTS]))
+    good("ok-all-withheld", "nothing but leaves", make(outputs=[(e, False) for e, _ in OUTPUTS]))
+    good("ok-all-withheld-streams", "nothing but two leaves, where no file was ordered", make(outputs=[(e, False) for e, _ in OUTPUTS[3:]], spec={"filesLimit": 0}))
     good("ok-withheld-empty", "a withheld file of no bytes: the shown ones make the whole sum", make(outputs=[(entry("file", "a"), False), *OUTPUTS[3:]]))
-    good("ok-withheld-folder", "nothing but a folder is withheld: the sum is exact", make(outputs=[(entry("file", "a/b", b"12"), True), (entry("directory", "a"), False), *OUTPUTS[3:]]))
+    good("ok-withheld-folder", "nothing but an empty folder is withheld", make(outputs=[(entry("file", "b", b"12"), True), (entry("directory", "a"), False), *OUTPUTS[3:]]))
+    good("ok-withheld-in-folder", "a file and its folder are withheld: nobody can ask where it lies", make(outputs=[(entry("file", "a/b", b"12"), False), (entry("directory", "a"), False), *OUTPUTS[3:]]))
+    good("ok-withheld-below-shown", "a folder is shown for the sake of one of its two files", make(outputs=[(entry("file", "a/b", b"12"), False), (entry("file", "a/c", b"34"), True), (entry("directory", "a"), True), *OUTPUTS[3:]]))
     good("ok-withheld-stream", "a withheld stream: the shown ones make less than the sum", make(outputs=[*OUTPUTS[3:4], (OUTPUTS[4][0], False)]))
+    good("ok-withheld-stderr", "standard error is withheld, standard output is not", make(outputs=[*OUTPUTS[:3], (entry("stream", "stderr", b"line 7: 42"), False), OUTPUTS[4]]))
+    good("ok-withheld-limit", "withheld entries are as many files and folders as ordered", make(outputs=[*[(entry("file", f"{n}"), False) for n in range(3)], *OUTPUTS[3:]], spec={"filesLimit": 3}))
     deep = [(entry("directory", "/".join("abcd"[:n])), True) for n in range(1, 5)]
     good("ok-folders-deep", "every folder on the way is listed, the last one is empty", make(outputs=[(entry("file", "a/b/c/f", b"1"), True), *deep, *OUTPUTS[3:]]))
     good("ok-folders", "a folder beside a file whose name begins alike", make(outputs=[(entry("directory", "a"), True), (entry("file", "a/b", b"1"), True), (entry("file", "a.b", b"2"), True), *OUTPUTS[3:]]))
@@ -563,6 +598,14 @@ def bad_text():
     refuse("bad-number-too-large", "2^64", changed("claim/spec/fuelLimit", str(2**64)))
     refuse("bad-output-size-number", "the size of an output as a JSON number", changed("opening/outputs/0/size", 14))
     refuse("bad-output-size-null", "a withheld size as null", changed("opening/outputs/1", lambda o: {**o, "size": None}))
+    refuse("bad-output-salt-null", "a withheld salt as null", changed("opening/outputs/1", lambda o: {**o, "salt": None}))
+    refuse("bad-output-salt-short", "a salt of 31 bytes", changed("opening/outputs/0/salt", lambda s: s[:-2]))
+    refuse("bad-output-empty", "an output without anything", changed("opening/outputs/1", {}))
+    refuse("bad-output-without-leaf", "a shown output without its leaf", changed("opening/outputs/0", lambda o: {k: v for k, v in o.items() if k != "leaf"}))
+    for field in ("kind", "path", "size", "digest", "salt"):
+        refuse(f"bad-output-without-{field}", f"a shown output without its {field}", changed("opening/outputs/0", lambda o: {k: v for k, v in o.items() if k != field}))
+        refuse(f"bad-output-withheld-{field}", f"a withheld output with its {field}", changed("opening/outputs/1", lambda o: {**o, field: base["opening"]["outputs"][0][field]}))
+    refuse("bad-output-withheld-old", "a withheld output with kind and path", changed("opening/outputs/1", lambda o: {"kind": "file", "path": "tables/secret.csv", **o}))
     upper = "0x" + base["claim"]["spec"]["inputsRoot"][2:].upper()
     refuse("bad-upper-case-hash", "hex in capitals", changed("claim/spec/inputsRoot", upper))
     refuse("bad-upper-case-prefix", "0X", changed("claim/spec/inputsRoot", "0X" + upper[2:].lower()))
@@ -665,18 +708,17 @@ def lists():
     for kind in ("file", "directory"):
         for name, path in [("parent", "../../etc/passwd"), ("absolute", "/etc/passwd"), ("empty", ""), ("backslash", "..\\a"), ("nul", "a\0b"), ("long", "/".join(["x" * 255] * 16) + "/x")]:
             refuse(f"list-outputs-{kind}-{name}", f"a {kind}'s path that §4.2 does not allow", "path", "bad_manifest", outputs=[(entry(kind, path), True), *streams])
-    refuse("list-outputs-withheld-path", "a bad path of a withheld output", "path", "bad_manifest", outputs=[(entry("file", "../a"), False), *streams])
-
-    def without(*place):
-        def change(document):
-            for at, field in place:
-                del document["opening"]["outputs"][at][field]
-            return document
-        return change
-
-    refuse("list-outputs-size-alone", "a size without a digest", "only one", change=without((0, "digest")))
-    refuse("list-outputs-digest-alone", "a digest without a size", "only one", change=without((0, "size")))
-    refuse("list-outputs-stream-size-alone", "the same of a stream", "only one", change=without((4, "digest")))
+    secret = [(entry("file", "secret", b"7"), False)]
+    refuse("list-outputs-one", "one withheld entry alone", "both streams", outputs=secret)
+    refuse("list-outputs-withheld-no-stdout", "stdout is missing, something is withheld", "both streams", outputs=[*secret, *streams[:1]])
+    refuse("list-outputs-withheld-no-stderr", "stderr is missing, something is withheld", "both streams", outputs=[*secret, *files, *streams[1:]])
+    refuse("list-outputs-withheld-no-streams", "both streams are missing, something is withheld", "both streams", outputs=[*secret, *files])
+    refuse("list-outputs-withheld-file-last", "a file where stderr must be, a withheld stdout", "both streams", outputs=[*files, (streams[1][0], False)])
+    refuse("list-outputs-withheld-stdout-early", "stdout comes before what is withheld", "both streams", outputs=[*files, streams[1], (streams[0][0], False)])
+    refuse("list-outputs-withheld-stream-early", "a stream before the last two entries", "both streams", outputs=[streams[1], *secret, (streams[0][0], False)])
+    refuse("list-outputs-withheld-order", "two shown files in another order, a withheld one between them", "opening.outputs", outputs=[files[1], *secret, files[0], *streams])
+    refuse("list-outputs-withheld-twice", "a file twice, a withheld one between them", "opening.outputs", outputs=[files[1], *secret, files[1], *streams])
+    refuse("list-outputs-files-limit-withheld", "everything withheld, and one more than ordered", "filesLimit", spec={"filesLimit": 2}, outputs=[(e, False) for e, _ in OUTPUTS])
     refuse("list-outputs-files-limit", "one file or folder more than ordered", "filesLimit", spec={"filesLimit": 2})
     refuse("list-outputs-files-limit-zero", "an empty folder where nothing was ordered", "filesLimit", spec={"filesLimit": 0}, outputs=[(entry("directory", "d"), True), *streams])
 
@@ -696,25 +738,23 @@ def trees():
         return {**entry("directory", path), **changes}, released
 
     refuse("file-and-folder", "a path that is a file and a folder", "both a file and a folder", file("a"), folder("a"))
-    refuse("file-and-folder-withheld", "the same, both withheld", "both a file and a folder", file("a", released=False), folder("a", released=False))
     refuse("inside-file", "a file inside a file", 'inside the file "a"', file("a"), file("a/b"))
     refuse("inside-file-apart", "a file inside a file, another one between them", 'inside the file "a"', file("a"), file("a.b"), file("a/b"))
     refuse("inside-file-deep", "a folder three levels inside a file", 'inside the file "a"', file("a"), folder("a/b/c/d"))
-    refuse("inside-file-withheld", "a file inside a withheld file", 'inside the file "a"', file("a", released=False), file("a/b"))
-    refuse("inside-file-both-withheld", "a withheld file inside a withheld file", 'inside the file "a"', file("a", released=False), file("a/b", released=False))
+    refuse("inside-file-withheld", "a file inside a withheld file", 'in "a", which is not shown', file("a", released=False), file("a/b"))
     refuse("folder-with-size", "a folder of one byte, which the sum counts", "is a folder with content", folder("a", size=1))
     refuse("folder-with-digest", "a folder with the digest of a byte", "is a folder with content", folder("a", digest=content_digest(b"1")))
     refuse("folder-that-was-a-file", "a file with content called a folder", "is a folder with content", folder("a", size=1, digest=content_digest(b"1")))
-    refuse("unlisted", "a file in a folder that is not listed", 'in "a", which is not listed', file("a/b"))
-    refuse("unlisted-withheld", "a withheld file in a folder that is not listed", 'in "a", which is not listed', file("a/b", released=False))
-    refuse("unlisted-renamed", "a folder listed under another name", 'in "tables", which is not listed', file("tables/secret.csv"), folder("table"))
-    refuse("unlisted-begins-alike", "names that begin alike are other folders", 'in "a", which is not listed', file("a/b"), folder("a.b"), folder("ab"), file("a0"))
-    refuse("unlisted-case", "upper and lower case are different folders", 'in "a", which is not listed', file("a/b"), folder("A"))
-    refuse("unlisted-between", "a folder on the way is not listed", 'in "a/b", which is not listed', file("a/b/c"), folder("a"))
-    refuse("unlisted-first", "the first folder on the way is not listed", 'in "a", which is not listed', file("a/b/c"), folder("a/b"))
-    refuse("unlisted-of-folder", "an empty folder in a folder that is not listed", 'in "a", which is not listed', folder("a/b"))
-    refuse("unlisted-of-withheld-folder", "a withheld folder in a folder that is not listed", 'in "a", which is not listed', folder("a/b", released=False))
-    refuse("unlisted-before-sum", "the tree is looked at before the sum", 'in "a", which is not listed', file("a/b"), outcome={"outputBytes": 0})
+    refuse("unlisted", "a file in a folder that is not listed", 'in "a", which is not shown', file("a/b"))
+    refuse("unlisted-withheld", "a file is shown, its folder is withheld", 'in "a", which is not shown', file("a/b"), folder("a", released=False))
+    refuse("unlisted-withheld-above", "a folder is shown, the one above it is withheld", 'in "a", which is not shown', folder("a/b"), folder("a", released=False))
+    refuse("unlisted-renamed", "a folder listed under another name", 'in "tables", which is not shown', file("tables/secret.csv"), folder("table"))
+    refuse("unlisted-begins-alike", "names that begin alike are other folders", 'in "a", which is not shown', file("a/b"), folder("a.b"), folder("ab"), file("a0"))
+    refuse("unlisted-case", "upper and lower case are different folders", 'in "a", which is not shown', file("a/b"), folder("A"))
+    refuse("unlisted-between", "a folder on the way is not listed", 'in "a/b", which is not shown', file("a/b/c"), folder("a"))
+    refuse("unlisted-first", "the first folder on the way is not listed", 'in "a", which is not shown', file("a/b/c"), folder("a/b"))
+    refuse("unlisted-of-folder", "an empty folder in a folder that is not listed", 'in "a", which is not shown', folder("a/b"))
+    refuse("unlisted-before-sum", "the tree is looked at before the sum", 'in "a", which is not shown', file("a/b"), outcome={"outputBytes": 0})
 
 
 def sums():
@@ -737,14 +777,14 @@ def sums():
     refuse("withheld-too-small", "less than what is shown, one file withheld", 14, a, file("b", 20, False))
     refuse("withheld-zero", "nothing, one file withheld, one shown", 0, a, file("b", 20, False))
     refuse("withheld-stream-too-small", "less than what is shown, stdout withheld", 9, a, streams=[OUTPUTS[3], (OUTPUTS[4][0], False)])
-    refuse("folder-withheld-too-large", "a withheld folder holds no bytes that could be missing", 16, a, folders=[(entry("directory", "d"), False)])
     refuse("folder-withheld-too-small", "less than what is shown, a folder withheld", 14, a, folders=[(entry("directory", "d"), False)])
     half = 2**63
     most = {"outputLimit": 2**64 - 1}
     refuse("wraps", "sizes that make 2^64 and a bit: the sum does not wrap", 5, file("a", half), file("b", half), spec=most)
     refuse("wraps-withheld", "the same beside a withheld file", 2**64 - 1, file("a", half), file("b", half), file("c", 1, False), spec=most)
     put_case("sum-size-changed", "the size of a file changed after hashing, everything shown", edit(make(outputs=[(e, True) for e, _ in OUTPUTS]).document, "opening/outputs/0/size", "15"), "receipt_contradiction", {"where": "outputBytes"})
-    shown = edit(make().document, "opening/outputs/1", lambda o: {**o, "size": "3", "digest": hexa(content_digest(b"no\n"))})
+    guess = shown_entry(entry("file", "tables/secret.csv", b"no\n"))
+    shown = edit(make().document, "opening/outputs/1", lambda o: {**o, **guess, "salt": hexa(bytes(32))})
     put_case("sum-withheld-shown", "a withheld output shown with a made-up content of another length", shown, "receipt_contradiction", {"where": "outputBytes", "runKey": hexa(RUN_KEY)})
 
 
@@ -806,7 +846,7 @@ def mismatches():
     refuse("hash-mount-node-as-leaf", "an inner node in place of its two leaves", "opening.inputs[cohort].root", at("opening/inputs/0/leaves", pair))
     refuse("hash-outputs-leaf", "a leaf of an output changed", "outputsRoot", at("opening/outputs/0/leaf", flip))
     refuse("hash-outputs-missing", "an output left out", "outputsRoot", at("opening/outputs", lambda l: l[1:]))
-    extra = {"kind": "directory", "path": "z", "leaf": "0x" + "00" * 32}
+    extra = {"leaf": "0x" + "00" * 32}
     refuse("hash-outputs-more", "an output put in", "outputsRoot", at("opening/outputs", lambda l: [*l[:3], extra, *l[3:]]))
     turned = case.output_leaves[1::-1] + case.output_leaves[2:]
     wrong = make(outcome={"outputsRoot": root_of(turned)})
@@ -841,24 +881,45 @@ def mismatches():
 
     empty = dict(outputs=[(entry("file", "a"), True), *OUTPUTS[3:]])
     folder = dict(outputs=[*OUTPUTS[:2], (entry("directory", "empty"), True), *OUTPUTS[2:]])
-    for name, about, change in [
-        ("key-output-size", "the size of an output changed", at("opening/outputs/0/size", "15")),
-        ("key-output-digest", "the digest of an output changed", at("opening/outputs/0/digest", flip)),
-        ("key-output-path", "the name of an output changed", at("opening/outputs/0/path", "mean.jsom")),
-        ("key-output-stream", "the size of a stream changed", at("opening/outputs/4/size", "6")),
-        ("key-output-shown", "a withheld output shown with a made-up content of the same length", at("opening/outputs/1", lambda o: {**o, "size": "4", "digest": hexa(content_digest(b"no!\n"))})),
+    # The salt of each output that is shown is in the document, so nobody needs a key.
+    guess = {**shown_entry(entry("file", "tables/secret.csv", b"no!\n")), "salt": hexa(salt_of(entry("file", "tables/secret.csv"), RUN_KEY))}
+    for name, about, change, case in [
+        ("size", "the size of an output changed", at("opening/outputs/0/size", "15"), None),
+        ("digest", "the digest of an output changed", at("opening/outputs/0/digest", flip), None),
+        ("path", "the name of an output changed", at("opening/outputs/0/path", "mean.jsom"), None),
+        ("salt", "the salt of an output changed", at("opening/outputs/0/salt", flip), None),
+        ("salt-of-another", "the salt of another output", at("opening/outputs/0/salt", make().document["opening"]["outputs"][4]["salt"]), None),
+        ("stream", "the size of a stream changed", at("opening/outputs/4/size", "6"), None),
+        ("shown", "a withheld output shown with a made-up content of the same length", at("opening/outputs/1", lambda o: {**o, **guess}), None),
+        ("folder", "an empty folder named otherwise", at("opening/outputs/2/path", "empti"), make(**folder)),
+        ("kind", "an empty file called a folder", at("opening/outputs/0/kind", "directory"), make(**empty)),
+        ("leaves-swapped", "two leaves swapped, the root over them is right", swapped_leaves, make(outcome={"outputsRoot": root_of(turned)})),
     ]:
-        document = change(make().document)
-        put_case(name, about, document, "hash_mismatch", {"where": "opening.outputs", "runKey": hexa(RUN_KEY)})
-    document = at("opening/outputs/2/path", "empti")(make(**folder).document)
-    put_case("key-output-folder", "an empty folder named otherwise", document, "hash_mismatch", {"where": "opening.outputs", "runKey": hexa(RUN_KEY)})
-    document = at("opening/outputs/0/kind", "directory")(make(**empty).document)
-    put_case("key-output-kind", "an empty file called a folder", document, "hash_mismatch", {"where": "opening.outputs", "runKey": hexa(RUN_KEY)})
-    leaves = [leaf_of(e, OPEN) for e in make().entries]
-    other = make(outcome={"outputsRoot": root_of(leaves)}).document
-    for output, leaf in zip(other["opening"]["outputs"], leaves):
-        output["leaf"] = hexa(leaf)
-    put_case("key-outputs-unsalted", "outputs salted with another key than the committed one", other, "hash_mismatch", {"where": "opening.outputs", "runKey": hexa(RUN_KEY)})
+        refuse(f"hash-output-{name}", about, "leaf of opening.outputs", change, case)
+
+    # Only who has both sides' keys can tell that the salts are not theirs.
+    other = make(spec={"runIndex": 1})
+    hashed = make().spec_hash
+    for name, about, key in [
+        ("open", "no key at all", OPEN),
+        ("run-key", "the run key, which the consumer has", RUN_KEY),
+        ("dataset-key", "the key of the first data set", DATASET_KEYS[0]),
+        ("one-dataset-key", "an outputs key that leaves out the second data set", outputs_key(hashed, RUN_KEY, DATASET_KEYS[:1])),
+        ("keys-turned", "an outputs key with the dataset keys in another order", outputs_key(hashed, RUN_KEY, DATASET_KEYS[::-1])),
+        ("other-run", "the outputs key of another run", other.outputs_key),
+    ]:
+        case = make(outputs_key=key)
+        put_case(f"key-outputs-{name}", f"outputs salted with {about}", case.document, "hash_mismatch", {"where": "salt of opening.outputs", **keys_of(case)})
+    case = make()
+    for name, about, keys in [("wrong", "another key of the second data set", [DATASET_KEYS[0], OPEN]), ("turned", "the dataset keys in another order", DATASET_KEYS[::-1])]:
+        lines = {"where": "salt of opening.outputs", "runKey": hexa(RUN_KEY), "datasetKeys": " ".join(hexa(key) for key in keys)}
+        put_case(f"key-dataset-{name}", about, case.document, "hash_mismatch", lines)
+
+
+def swapped_leaves(document):
+    outputs = document["opening"]["outputs"]
+    outputs[0]["leaf"], outputs[1]["leaf"] = outputs[1]["leaf"], outputs[0]["leaf"]
+    return document
 
 
 def flip_key(key):
@@ -963,10 +1024,6 @@ def kinds():
 
 def put_json(path, value):
     FILES[path] = text_of(value).encode()
-
-
-def shown_entry(e):
-    return {**e, "size": str(e["size"]), "digest": hexa(e["digest"])}
 
 
 def manifests():
@@ -1083,6 +1140,11 @@ def primitives():
         clock(5, 0, ["resolution", "wall", "monotonic", ("sleep", 7), "wall", "monotonic"]),
         clock(most - 1, most, ["wall", "wall", "monotonic", ("sleep", most), "stamp", "monotonic"]),
     ])
+    several = [(RUN_KEY, []), (RUN_KEY, DATASET_KEYS), (OPEN, [OPEN]), (RUN_KEY, DATASET_KEYS[::-1])]
+    put_json("primitive/outputs-key.json", [
+        {"specHash": hexa(bytes([0x11]) * 32), "runKey": hexa(run), "datasetKeys": [hexa(k) for k in mounts], "outputsKey": hexa(outputs_key(bytes([0x11]) * 32, run, mounts))}
+        for run, mounts in several
+    ])
     put_json("primitive/blind.json", [{"runKey": hexa(k), "blindCommit": hexa(derive("blind", k))} for k in (bytes(32), RUN_KEY)])
     documents = [b"", PROFILE]
     put_json("primitive/profile.json", [{"document": d.decode(), "profile": hexa(derive("profile", d))} for d in documents])
@@ -1120,7 +1182,7 @@ def example():
         out.append("")
 
     table("**Given.** Keys, digests of content, and texts:", [
-        ("run key", RUN_KEY), ("dataset key", DATASET_KEY),
+        ("run key", RUN_KEY), ("dataset key of `cohort`", DATASET_KEYS[0]), ("dataset key of `reference`", DATASET_KEYS[1]),
         ("provider's secret key", PROVIDER), ("consumer's secret key", CONSUMER),
         ("profile document, with a newline at the end", PROFILE.decode().strip()),
         ("`spec.profile`", case.spec["profile"]),
@@ -1132,8 +1194,8 @@ def example():
     l = case.mounts[0]["leaves"]
     m = [raw_leaf(4, m["path"], m["root"]) for m in case.mounts]
     table("**Inputs.** Data set `cohort` has three files: `a.csv` holds `id,age\\n1,30\\n`, `b.csv` holds `id,age\\n2,41\\n`, `meta/notes.txt` holds `two tables\\n`. Data set `reference` has one, `scale.csv`, with `1,2,3\\n`.", [
-        ("`a.csv`: digest", e["digest"]), ("`a.csv`: salt", salt_of(e, DATASET_KEY)),
-        ("`a.csv`: commitment", commitment_of(e, DATASET_KEY)),
+        ("`a.csv`: digest", e["digest"]), ("`a.csv`: salt", salt_of(e, DATASET_KEYS[0])),
+        ("`a.csv`: commitment", commitment_of(e, DATASET_KEYS[0])),
         ("`a.csv`: leaf", l[0]), ("`b.csv`: leaf", l[1]), ("`meta/notes.txt`: leaf", l[2]),
         ("node over the first two", derive("manifest node", l[0] + l[1])), ("top", top(l)), ("root of `cohort`", case.mounts[0]["root"]),
         ("`scale.csv`: leaf, also top", case.mounts[1]["leaves"][0]), ("root of `reference`", case.mounts[1]["root"]),
@@ -1144,6 +1206,7 @@ def example():
         *zip([f"leaf of {n}" for n in names], case.invocation_leaves), ("`spec.invocationRoot`", case.spec["invocationRoot"]),
     ])
     table("**Outputs.** `mean.json` holds `{\"mean\":35.5}\\n`; `tables/secret.csv` holds `yes\\n` and is withheld; `stdout` holds `done\\n`:", [
+        ("outputs key", case.outputs_key), ("salt of `mean.json`", salt_of(case.entries[0], case.outputs_key)),
         *[(f"leaf of `{e['path']}`", leaf) for e, leaf in zip(case.entries, case.output_leaves)],
         ("top", top(case.output_leaves)), ("`outcome.outputsRoot`", case.outcome["outputsRoot"]),
     ])
