@@ -5,6 +5,7 @@ mod bundles;
 mod command_line;
 mod crash;
 mod whole_job;
+mod withheld;
 
 use brizo::client::Error;
 

@@ -54,6 +54,74 @@ fn keys() {
     named(&run.verify(), 17, "wrong run key");
 }
 
+/// The salts of what is shown are in the receipt, so whoever was given files needs no key to compare them.
+#[test]
+fn files_are_opened_without_a_key() {
+    let run = LocalRun::new();
+    let verify = |more: &[&str]| {
+        run.brizo(&[&["verify", "out.receipt.json", "--outputs", "out", "--format", "json"], more].concat())
+    };
+    let both = ["--run-key", "run.key", "--dataset-key", "dataset.key"];
+    for keys in [&[][..], &both[..2], &both] {
+        let verified = verify(keys);
+        assert_eq!(verified.status.code(), Some(0), "{keys:?}: {}", said(&verified));
+        assert_eq!(json(&verified)["verdict"], "holds: structure, opening", "{keys:?}");
+    }
+    named(&verify(&both[2..]), 1, "--dataset-key is of use with --run-key");
+    std::fs::write(run.path("out/more.csv"), "a\n").unwrap();
+    named(&verify(&[]), 17, "more.csv");
+    named(&verify(&both), 17, "more.csv");
+    std::fs::remove_file(run.path("out/more.csv")).unwrap();
+    flip(&run.path("out/column-stats.csv"), 100);
+    named(&verify(&[]), 17, "column-stats.csv");
+    flip(&run.path("out/column-stats.csv"), 100);
+    flip(&run.path("dataset.key"), 0);
+    named(&verify(&both), 17, "salt of opening.outputs");
+}
+
+/// A withheld output has no name in the receipt; who replays it finds it all the same, and names what differs.
+#[test]
+fn withheld() {
+    let run = LocalRun::new();
+    let text = std::fs::read(run.path("out.receipt.json")).unwrap();
+    let mut receipt = brizo_receipt::Receipt::parse(&text).unwrap();
+    let kept = receipt.opening.outputs[0].shown.take().unwrap().entry;
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    named(&run.replay(), 0, "\"match\": true");
+    named(&run.verify(), 17, &kept.path);
+    let keys = ["--outputs", "out", "--run-key", "run.key", "--dataset-key", "dataset.key"];
+    named(
+        &run.brizo(&[&["verify", "out.receipt.json"], &keys[..]].concat()),
+        0,
+        "1 more files are ones that it withholds",
+    );
+
+    receipt.opening.outputs[0].leaf.0[0] ^= 1;
+    receipt.claim.outcome.outputs_root = receipt.opening.outputs_root();
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    let replay = run.replay();
+    named(&replay, 20, &format!("output \\\"{}\\\": the receipt has no such output", kept.path));
+    named(&replay, 20, "1 of the withheld ones are none that the replay writes");
+}
+
+/// An empty data set has the same root under every key; its key still salts the outputs.
+#[test]
+fn key_of_an_empty_data_set() {
+    let run = LocalRun::new();
+    let hostile = crate::guests::guest_path("hostile");
+    let module = hostile.to_str().unwrap();
+    let args = ["run", module, "--output", "none", "--dataset-key", "dataset.key", "--", "exit", "0"];
+    let ran = run.brizo(&args);
+    assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
+    let replay = |more: &[&str]| {
+        run.brizo(&[&["replay", "none.receipt.json", "--module", module, "--format", "json"], more].concat())
+    };
+    named(&replay(&["--dataset-key", "dataset.key"]), 0, "\"match\": true");
+    named(&replay(&[]), 3, "--dataset-key");
+    named(&replay(&["--dataset-key", "run.key"]), 20, "salt of opening.outputs");
+}
+
 /// Every field of the claim: changed alone, the document contradicts itself; changed with the hash, the replay differs.
 #[test]
 fn claim() {
