@@ -1,4 +1,5 @@
 //! Outputs that are shown and outputs that are withheld: what the document says of them, and what it takes to open them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! What the receipt hash is sensitive to, and what it is not, for anything that a run could be made of.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use brizo_receipt::{
     B256, Entry, EntryKind, ExecutionClaim, Invocation, JobSpec, Key, Manifest, Outcome, blind_commit,

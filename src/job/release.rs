@@ -69,7 +69,7 @@ mod tests {
     const MANIFEST: &str = r#"
 name = "test"
 description = "for tests"
-ceilings = { fuel = 1, memory_bytes = 1, output_bytes = 1, output_files = 1, wall_clock_s = 1, algorithm_bytes = 1 }
+ceilings = { fuel = 1, memory_bytes = 1, output_bytes = 1000, output_files = 1, wall_clock_s = 1, algorithm_bytes = 1 }
 consumers = { any = true }
 outputs = { declared = ["a/b/*.csv", "*.csv", "e"], streams = ["stdout"], file_bytes_max = 1000 }
 [price]
