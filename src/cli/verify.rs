@@ -116,9 +116,8 @@ impl Verify {
         }
         let dataset_keys = self.dataset_keys.iter().map(|path| read_salt_key(Some(path)));
         let dataset_keys = dataset_keys.collect::<Result<Vec<_>>>()?;
-        let outputs_key = receipt.outputs_key(&run_key, &dataset_keys).filter(|_| !dataset_keys.is_empty());
-        let usable = has_key && outputs_key.is_some();
-        if !dataset_keys.is_empty() && !usable {
+        let outputs_key = receipt.outputs_key(&run_key, &dataset_keys).filter(|_| has_key);
+        if outputs_key.is_none() && !dataset_keys.is_empty() {
             let mounts = receipt.opening.inputs.len();
             bail!(
                 "--dataset-key is of use with --run-key, once for each of the receipt's {mounts} data sets"

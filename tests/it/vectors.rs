@@ -96,8 +96,11 @@ impl Expected {
     }
 
     fn outputs_key(&self, receipt: &Receipt) -> Option<Key> {
-        let keys = self.get("datasetKeys")?.split(' ').map(|key| Key::new(key.parse::<B256>().unwrap().0));
-        Some(receipt.outputs_key(&self.run_key().unwrap(), &keys.collect::<Vec<_>>()).unwrap())
+        let keys = self.get("datasetKeys").into_iter().flat_map(|keys| keys.split(' '));
+        let keys: Vec<_> = keys.map(|key| Key::new(key.parse::<B256>().unwrap().0)).collect();
+        let key = receipt.outputs_key(&self.run_key()?, &keys);
+        assert!(key.is_some() || keys.is_empty(), "one dataset key for each mount");
+        key
     }
 
     fn expectation(&self) -> Expectation {

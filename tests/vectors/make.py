@@ -438,9 +438,8 @@ class Case:
             "invocationRoot": self.spec["invocationRoot"],
             "blindCommit": self.spec["blindCommit"],
             "runInfoDigest": self.run_info_digest,
+            "outputsKey": self.outputs_key,
         }
-        if self.mounts:
-            lines["outputsKey"] = self.outputs_key
         if self.consumer:
             lines |= {"domainSeparator": domain_separator(self.domain), "orderDigest": self.order_digest}
         if self.provider:
@@ -910,6 +909,8 @@ def mismatches():
     ]:
         case = make(outputs_key=key)
         put_case(f"key-outputs-{name}", f"outputs salted with {about}", case.document, "hash_mismatch", {"where": "salt of opening.outputs", **keys_of(case)})
+    case = make(datasets=[], outputs_key=OPEN)
+    put_case("key-outputs-no-inputs", "no data set, so the run key alone gives the outputs key; no key was used", case.document, "hash_mismatch", {"where": "salt of opening.outputs", **keys_of(case)})
     case = make()
     for name, about, keys in [("wrong", "another key of the second data set", [DATASET_KEYS[0], OPEN]), ("turned", "the dataset keys in another order", DATASET_KEYS[::-1])]:
         lines = {"where": "salt of opening.outputs", "runKey": hexa(RUN_KEY), "datasetKeys": " ".join(hexa(key) for key in keys)}
