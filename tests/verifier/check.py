@@ -1,0 +1,101 @@
+"""All tiers of one receipt that can be checked without a network or an engine, from the lowest up (RECEIPT.md section 9)."""
+
+from dataclasses import dataclass, field
+
+from . import log, opening, receipt
+from .errors import EXIT, INCONCLUSIVE, OPENING, Refused
+
+REACHED, SKIPPED = "reached", "not attempted"
+
+
+@dataclass
+class Request:
+    """What the caller knows and asks for. `expected` has `claimHash`, `agreementId`, `provider`, `consumer`, `domain`."""
+
+    expected: dict = field(default_factory=dict)
+    revoked: set = field(default_factory=set)
+    run_key: bytes | None = None
+    dataset_keys: tuple = ()
+    log_key: tuple | None = None
+    outputs: str | None = None
+    inputs: tuple = ()  # of path, folder and dataset key
+
+
+@dataclass
+class Result:
+    """What came out: each tier as `reached`, `not attempted` or a `Refused`, and the values that follow from the file."""
+
+    tiers: dict = field(default_factory=dict)
+    values: dict = field(default_factory=dict)
+    wanting: list = field(default_factory=list)  # tiers that were asked for and could not be attempted
+
+    def failure(self):
+        """The failure of the lowest tier that failed, with that tier, or None."""
+        return next(((tier, end) for tier, end in self.tiers.items() if isinstance(end, Refused)), None)
+
+    def code(self):
+        """`ok` or the code of the failure that decides."""
+        failure = self.failure()
+        return failure[1].code if failure else "ok"
+
+    def exit_code(self):
+        """Exit code by section 10."""
+        failure = self.failure()
+        if failure:
+            return OPENING if failure[0] == "opening" else EXIT[failure[1].code]
+        return INCONCLUSIVE if self.wanting else 0
+
+
+def _tier(result, name, check):
+    try:
+        result.tiers[name] = REACHED if check() else SKIPPED
+    except Refused as refused:
+        result.tiers[name] = refused
+
+
+def verify(data, request):
+    """Verifies the bytes of a receipt file. A refused structure ends it; the tiers above are tried each for itself."""
+    result = Result()
+    read = {}
+
+    def structure():
+        read.update(receipt.read(data))
+        result.values.update(receipt.check_structure(read, request.expected, request.revoked))
+        return True
+
+    _tier(result, "structure", structure)
+    if result.failure():
+        return result
+    _tier(result, "signature", lambda: receipt.check_signatures(read, result.values, request.expected))
+    _tier(result, "log", lambda: _log(read, request, result))
+    _tier(result, "opening", lambda: _opening(read, request, result))
+    return result
+
+
+def _log(read, request, result):
+    if request.log_key is None:
+        return False
+    if "log" not in read:
+        result.wanting.append("log")
+        return False
+    digest = result.values.get("attestationDigest")
+    result.values["logEntry"] = log.check_receipt(read, digest, result.values["claimHash"], request.log_key)
+    return True
+
+
+def _opening(read, request, result):
+    if request.run_key is None and request.outputs is None and not request.inputs:
+        return False
+    if request.run_key is not None:
+        opening.check_run_key(read, request.run_key, result.values)
+    key = opening.outputs_key(read, request.run_key, request.dataset_keys)
+    if key is not None:
+        result.values["outputsKey"] = key
+        opening.check_salts(read, key)
+    elif request.dataset_keys:
+        result.wanting.append("opening")
+    if request.outputs is not None:
+        opening.check_outputs(read, request.outputs, key)
+    for path, folder, dataset_key in request.inputs:
+        opening.check_input(read, path, folder, dataset_key)
+    return True
