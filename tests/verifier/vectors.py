@@ -9,7 +9,7 @@ from .errors import Refused
 from .known import known
 from .log import read_key
 
-ABOUT = ("about", "where", "runKey", "datasetKeys", "logKey")
+ABOUT = ("about", "where", "runKey", "datasetKeys", "logKey", "padded")
 TIERS = ("signature", "log", "opening")
 
 
@@ -49,6 +49,11 @@ def differences(names, values):
     return wrong
 
 
+def read_case(path, names):
+    """The bytes of a case's file; `padded` is the length to which it is filled with spaces."""
+    return path.read_bytes().ljust(int(names.get("padded", 0)), b" ")
+
+
 def run_receipt(case, names):
     """Verifies a receipt. Returns the code and the values; tiers are among the values."""
     request = Request(expected=expectations(names))
@@ -60,27 +65,27 @@ def run_receipt(case, names):
         request.dataset_keys = tuple(unhex(key) for key in names["datasetKeys"].split(" "))
     if "logKey" in names:
         request.log_key = read_key(names["logKey"])
-    result = verify((case / "receipt.json").read_bytes(), request)
+    result = verify(read_case(case / "receipt.json", names), request)
     return result.code(), result.values | {tier: result.tiers.get(tier) for tier in TIERS}
 
 
 def run_disclosure(case, names):
     """Checks a disclosure, with the bytes of `file` where the case has one."""
     content = (case / "file").read_bytes() if (case / "file").exists() else None
-    found = disclosure.read((case / "disclosure.json").read_bytes())
+    found = disclosure.read(read_case(case / "disclosure.json", names))
     return "ok", disclosure.check(found, expectations(names).get("claimHash"), content)
 
 
 def run_verdict(case, names):
     """Checks a verdict."""
-    return "ok", verdict.check(verdict.read((case / "verdict.json").read_bytes()), expectations(names))
+    return "ok", verdict.check(verdict.read(read_case(case / "verdict.json", names)), expectations(names))
 
 
 def run_profiles(case, names):
     """Reads a list of profiles; `state` is that of the digest in `profile`."""
     if (case / "receipt.json").exists():
         return run_receipt(case, names)
-    found = profiles.read((case / "profiles.json").read_bytes())
+    found = profiles.read(read_case(case / "profiles.json", names))
     digest = unhex(names.get("profile", ""))
     return "ok", {"profile": digest, "state": found[digest]["state"] if digest in found else "unknown"}
 
