@@ -7,4 +7,5 @@ mod guests;
 mod layers;
 mod sandbox;
 mod vectors;
+mod verifier;
 mod world;

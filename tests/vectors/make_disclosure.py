@@ -4,8 +4,8 @@ import copy
 import json
 import sys
 
-from tests.vectors.sample import BUNDLE, DATA_SETS, DATASET_KEYS, OUTPUTS, RUN_KEY, Sample, as_json, entry
-from tests.vectors.writing import Vectors, dump, hexed
+from tests.making.sample import BUNDLE, DATA_SETS, DATASET_KEYS, OUTPUTS, RUN_KEY, Sample, as_json, entry
+from tests.making.writing import Vectors, dump, hexed
 from tests.verifier import manifest, merkle
 
 SAMPLE = Sample()

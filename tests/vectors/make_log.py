@@ -3,9 +3,9 @@
 import sys
 from hashlib import sha256
 
-from tests.vectors import log_notes, log_receipts
-from tests.vectors.sample import AGREEMENT, Sample
-from tests.vectors.writing import Vectors, dump, hexed
+from tests.making import log_notes, log_receipts
+from tests.making.sample import AGREEMENT, Sample
+from tests.making.writing import Vectors, dump, hexed
 from tests.verifier import log, merkle
 
 SAMPLE = Sample()

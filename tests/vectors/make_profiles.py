@@ -3,8 +3,8 @@
 import json
 import sys
 
-from tests.vectors.sample import PROFILE, Sample
-from tests.vectors.writing import Vectors, dump, hexed
+from tests.making.sample import PROFILE, Sample
+from tests.making.writing import Vectors, dump, hexed
 
 VECTORS = Vectors("profiles")
 SAMPLE = Sample()

@@ -4,9 +4,9 @@ import copy
 import json
 import sys
 
-from tests.vectors.sample import AGREEMENT, AUDITOR, DOMAIN, PROVIDER, Sample, as_json
-from tests.vectors.signing import address_of, sign
-from tests.vectors.writing import Vectors, dump, hexed
+from tests.making.sample import AGREEMENT, AUDITOR, DOMAIN, PROVIDER, Sample, as_json
+from tests.making.signing import address_of, sign
+from tests.making.writing import Vectors, dump, hexed
 from tests.verifier import eip712, manifest
 from tests.verifier.blake3 import derive
 from tests.verifier.secp256k1 import N

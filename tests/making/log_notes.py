@@ -3,9 +3,9 @@
 from base64 import b64encode
 from hashlib import sha256
 
-from tests.vectors.sample import LOG_PUBLIC, LOG_SEED, ORIGIN
-from tests.vectors.signing import ed25519_public, ed25519_sign
-from tests.vectors.writing import hexed
+from tests.making.sample import LOG_PUBLIC, LOG_SEED, ORIGIN
+from tests.making.signing import ed25519_public, ed25519_sign
+from tests.making.writing import hexed
 from tests.verifier import ed25519
 
 ROOT = sha256(b"a root").digest()

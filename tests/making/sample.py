@@ -3,8 +3,8 @@
 All keys are public and worth nothing.
 """
 
-from tests.vectors.signing import address_of, ed25519_public, sign
-from tests.vectors.writing import hexed
+from tests.making.signing import address_of, ed25519_public, sign
+from tests.making.writing import hexed
 from tests.verifier import eip712, log, manifest
 from tests.verifier.blake3 import blake3, derive
 

@@ -3,9 +3,9 @@
 import copy
 import json
 
-from tests.vectors import log_notes
-from tests.vectors.sample import AGREEMENT, Sample
-from tests.vectors.writing import dump, hexed
+from tests.making import log_notes
+from tests.making.sample import AGREEMENT, Sample
+from tests.making.writing import dump, hexed
 from tests.verifier import log, merkle
 
 SAMPLE, LATER = Sample(), Sample(run_index=1)

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent.parent / "vectors"
 
 
 def hexed(data):
