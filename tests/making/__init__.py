@@ -1,1 +1,1 @@
-"""What the scripts `tests/vectors/make_*.py` share: the run that the vectors are about, keys that sign it, and how files are written."""
+"""What the scripts `tests/vectors/make_*.py` share: the run that vectors are about, its keys, and writing files."""

@@ -44,8 +44,6 @@ def note(text, *lines):
     return f"{text}\n{''.join(lines or (line(text),))}"
 
 
-
-
 def checkpoints():
     """Checkpoints that are taken, and those that are not."""
     rows = []
@@ -56,7 +54,14 @@ def checkpoints():
 
     def good(about, checkpoint, size, key=None):
         rows.append(
-            {"about": about, "logKey": key or log_key(), "checkpoint": checkpoint, "expect": "ok", "size": str(size), "root": hexed(ROOT)}
+            {
+                "about": about,
+                "logKey": key or log_key(),
+                "checkpoint": checkpoint,
+                "expect": "ok",
+                "size": str(size),
+                "root": hexed(ROOT),
+            }
         )
 
     def bad(about, checkpoint, key=None):
@@ -66,34 +71,58 @@ def checkpoints():
     good("a witness signed before the log", note(text, stranger, line(text)), 7)
     good("sixteen signatures", note(text, *[stranger] * 15, line(text)), 7)
     good("the log's name with another key id, ignored", note(text, line(text, identity=bytes(4)), line(text)), 7)
-    good("the log's key id with another name, ignored", note(text, line(text, name="x", identity=key_id(ORIGIN, LOG_PUBLIC)), line(text)), 7)
+    good(
+        "the log's key id with another name, ignored",
+        note(text, line(text, name="x", identity=key_id(ORIGIN, LOG_PUBLIC)), line(text)),
+        7,
+    )
     good("a second line by the log's key, ignored", note(text, line(text), line("x\n")), 7)
     long = f"— witness.example/w {base64(bytes(3300))}\n"
     good("a signature of another kind, 3300 bytes long", note(text, long, line(text)), 7)
     good("the largest size", note(body(2**64 - 1)), 2**64 - 1)
-    good("an origin with letters beyond ASCII", note(body(origin="köln.example/log"), line(body(origin="köln.example/log"), name="köln.example/log")),
-         7, log_key("köln.example/log"))
+    good(
+        "an origin with letters beyond ASCII",
+        note(body(origin="köln.example/log"), line(body(origin="köln.example/log"), name="köln.example/log")),
+        7,
+        log_key("köln.example/log"),
+    )
     good("size 0", note(body(0)), 0)
 
     other = body(origin="other.example/log")
     bad("the right root from another origin", note(other))
     bad("the right root from another origin, under its own name", note(other, line(other, name="other.example/log")))
     bad("signed by another key under the log's name", note(text, line(text, STRANGER)))
-    bad("signed by another key under the log's name and key id", note(text, line(text, STRANGER, identity=key_id(ORIGIN, LOG_PUBLIC))))
+    bad(
+        "signed by another key under the log's name and key id",
+        note(text, line(text, STRANGER, identity=key_id(ORIGIN, LOG_PUBLIC))),
+    )
     bad("a bad line by the log's key before a good one", note(text, line("x\n"), line(text)))
     bad("signed by a witness alone", note(text, stranger))
     bad("seventeen signatures", note(text, *[stranger] * 16, line(text)))
     bad("another size under the same signature", usual.replace("\n7\n", "\n8\n"))
     bad("another root under the same signature", usual.replace(base64(ROOT), base64(bytes(32))))
     bad("the signature over the text without its newline", note(text, line(text[:-1])))
-    for about, size in (("a leading zero", "07"), ("two zeros", "00"), ("a plus", "+7"), ("a minus", "-7"), ("hex", "0x7"), ("a space", " 7"),
-                        ("no digits", ""), ("digits of another script", "٧"), ("2^64", str(2**64))):
+    for about, size in (
+        ("a leading zero", "07"),
+        ("two zeros", "00"),
+        ("a plus", "+7"),
+        ("a minus", "-7"),
+        ("hex", "0x7"),
+        ("a space", " 7"),
+        ("no digits", ""),
+        ("digits of another script", "٧"),
+        ("2^64", str(2**64)),
+    ):
         bad(f"size: {about}", note(body(size)))
     bad("a root of 31 bytes", note(body(root=ROOT[:31])))
     bad("a root of 33 bytes", note(body(root=ROOT + b"\0")))
-    for about, spelled in (("without padding", base64(ROOT)[:-1]), ("in the other alphabet", base64(b"\xff" * 32).replace("/", "_")),
-                           ("with bits behind its end", base64(ROOT)[:-2] + chr(ord(base64(ROOT)[-2]) + 1) + "="),
-                           ("with a space", base64(ROOT)[:20] + " " + base64(ROOT)[20:]), ("in hex", ROOT.hex())):
+    for about, spelled in (
+        ("without padding", base64(ROOT)[:-1]),
+        ("in the other alphabet", base64(b"\xff" * 32).replace("/", "_")),
+        ("with bits behind its end", base64(ROOT)[:-2] + chr(ord(base64(ROOT)[-2]) + 1) + "="),
+        ("with a space", base64(ROOT)[:20] + " " + base64(ROOT)[20:]),
+        ("in hex", ROOT.hex()),
+    ):
         strange = f"{ORIGIN}\n7\n{spelled}\n"
         bad(f"a root {about}", note(strange))
     bad("an extension line", note(text + "more\n"))
@@ -115,20 +144,34 @@ def checkpoints():
     bad("a stranger's line that is no base64", note(text, "— x !!!!\n", line(text)))
     bad("a stranger's line with a key id and no signature", note(text, f"— x {base64(bytes(4))}\n", line(text)))
     bad("a stranger's name with a plus", note(text, stranger.replace("example/w", "example+w"), line(text)))
-    bad("a stranger's name with a no-break space", note(text, stranger.replace("example/w", "example\u00a0w"), line(text)))
+    bad(
+        "a stranger's name with a no-break space",
+        note(text, stranger.replace("example/w", "example\u00a0w"), line(text)),
+    )
     bad("a space at the end of a line", note(text, line(text)[:-1] + " \n"))
     bad("the log's signature without padding", note(text, line(text).rstrip("=\n") + "\n"))
-    bad("the log's signature with a byte more", note(text, f"— {ORIGIN} {base64(key_id(ORIGIN, LOG_PUBLIC) + ed25519_sign(LOG_SEED, text.encode()) + bytes(1))}\n"))
+    bad(
+        "the log's signature with a byte more",
+        note(
+            text,
+            f"— {ORIGIN} {base64(key_id(ORIGIN, LOG_PUBLIC) + ed25519_sign(LOG_SEED, text.encode()) + bytes(1))}\n",
+        ),
+    )
     signature = ed25519_sign(LOG_SEED, text.encode())
     beyond = (int.from_bytes(signature[32:], "little") + ed25519.L).to_bytes(32, "little")
-    bad("a signature whose s is not below the order", note(text, f"— {ORIGIN} {base64(key_id(ORIGIN, LOG_PUBLIC) + signature[:32] + beyond)}\n"))
+    bad(
+        "a signature whose s is not below the order",
+        note(text, f"— {ORIGIN} {base64(key_id(ORIGIN, LOG_PUBLIC) + signature[:32] + beyond)}\n"),
+    )
     bad("larger than 64 KiB", note(text, f"— x {base64(bytes(49200))}\n", line(text)))
     return rows
 
 
 def keys():
     """Log keys that are taken, and those that are not."""
-    rows = [{"about": "a log key", "logKey": log_key(), "expect": "ok", "origin": ORIGIN, "publicKey": hexed(LOG_PUBLIC)}]
+    rows = [
+        {"about": "a log key", "logKey": log_key(), "expect": "ok", "origin": ORIGIN, "publicKey": hexed(LOG_PUBLIC)}
+    ]
     usual = log_key()
 
     def bad(about, key):
@@ -149,5 +192,8 @@ def keys():
     bad("a name alone", ORIGIN)
     bad("nothing", "")
     bad("a point that is not on the curve", log_key(public=(2).to_bytes(32, "little")))
-    bad("a key of small order, under which one signature fits all texts", log_key(public=ed25519.encode(ed25519.NEUTRAL)))
+    bad(
+        "a key of small order, under which one signature fits all texts",
+        log_key(public=ed25519.encode(ed25519.NEUTRAL)),
+    )
     return rows

@@ -55,11 +55,26 @@ def add_cases(vectors):
 
 
 def _good(add, with_log):
-    add("ok", with_log(USUAL), "ok", "a receipt with its proof", log="reached", logEntry=ENTRY, claimHash=SAMPLE.claim_hash)
+    add(
+        "ok",
+        with_log(USUAL),
+        "ok",
+        "a receipt with its proof",
+        log="reached",
+        logEntry=ENTRY,
+        claimHash=SAMPLE.claim_hash,
+    )
     add("ok-without-key", with_log(USUAL), "ok", "the caller names no log key", key=False, log="not attempted")
     add("ok-without-log", SAMPLE.receipt(), "ok", "a receipt that is in no log yet", log="not attempted")
     alone = leaves_with(ENTRY, 1)
-    add("ok-alone", with_log(member(alone, 0)), "ok", "the only entry of a log: no siblings", log="reached", logEntry=ENTRY)
+    add(
+        "ok-alone",
+        with_log(member(alone, 0)),
+        "ok",
+        "the only entry of a log: no siblings",
+        log="reached",
+        logEntry=ENTRY,
+    )
     last = leaves_with(ENTRY, PLACE + 1)
     add("ok-last", with_log(member(last)), "ok", "the last entry, whose path is short", log="reached", logEntry=ENTRY)
     later = SAMPLE.log_entry(2**64 - 1)
@@ -111,9 +126,17 @@ def _refused(add, with_log):
         "spec-hash": log.make_entry(1, 0, 0, LOGGED_AT, AGREEMENT, SAMPLE.spec_hash, SAMPLE.attestation_digest),
     }
     for name, entry in kinds.items():
-        proof(name, member(leaves_with(entry)), f"an entry in the log that is not this receipt's: {name.replace('-', ' ')}")
+        proof(
+            name,
+            member(leaves_with(entry)),
+            f"an entry in the log that is not this receipt's: {name.replace('-', ' ')}",
+        )
     empty = log_notes.note(log_notes.body(0, log.root([])))
-    proof("empty-log", {"index": "0", "loggedAt": str(LOGGED_AT), "checkpoint": empty, "proof": []}, "a log without entries")
+    proof(
+        "empty-log",
+        {"index": "0", "loggedAt": str(LOGGED_AT), "checkpoint": empty, "proof": []},
+        "a log without entries",
+    )
     shorter = log_notes.note(log_notes.body(PLACE, log.root(LEAVES[:PLACE])))
     proof("older-checkpoint", USUAL | {"checkpoint": shorter}, "a checkpoint from before the entry")
     unsigned = {name: one for name, one in with_log(USUAL).items() if name != "attestation"}
@@ -129,7 +152,11 @@ def _refused(add, with_log):
     note("no-newline", usual[:-1], "no newline at the end")
     note("size", usual.replace("\n13\n", "\n14\n"), "another size under the same signature")
     elsewhere = log_notes.body(SIZE, log.root(LEAVES), "other.example/log")
-    note("origin", log_notes.note(elsewhere, log_notes.line(elsewhere)), "the right root from another origin, signed by the log's key")
+    note(
+        "origin",
+        log_notes.note(elsewhere, log_notes.line(elsewhere)),
+        "the right root from another origin, signed by the log's key",
+    )
     note("before-proof", usual.replace("\n13\n", "\n5\n"), "the checkpoint is looked at before the proof")
     changed = copy.deepcopy(with_log(USUAL | {"proof": []}))
     changed["claim"]["outcome"]["fuelUsed"] = "1"

@@ -1,4 +1,4 @@
-"""The run that the vectors of disclosures, logs and profiles are about: three data sets, a bundle, six files, of which two are withheld.
+"""The run that the vectors are about: three data sets, a bundle, outputs of which some are withheld.
 
 All keys are public and worth nothing.
 """
@@ -48,7 +48,7 @@ def entry(kind, path, content):
 
 
 def as_json(values):
-    """Fields of a struct in the forms of the document: bytes in hex, 64-bit numbers as strings, short ones as numbers."""
+    """Fields of a struct in the forms of the document: bytes in hex, 64-bit numbers as strings."""
     short = ("status", "exitCode", "trapCode", "kind")
     shown = {}
     for name, value in values.items():
@@ -125,15 +125,20 @@ class Sample:
 
     def log_entry(self, logged_at):
         """The log entry of this receipt."""
-        return log.make_entry(1, 0, self.spec["runIndex"], logged_at, AGREEMENT, self.claim_hash, self.attestation_digest)
+        return log.make_entry(
+            1, 0, self.spec["runIndex"], logged_at, AGREEMENT, self.claim_hash, self.attestation_digest
+        )
 
     def _output(self, one, leaf):
         if (one["kind"], one["path"]) in WITHHELD:
             return {"leaf": hexed(leaf)}
         salt = manifest.salt(self.outputs_key, one["kind"], one["path"])
-        return {"leaf": hexed(leaf), "kind": one["kind"], "path": one["path"], **as_json(
-            {"size": one["size"], "digest": one["digest"], "salt": salt}
-        )}
+        return {
+            "leaf": hexed(leaf),
+            "kind": one["kind"],
+            "path": one["path"],
+            **as_json({"size": one["size"], "digest": one["digest"], "salt": salt}),
+        }
 
     def receipt(self, member=None):
         """The receipt as JSON; `member` is its `log`."""

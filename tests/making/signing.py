@@ -1,4 +1,4 @@
-"""Signs test vectors with secret keys that everybody knows: secp256k1 after RFC 6979, Ed25519 after RFC 8032. For nothing else."""
+"""Signs test vectors, with secret keys that everybody knows: secp256k1 after RFC 6979, Ed25519 after RFC 8032."""
 
 import hmac
 from hashlib import sha256, sha512

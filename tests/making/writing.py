@@ -31,7 +31,7 @@ class Vectors:
         self.files[path] = content
 
     def case(self, folder, name, files, code, about, **names):
-        """A case in a folder of its own, with its `expect`. Names of one letter case are written as they are; `_` is `-`."""
+        """A case in a folder of its own, with its `expect`. In the names of its lines `_` stands for `-`."""
         for file, content in files.items():
             self.add(f"{folder}/{name}/{file}", content)
         lines = [code, f"about: {about}"]

@@ -1,4 +1,4 @@
-"""Makes the vectors of `disclosure/` from RECEIPT.md section 15: `python3 -m tests.vectors.make_disclosure [--check]`."""
+"""Makes the vectors of `disclosure/`, RECEIPT.md section 15: `python3 -m tests.vectors.make_disclosure`."""
 
 import copy
 import json
@@ -23,7 +23,11 @@ def disclose(part, entries, leaves, key, index, sample=SAMPLE):
     """The disclosure of one entry; of inputs, `mount` is still to be added."""
     one = entries[index]
     salt = manifest.salt(key, one["kind"], one["path"])
-    shown = {"kind": one["kind"], "path": one["path"], **as_json({"size": one["size"], "digest": one["digest"], "salt": salt})}
+    shown = {
+        "kind": one["kind"],
+        "path": one["path"],
+        **as_json({"size": one["size"], "digest": one["digest"], "salt": salt}),
+    }
     document = {
         "format": "brizo-disclosure/1",
         "claimHash": hexed(sample.claim_hash),
@@ -90,7 +94,13 @@ ALGORITHM = of_algorithm(1)
 def good():
     """Disclosures that hold."""
     add("ok-output", FILE, "ok", "a file among the outputs, with its bytes", OUTPUTS["file", "mean.json"])
-    add("ok-output-withheld", of_output("file", "tables/secret.csv"), "ok", "a file that the receipt withholds", b"yes\n")
+    add(
+        "ok-output-withheld",
+        of_output("file", "tables/secret.csv"),
+        "ok",
+        "a file that the receipt withholds",
+        b"yes\n",
+    )
     add("ok-output-empty", of_output("file", "zero"), "ok", "an empty file, with no bytes", b"")
     add("ok-output-folder", of_output("directory", "plots"), "ok", "a folder")
     add("ok-output-stream", of_output("stream", "stderr"), "ok", "an empty stream")
@@ -175,7 +185,11 @@ def positions():
     bad("index-largest", changed(FILE, "position", "index", str(2**64 - 1)), "the largest index that can be written")
     bad("count-zero", changed(FILE, "position", {"index": "0", "count": "0", "siblings": []}), "a tree without leaves")
     bad("count-more", changed(FILE, "position", "count", "10"), "another count with as many siblings")
-    bad("count-one", changed(FILE, "position", {"index": "0", "count": "1", "siblings": []}), "a tree of this leaf alone")
+    bad(
+        "count-one",
+        changed(FILE, "position", {"index": "0", "count": "1", "siblings": []}),
+        "a tree of this leaf alone",
+    )
     bad("sibling-missing", changed(FILE, "position", "siblings", siblings[:-1]), "the top sibling left out")
     bad("sibling-more", changed(FILE, "position", "siblings", siblings + [hexed(OTHER)]), "a sibling too many")
     bad("sibling-none", changed(FILE, "position", "siblings", []), "no siblings at all")
@@ -190,14 +204,21 @@ def positions():
     bad("kind", changed(stream, "entry", "kind", "file"), "a stream as a file of the same name")
     # A subtree of two leaves: its top in the place of a leaf, in a tree that would be half as deep there.
     halved = position(SAMPLE.output_leaves, 0)["siblings"][1:]
-    bad("node-as-leaf", changed(FILE, "position", {"index": "0", "count": "5", "siblings": halved}), "a node in a leaf's place")
+    bad(
+        "node-as-leaf",
+        changed(FILE, "position", {"index": "0", "count": "5", "siblings": halved}),
+        "a node in a leaf's place",
+    )
     bad("mount-path", changed(INPUT, "mount", "path", "cohorts"), "another mount")
     bad("mount-index", changed(INPUT, "mount", "position", "index", "1"), "the place of another mount")
     bad("mount-count", changed(INPUT, "mount", "position", "index", "3"), "a mount's index that is the count")
     bad("mount-other", INPUT | {"mount": of_input(2, 0)["mount"]}, "the path of another mount")
     bad("inputs-without-mount-level", _data_set_as_inputs(), "a data set's root in the place of inputsRoot")
-    bad("part", FILE | {"outcome": FILE["outcome"] | {"outputsRoot": SAMPLE.spec["algorithmRoot"].hex().join(("0x", ""))}},
-        "another root in the outcome")
+    bad(
+        "part",
+        FILE | {"outcome": FILE["outcome"] | {"outputsRoot": SAMPLE.spec["algorithmRoot"].hex().join(("0x", ""))}},
+        "another root in the outcome",
+    )
     as_algorithm = ALGORITHM | {"spec": ALGORITHM["spec"] | {"algorithmRoot": ALGORITHM["spec"]["invocationRoot"]}}
     bad("root-of-other-part", as_algorithm, "the root of the invocation as that of the bundle")
 
@@ -209,13 +230,28 @@ def _data_set_as_inputs():
 
 def hashes():
     """Paths that lead to the root, and no further."""
-    add("hash-outcome", changed(FILE, "outcome", "fuelUsed", "123457"), "hash_mismatch", "another number in the outcome")
+    add(
+        "hash-outcome", changed(FILE, "outcome", "fuelUsed", "123457"), "hash_mismatch", "another number in the outcome"
+    )
     add("hash-status", changed(FILE, "outcome", "status", 1), "hash_mismatch", "another status")
     add("hash-spec-hash", changed(FILE, "specHash", hexed(OTHER)), "hash_mismatch", "another hash of the spec")
     add("hash-spec", changed(ARGUMENT, "spec", "runIndex", "1"), "hash_mismatch", "another number in the spec")
-    add("hash-outcome-hash", changed(INPUT, "outcomeHash", hexed(OTHER)), "hash_mismatch", "another hash of the outcome")
-    add("hash-claim", changed(ALGORITHM, "claimHash", hexed(OTHER)), "hash_mismatch", "another receipt hash in the file", expected=OTHER)
-    add("hash-before-expectation", changed(FILE, "claimHash", hexed(OTHER)), "hash_mismatch", "the file's own hash is looked at first")
+    add(
+        "hash-outcome-hash", changed(INPUT, "outcomeHash", hexed(OTHER)), "hash_mismatch", "another hash of the outcome"
+    )
+    add(
+        "hash-claim",
+        changed(ALGORITHM, "claimHash", hexed(OTHER)),
+        "hash_mismatch",
+        "another receipt hash in the file",
+        expected=OTHER,
+    )
+    add(
+        "hash-before-expectation",
+        changed(FILE, "claimHash", hexed(OTHER)),
+        "hash_mismatch",
+        "the file's own hash is looked at first",
+    )
     add("hash-bytes", FILE, "hash_mismatch", "other bytes of the same length", b'{"mean":36.5}\n')
     add("hash-bytes-shorter", FILE, "hash_mismatch", "a byte less", b'{"mean":35.5}')
     add("hash-bytes-folder", of_output("directory", "plots"), "hash_mismatch", "bytes for a folder", b"x")

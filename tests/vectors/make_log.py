@@ -1,4 +1,4 @@
-"""Makes the vectors of `log/` and `logged/` from RECEIPT.md sections 9.5 and 14: `python3 -m tests.vectors.make_log [--check]`."""
+"""Makes the vectors of `log/` and `logged/`, RECEIPT.md sections 9.5 and 14: `python3 -m tests.vectors.make_log`."""
 
 import sys
 from hashlib import sha256
@@ -29,8 +29,19 @@ def entries():
 
     def good(about, entry, *names):
         shown = ("type", "code", "runIndex", "loggedAt", "agreementId", "subject", "statement")
-        values = {name: hexed(value) if isinstance(value, bytes) else str(value) for name, value in zip(shown, names, strict=True)}
-        rows.append({"about": about, "entry": hexed(entry), "expect": "ok", **values, "leafHash": hexed(sha256(b"\0" + entry).digest())})
+        values = {
+            name: hexed(value) if isinstance(value, bytes) else str(value)
+            for name, value in zip(shown, names, strict=True)
+        }
+        rows.append(
+            {
+                "about": about,
+                "entry": hexed(entry),
+                "expect": "ok",
+                **values,
+                "leafHash": hexed(sha256(b"\0" + entry).digest()),
+            }
+        )
 
     def bad(about, entry):
         rows.append({"about": about, "entry": hexed(entry), "expect": "bad_log_entry"})
@@ -64,7 +75,12 @@ def entries():
 def trees():
     """Roots over the first entries."""
     return [
-        {"about": f"{size} entries", "entries": [hexed(one) for one in ENTRIES[:size]], "root": hexed(log.root(LEAVES[:size])), "expect": "ok"}
+        {
+            "about": f"{size} entries",
+            "entries": [hexed(one) for one in ENTRIES[:size]],
+            "root": hexed(log.root(LEAVES[:size])),
+            "expect": "ok",
+        }
         for size in (0, 1, 2, 3, 5, 8)
     ]
 
@@ -80,7 +96,10 @@ def inclusion():
                 "leafHash": hexed(LEAVES[index] if leaf is None else leaf),
                 "index": str(index),
                 "size": str(size),
-                "proof": [hexed(one) for one in (merkle.audit_path(LEAVES[:size], index, log.node) if proof is None else proof)],
+                "proof": [
+                    hexed(one)
+                    for one in (merkle.audit_path(LEAVES[:size], index, log.node) if proof is None else proof)
+                ],
                 "root": hexed(log.root(LEAVES[:size]) if root is None else root),
                 "expect": expect,
             }
@@ -131,7 +150,10 @@ def consistency():
                 "firstRoot": hexed(log.root(LEAVES[:first]) if first_root is None else first_root),
                 "secondSize": str(second),
                 "secondRoot": hexed(log.root(LEAVES[:second]) if second_root is None else second_root),
-                "proof": [hexed(one) for one in (merkle.consistency_path(LEAVES[:second], first, log.node) if proof is None else proof)],
+                "proof": [
+                    hexed(one)
+                    for one in (merkle.consistency_path(LEAVES[:second], first, log.node) if proof is None else proof)
+                ],
                 "expect": expect,
             }
         )
@@ -166,7 +188,11 @@ def consistency():
     rewritten = merkle.consistency_path(changed, 3, log.node)
     bad("a past that was put in another order", proof=rewritten, second_root=log.root(changed))
     shorter = [*LEAVES[:2], *LEAVES[3:8]]
-    bad("a past from which a leaf is missing", proof=merkle.consistency_path(shorter, 3, log.node), second_root=log.root(shorter))
+    bad(
+        "a past from which a leaf is missing",
+        proof=merkle.consistency_path(shorter, 3, log.node),
+        second_root=log.root(shorter),
+    )
     return rows
 
 

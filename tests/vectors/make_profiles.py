@@ -44,7 +44,14 @@ def lists():
     add("ok-unknown", USUAL, "ok", "a profile that is not on the list", profile=bytes(32), state="unknown")
     add("ok-empty", listed(), "ok", "an empty list", profile=PROFILE, state="unknown")
     same_name = listed(profile(OTHER, "active"), profile(PROFILE, "revoked"))
-    add("ok-same-name", same_name, "ok", "two profiles of one name: the digest decides", profile=PROFILE, state="revoked")
+    add(
+        "ok-same-name",
+        same_name,
+        "ok",
+        "two profiles of one name: the digest decides",
+        profile=PROFILE,
+        state="revoked",
+    )
     compact = json.dumps(USUAL, separators=(",", ":")).replace("revoked", "\\u0072evoked").encode()
     add("ok-other-layout", compact, "ok", "no white space, an escape", profile=THIRD, state="revoked")
     add("ok-largest", USUAL, "ok", "1 MiB with white space", profile=OTHER, state="active", padded=1024 * 1024)
@@ -54,12 +61,18 @@ def lists():
 
     bad("format", USUAL | {"format": "brizo-profiles/2"}, "another format")
     bad("twice", listed(profile(OTHER, "active"), profile(OTHER, "active")), "a digest twice")
-    bad("twice-otherwise", listed(profile(OTHER, "revoked"), profile(OTHER, "active", "other/2")), "a digest twice with two states")
+    bad(
+        "twice-otherwise",
+        listed(profile(OTHER, "revoked"), profile(OTHER, "active", "other/2")),
+        "a digest twice with two states",
+    )
     bad("state", listed(profile(OTHER, "withdrawn")), "a state that there is not")
     bad("state-capital", listed(profile(OTHER, "Revoked")), "a state with a capital")
     bad("name-missing", listed({"digest": hexed(OTHER), "state": "active"}), "a profile without a name")
     bad("advisory-null", listed(profile(OTHER, "active", advisory=None)), "null as the advisory")
-    bad("digest-capitals", listed({"digest": "0x" + "AB" * 32, "name": "a", "state": "revoked"}), "a digest in capitals")
+    bad(
+        "digest-capitals", listed({"digest": "0x" + "AB" * 32, "name": "a", "state": "revoked"}), "a digest in capitals"
+    )
     bad("unknown-field", listed(profile(OTHER, "active", since="2026")), "a field too many")
     bad("list", dump(USUAL["profiles"]), "the list without its object")
     bad("profiles-missing", {"format": "brizo-profiles/1"}, "no profiles")
@@ -73,14 +86,41 @@ def receipts():
     """Receipts under a list."""
     receipt = SAMPLE.receipt()
     reached = {"signature": "reached", "claimHash": SAMPLE.claim_hash}
-    add("receipt-active", listed(profile(PROFILE, "active")), "ok", "a receipt under a profile in use", receipt, **reached)
-    add("receipt-deprecated", listed(profile(PROFILE, "deprecated")), "ok", "a deprecated profile is no failure", receipt, **reached)
-    add("receipt-unknown", listed(profile(OTHER, "revoked")), "ok", "an unknown profile is no failure", receipt, **reached)
+    add(
+        "receipt-active",
+        listed(profile(PROFILE, "active")),
+        "ok",
+        "a receipt under a profile in use",
+        receipt,
+        **reached,
+    )
+    add(
+        "receipt-deprecated",
+        listed(profile(PROFILE, "deprecated")),
+        "ok",
+        "a deprecated profile is no failure",
+        receipt,
+        **reached,
+    )
+    add(
+        "receipt-unknown",
+        listed(profile(OTHER, "revoked")),
+        "ok",
+        "an unknown profile is no failure",
+        receipt,
+        **reached,
+    )
     revoked = listed(profile(OTHER, "active"), profile(PROFILE, "revoked"))
     add("receipt-revoked", revoked, "profile_revoked", "a revoked profile", receipt)
     contradiction = json.loads(json.dumps(receipt))
     contradiction["claim"]["outcome"]["status"] = 9
-    add("receipt-revoked-after-outcome", revoked, "receipt_contradiction", "the rules between fields come first", contradiction)
+    add(
+        "receipt-revoked-after-outcome",
+        revoked,
+        "receipt_contradiction",
+        "the rules between fields come first",
+        contradiction,
+    )
     changed = json.loads(json.dumps(receipt))
     changed["claimHash"] = hexed(OTHER)
     add("receipt-revoked-before-hashes", revoked, "profile_revoked", "revoked, and another receipt hash", changed)

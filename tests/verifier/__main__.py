@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import disclosure, log, profiles, verdict, vectors
+from . import disclosure, log, profiles, vectors, verdict
 from .check import Request, verify
 from .errors import EXIT, OPENING, USAGE, Refused
 
@@ -36,7 +36,9 @@ def _input(text):
 
 def arguments():
     """The parser of the command line."""
-    parser = argparse.ArgumentParser(prog="python3 -m tests.verifier", description="A second verifier of Brizo's receipts.")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m tests.verifier", description="A second verifier of Brizo's receipts."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("verify", help="verify a receipt")
     one.add_argument("file", type=Path)
@@ -48,7 +50,9 @@ def arguments():
     one.add_argument("--contract", type=_hex_of(20), help="with --chain-id")
     one.add_argument("--profiles", type=Path, help="a list of profiles with their states")
     one.add_argument("--run-key", type=_hex_of(32))
-    one.add_argument("--dataset-key", type=_hex_of(32), action="append", default=[], help="one per mount, in their order")
+    one.add_argument(
+        "--dataset-key", type=_hex_of(32), action="append", default=[], help="one per mount, in their order"
+    )
     one.add_argument("--outputs", type=Path, help="folder of the files that were delivered")
     one.add_argument("--input", type=_input, action="append", default=[], help="MOUNT:FOLDER:KEY of a data set")
     one.add_argument("--log-key", type=_log_key, help="<origin>+<8 hex digits>+<base64>")
@@ -92,7 +96,12 @@ def _show(values):
 
 def run_verify(options):
     """`verify`: every tier on a line."""
-    names = (("claimHash", "claim_hash"), ("agreementId", "agreement"), ("provider", "provider"), ("consumer", "consumer"))
+    names = (
+        ("claimHash", "claim_hash"),
+        ("agreementId", "agreement"),
+        ("provider", "provider"),
+        ("consumer", "consumer"),
+    )
     request = Request(
         expected=_expected(options, names),
         run_key=options.run_key,

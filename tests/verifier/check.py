@@ -1,4 +1,4 @@
-"""All tiers of one receipt that can be checked without a network or an engine, from the lowest up (RECEIPT.md section 9)."""
+"""All tiers of a receipt that need no network and no engine, from the lowest up (RECEIPT.md section 9)."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ REACHED, SKIPPED = "reached", "not attempted"
 
 @dataclass
 class Request:
-    """What the caller knows and asks for. `expected` has `claimHash`, `agreementId`, `provider`, `consumer`, `domain`."""
+    """What the caller knows and asks for. `expected`: `claimHash`, `agreementId`, `provider`, `consumer`, `domain`."""
 
     expected: dict = field(default_factory=dict)
     revoked: set = field(default_factory=set)
@@ -23,7 +23,7 @@ class Request:
 
 @dataclass
 class Result:
-    """What came out: each tier as `reached`, `not attempted` or a `Refused`, and the values that follow from the file."""
+    """What came out: each tier as `reached`, `not attempted` or a `Refused`, and the values that follow."""
 
     tiers: dict = field(default_factory=dict)
     values: dict = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Verification of Ed25519 signatures (RFC 8032, section 5.1.7), strict: every encoding in its one form, no weak keys."""
+"""Verification of Ed25519 signatures (RFC 8032, section 5.1.7): encodings in their one form, no weak keys."""
 
 from functools import lru_cache
 from hashlib import sha512

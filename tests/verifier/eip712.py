@@ -1,6 +1,6 @@
-"""Typed data as EIP-712 hashes it: the format's type strings, struct hashes and domains (RECEIPT.md sections 3.1 and 7)."""
+"""Typed data as EIP-712 hashes it: type strings, struct hashes and domains (RECEIPT.md sections 3.1 and 7)."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from .keccak import keccak
 
@@ -26,13 +26,13 @@ TYPES = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def type_hash(name):
     """keccak of a struct's type string."""
     return keccak(TYPES[name].encode())
 
 
-@lru_cache(maxsize=None)
+@cache
 def fields(name):
     """Names of a struct's fields, in the order of its type string."""
     inside = TYPES[name][len(name) + 1 :].split(")")[0]

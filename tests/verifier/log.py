@@ -1,4 +1,4 @@
-"""The log: entries, proofs, keys, checkpoints, and a receipt's proof that it is in one (RECEIPT.md sections 9.5 and 14)."""
+"""The log: entries, proofs, keys, checkpoints, and the proof of a receipt (RECEIPT.md sections 9.5 and 14)."""
 
 import re
 from base64 import b64decode, b64encode
@@ -94,7 +94,12 @@ def read_key(text):
     if found is None or not _is_name(found.group(1)):
         return None
     data = read_base64(found.group(3))
-    if data is None or len(data) != 33 or data[:1] != ED25519 or key_id(found.group(1), data[1:]).hex() != found.group(2):
+    if (
+        data is None
+        or len(data) != 33
+        or data[:1] != ED25519
+        or key_id(found.group(1), data[1:]).hex() != found.group(2)
+    ):
         return None
     point = ed25519.decode(data[1:])
     if point is None or ed25519.is_weak(point):
@@ -120,7 +125,7 @@ def _check_signatures(lines, body, key):
 
 
 def read_checkpoint(text, key):
-    """Size and root of a checkpoint that the log with this key signed; `bad_checkpoint` if it is none (section 14.3)."""
+    """Size and root of a checkpoint that the log with this key signed; `bad_checkpoint` if it is none."""
     need(len(text.encode()) <= CHECKPOINT_MOST, "bad_checkpoint", "too large")
     need(not any(letter < " " and letter != "\n" for letter in text), "bad_checkpoint", "a control character")
     # The last empty line is what divides a note.
@@ -139,7 +144,7 @@ def read_checkpoint(text, key):
 
 
 def check_receipt(receipt, attestation_digest, claim_hash, key):
-    """The tier "log" of a receipt with a `log` (section 9.5): the entry is made from the receipt, and is in the tree."""
+    """The tier "log" of a receipt with a `log` (section 9.5): its entry is made from it, and is in the tree."""
     member, spec = receipt["log"], receipt["claim"]["spec"]
     size, tree_root = read_checkpoint(member["checkpoint"], key)
     need(attestation_digest is not None, "log_proof", "a receipt without attestation is in no log")

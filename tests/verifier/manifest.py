@@ -135,7 +135,6 @@ def invocation_root(args, env, run_key):
     return root([leaf(one, run_key) for one in invocation_entries(args, env)])
 
 
-
 def check_mounts(paths, where):
     """Paths of mounts: each allowed, strictly ascending, none inside another (section 4.6)."""
     for path in paths:

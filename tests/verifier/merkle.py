@@ -35,7 +35,7 @@ def _turns(index, count):
 
 
 def climb(leaf, index, count, siblings, node):
-    """The top that a leaf and its siblings give, or None if `index` is not below `count` or the path has another length."""
+    """The top that a leaf and its siblings give; None if `index` is not below `count` or the path is too short or long."""
     turns = _turns(index, count)
     if index >= count or len(siblings) != len(turns):
         return None

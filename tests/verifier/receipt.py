@@ -223,9 +223,7 @@ def check_signatures(receipt, found, expected):
         struct_hash = eip712.hash_struct("ReceiptAttestation", statement)
         found["attestationDigest"] = eip712.digest(attestation["domain"], struct_hash)
         found["domainSeparator"] = eip712.separator(attestation["domain"])
-        _check_signed(
-            attestation, struct_hash, statement["provider"], expected.get("provider"), domain, "provider"
-        )
+        _check_signed(attestation, struct_hash, statement["provider"], expected.get("provider"), domain, "provider")
         domain = domain or attestation["domain"]
     if consent is None:
         need("consumer" not in expected, "unexpected_receipt", "consumer")

@@ -1,7 +1,7 @@
 """JSON as RFC 8259 has it, and no more: no double names, no `NaN`, no half surrogates, nothing behind the value.
 
-Python's own reader takes several things that a receipt must not have (RECEIPT.md section 6), so this one is written out.
-Objects are dicts, lists are lists, numbers stay as they were spelled (`Number`), because `1.0` and `1` are not the same form.
+Python's own reader takes several things that a receipt must not have (RECEIPT.md section 6), so this one is written
+out. Objects are dicts, lists are lists, numbers stay as they were spelled (`Number`): `1.0` and `1` are two forms.
 """
 
 import re

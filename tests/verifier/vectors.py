@@ -1,4 +1,4 @@
-"""Goes through `tests/vectors/` and compares this verifier's answers with what each case expects (RECEIPT.md section 12)."""
+"""Goes through `tests/vectors/` and compares the answers with what each case expects (RECEIPT.md section 12)."""
 
 import json
 from pathlib import Path

@@ -35,7 +35,7 @@ def read(data):
 
 
 def check(verdict, expected):
-    """Checks a verdict and what the caller expects (`claimHash`, `auditor`, `domain`). Returns the values that follow."""
+    """Checks a verdict, and what the caller expects of `claimHash`, `auditor`, `domain`. Returns the values."""
     statement = verdict["statement"]
     found = {"evidenceDigest": derive(v1("verdict evidence"), verdict["evidence"].encode())}
     need(found["evidenceDigest"] == statement["evidenceDigest"], "hash_mismatch", "evidenceDigest")

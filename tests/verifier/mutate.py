@@ -1,0 +1,142 @@
+"""Changes good vectors at random and compares this verifier's verdict with another program's.
+
+    python3 -m tests.verifier.mutate tests/vectors/receipt -n 2000 -- brizo verify {file} --format json
+
+The program prints JSON with `tiers`, a list of objects whose `code` is null or the code of a refusal; the first that is
+not null counts. One that prints a `code` without tiers is read as well, and of any other the exit code alone is
+compared. `{claimHash}` and `{logKey}` stand for what the vector's `expect` file names. Nothing depends on anything but
+the seed, so a disagreement can be made again.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from . import disclosure, profiles, vectors, verdict
+from .check import Request, verify
+from .errors import EXIT, OPENING, Refused
+from .log import read_key
+from .mutations import mutate
+from .repair import repair
+
+
+def judge_receipt(data, names, run_key):
+    """Our verdict on a receipt: code and exit code."""
+    log_key = read_key(names["logKey"]) if "logKey" in names else None
+    result = verify(data, Request(run_key=run_key, log_key=log_key))
+    return result.code(), result.exit_code()
+
+
+def judge_disclosure(data, names, _run_key):
+    """Our verdict on a disclosure."""
+    try:
+        disclosure.check(disclosure.read(data), vectors.unhex(names["expect-claimHash"]))
+    except Refused as refused:
+        known = refused.code in ("receipt_malformed", "unexpected_receipt")
+        return refused.code, EXIT[refused.code] if known else OPENING
+    return "ok", 0
+
+
+def judge_verdict(data, _names, _run_key):
+    """Our verdict on a verdict."""
+    try:
+        verdict.check(verdict.read(data), {})
+    except Refused as refused:
+        return refused.code, EXIT[refused.code]
+    return "ok", 0
+
+
+def judge_profiles(data, _names, _run_key):
+    """Our verdict on a list of profiles."""
+    try:
+        profiles.read(data)
+    except Refused as refused:
+        return refused.code, EXIT[refused.code]
+    return "ok", 0
+
+
+JUDGES = {
+    "receipt.json": judge_receipt,
+    "disclosure.json": judge_disclosure,
+    "verdict.json": judge_verdict,
+    "profiles.json": judge_profiles,
+}
+
+
+def code_of(output):
+    """The code in a program's JSON, `ok` where it names none, or None if it printed no such JSON."""
+    try:
+        said = json.loads(output)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or not ("tiers" in said or "code" in said):
+        return None
+    codes = [tier.get("code") for tier in said.get("tiers", [])] + [said.get("code")]
+    return next((code for code in codes if code is not None), "ok")
+
+
+def good_vectors(folder):
+    """File name, bytes and names of every vector below a folder that is expected to be good, and needs no second file."""
+    found = []
+    for path in sorted(Path(folder).glob("*/expect")):
+        code, names = vectors.read_expect(path)
+        files = [name for name in JUDGES if (path.parent / name).exists()]
+        if code == "ok" and len(files) == 1 and "padded" not in names:
+            found.append((files[0], (path.parent / files[0]).read_bytes(), names))
+    return found
+
+
+def one_mutation(rng, good, given, file, run_key):
+    """Changes one vector and asks both. Returns the file's bytes, our answer and theirs."""
+    name, data, names = good[rng.randrange(len(good))]
+    data = mutate(rng, data, repair if name == "receipt.json" else None)
+    file.write_bytes(data)
+    ours = JUDGES[name](data, names, run_key)
+    places = {
+        "{file}": str(file),
+        "{claimHash}": names.get("expect-claimHash", ""),
+        "{logKey}": names.get("logKey", ""),
+    }
+    command = [places.get(word, word) for word in given]
+    ended = subprocess.run(command, capture_output=True, check=False)
+    return data, ours, (code_of(ended.stdout), ended.returncode)
+
+
+def main():
+    """Makes mutations until the number is reached; exits 1 if any verdict differs."""
+    parser = argparse.ArgumentParser(description="Compares two verifiers on vectors that were changed at random.")
+    parser.add_argument("folder", type=Path, help="a folder of vectors, such as tests/vectors/receipt")
+    parser.add_argument("-n", "--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--run-key", type=vectors.unhex, help="the run key that our side uses; name it in the command, too"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the files on which the two disagree")
+    parser.add_argument("command", nargs="+", help="the other program, with {file} where the file's name belongs")
+    options = parser.parse_args()
+    good, codes, wrong = good_vectors(options.folder), Counter(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(options.count):
+            rng = random.Random(f"{options.seed}/{number}")
+            file = Path(folder) / "changed.json"
+            data, ours, theirs = one_mutation(rng, good, options.command, file, options.run_key)
+            codes[ours[0]] += 1
+            if ours[1] == theirs[1] and theirs[0] in (None, ours[0]):
+                continue
+            wrong += 1
+            print(f"{options.seed}/{number}: we say {ours}, they say {theirs}")
+            if options.keep:
+                options.keep.mkdir(parents=True, exist_ok=True)
+                (options.keep / f"{options.seed}-{number}.json").write_bytes(data)
+    print(f"{options.count} mutations of {len(good)} vectors, {wrong} disagreements")
+    print(", ".join(f"{code} {count}" for code, count in codes.most_common()))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
