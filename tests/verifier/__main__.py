@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import disclosure, log, profiles, vectors, verdict
-from .check import Request, verify
+from .check import REACHED, Request, verify
 from .errors import EXIT, OPENING, USAGE, Refused
 
 NOT_THE_DISCLOSURES = ("receipt_malformed", "unexpected_receipt")
@@ -22,14 +22,14 @@ def _hex_of(length):
     return read
 
 
-def _log_key(text):
+def log_key(text):
     key = log.read_key(text)
     if key is None:
         raise ValueError(text)
     return key
 
 
-def _input(text):
+def mount(text):
     path, folder, key = text.rsplit(":", 2)
     return path, folder, _hex_of(32)(key)
 
@@ -54,8 +54,8 @@ def arguments():
         "--dataset-key", type=_hex_of(32), action="append", default=[], help="one per mount, in their order"
     )
     one.add_argument("--outputs", type=Path, help="folder of the files that were delivered")
-    one.add_argument("--input", type=_input, action="append", default=[], help="MOUNT:FOLDER:KEY of a data set")
-    one.add_argument("--log-key", type=_log_key, help="<origin>+<8 hex digits>+<base64>")
+    one.add_argument("--input", type=mount, action="append", default=[], help="MOUNT:FOLDER:KEY of a data set")
+    one.add_argument("--log-key", type=log_key, help="<origin>+<8 hex digits>+<base64>")
     one = commands.add_parser("check-disclosure", help="check that a disclosure leads to a receipt hash")
     one.add_argument("file", type=Path)
     one.add_argument("claim_hash", type=_hex_of(32))
@@ -69,7 +69,7 @@ def arguments():
     one = commands.add_parser("check-log", help="read log entries (hex) and work out the root over them")
     one.add_argument("entries", nargs="+", help="hex of an entry")
     one.add_argument("--checkpoint", type=Path, help="a checkpoint that must have this size and root")
-    one.add_argument("--log-key", type=_log_key, help="the key that must have signed it")
+    one.add_argument("--log-key", type=log_key, help="the key that must have signed it")
     one = commands.add_parser("vectors", help="go through a folder of test vectors")
     one.add_argument("folder", type=Path)
     return parser
@@ -113,6 +113,8 @@ def run_verify(options):
     if options.profiles:
         request.revoked = profiles.revoked(profiles.read(options.profiles.read_bytes()))
     result = verify(options.file.read_bytes(), request)
+    if options.dataset_key and result.tiers["structure"] == REACHED and "outputsKey" not in result.values:
+        return _usage("--dataset-key goes with --run-key, once for each mount")
     _show(result.values)
     _show(result.tiers)
     return result.exit_code()

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 from . import log, opening, receipt
+from .blake3 import derive
 from .errors import EXIT, INCONCLUSIVE, OPENING, Refused
+from .manifest import v1
 
+NO_KEY = bytes(32)
 REACHED, SKIPPED = "reached", "not attempted"
 
 
@@ -84,16 +87,18 @@ def _log(read, request, result):
 
 
 def _opening(read, request, result):
-    if request.run_key is None and request.outputs is None and not request.inputs:
+    run_key = request.run_key
+    # What a local run hides behind the key of zeros is hidden from nobody.
+    if run_key is None and derive(v1("blind"), NO_KEY) == read["claim"]["spec"]["blindCommit"]:
+        run_key = NO_KEY
+    if run_key is None and request.outputs is None and not request.inputs:
         return False
-    if request.run_key is not None:
-        opening.check_run_key(read, request.run_key, result.values)
-    key = opening.outputs_key(read, request.run_key, request.dataset_keys)
+    if run_key is not None:
+        opening.check_run_key(read, run_key, result.values)
+    key = opening.outputs_key(read, run_key, request.dataset_keys)
     if key is not None:
         result.values["outputsKey"] = key
         opening.check_salts(read, key)
-    elif request.dataset_keys:
-        result.wanting.append("opening")
     if request.outputs is not None:
         opening.check_outputs(read, request.outputs, key)
     for path, folder, dataset_key in request.inputs:
