@@ -8,7 +8,7 @@ from tests.making.signing import ed25519_public, ed25519_sign
 from tests.making.writing import hexed
 from tests.verifier import ed25519
 
-ROOT = sha256(b"a root").digest()
+ROOT, NOTHING = sha256(b"a root").digest(), sha256(b"").digest()
 STRANGER = b"\x56" * 32
 
 
@@ -52,7 +52,7 @@ def checkpoints():
     stranger = line(text, STRANGER, "witness.example/w")
     bare = line(text).removeprefix("— ").split(" ")[1].strip()
 
-    def good(about, checkpoint, size, key=None):
+    def good(about, checkpoint, size, key=None, root=ROOT):
         rows.append(
             {
                 "about": about,
@@ -60,7 +60,7 @@ def checkpoints():
                 "checkpoint": checkpoint,
                 "expect": "ok",
                 "size": str(size),
-                "root": hexed(ROOT),
+                "root": hexed(root),
             }
         )
 
@@ -86,7 +86,7 @@ def checkpoints():
         7,
         log_key("köln.example/log"),
     )
-    good("size 0", note(body(0)), 0)
+    good("size 0", note(body(0, NOTHING)), 0, root=NOTHING)
 
     other = body(origin="other.example/log")
     bad("the right root from another origin", note(other))
@@ -114,6 +114,7 @@ def checkpoints():
         ("2^64", str(2**64)),
     ):
         bad(f"size: {about}", note(body(size)))
+    bad("size 0 with a root that is not that of nothing", note(body(0)))
     bad("a root of 31 bytes", note(body(root=ROOT[:31])))
     bad("a root of 33 bytes", note(body(root=ROOT + b"\0")))
     for about, spelled in (

@@ -66,8 +66,9 @@ def included(leaf, index, size, proof, expected_root):
 
 
 def consistent(first, first_root, second, second_root, proof):
-    """Whether `proof` shows that the second tree extends the first."""
-    return len(proof) <= 2 * PROOF_MOST and merkle.consistent(first, first_root, second, second_root, proof, node)
+    """Whether `proof` shows that the second tree extends the first; `equivocation` if one size has two roots."""
+    need(first != second or first_root == second_root, "equivocation", f"two roots of {first} entries")
+    return len(proof) <= PROOF_MOST and merkle.consistent(first, first_root, second, second_root, proof, node)
 
 
 def read_base64(text):
@@ -138,6 +139,7 @@ def read_checkpoint(text, key):
     need(SIZE.fullmatch(size) and int(size) < 2**64, "bad_checkpoint", "size")
     found = read_base64(encoded)
     need(found is not None and len(found) == 32, "bad_checkpoint", "root")
+    need(size != "0" or found == root([]), "bad_checkpoint", "the root of nothing")
     _check_signatures(signatures.split("\n"), body, key)
     need(origin == key[0], "bad_checkpoint", "the origin of another log")
     return int(size), found
