@@ -4,8 +4,9 @@
 
 The program prints JSON with `tiers`, a list of objects whose `code` is null or the code of a refusal; the first that is
 not null counts. One that prints a `code` without tiers is read as well, and of any other the exit code alone is
-compared. `{claimHash}` and `{logKey}` stand for what the vector's `expect` file names. Nothing depends on anything but
-the seed, so a disagreement can be made again.
+compared. `{claimHash}` and `{logKey}` stand for what the `expect` file names, `{keys}` for `--run-key FILE` and
+`--dataset-key FILE …` with the keys that it names; without that word our side uses no keys either. Nothing depends on
+anything but the seed, so a disagreement can be made again.
 """
 
 import argparse
@@ -18,21 +19,32 @@ from collections import Counter
 from pathlib import Path
 
 from . import disclosure, profiles, vectors, verdict
-from .check import Request, verify
-from .errors import EXIT, OPENING, Refused
+from .check import REACHED, Request, verify
+from .errors import EXIT, OPENING, USAGE, Refused
 from .log import read_key
 from .mutations import mutate
 from .repair import repair
 
+MOST_SHOWN = 20
 
-def judge_receipt(data, names, run_key):
-    """Our verdict on a receipt: code and exit code."""
+
+def keys_of(names):
+    """The run key, or None, and the dataset keys that an `expect` file names."""
+    run_key = vectors.unhex(names["runKey"]) if "runKey" in names else None
+    return run_key, tuple(vectors.unhex(key) for key in names.get("datasetKeys", "").split())
+
+
+def judge_receipt(data, names, with_keys):
+    """Our verdict on a receipt: code and exit code. The wrong number of dataset keys is wrong usage."""
     log_key = read_key(names["logKey"]) if "logKey" in names else None
-    result = verify(data, Request(run_key=run_key, log_key=log_key))
+    run_key, dataset_keys = keys_of(names) if with_keys else (None, ())
+    result = verify(data, Request(run_key=run_key, dataset_keys=dataset_keys, log_key=log_key))
+    if dataset_keys and "outputsKey" not in result.values and result.tiers.get("opening") == REACHED:
+        return None, USAGE
     return result.code(), result.exit_code()
 
 
-def judge_disclosure(data, names, _run_key):
+def judge_disclosure(data, names, _with_keys):
     """Our verdict on a disclosure."""
     try:
         disclosure.check(disclosure.read(data), vectors.unhex(names["expect-claimHash"]))
@@ -42,7 +54,7 @@ def judge_disclosure(data, names, _run_key):
     return "ok", 0
 
 
-def judge_verdict(data, _names, _run_key):
+def judge_verdict(data, _names, _with_keys):
     """Our verdict on a verdict."""
     try:
         verdict.check(verdict.read(data), {})
@@ -51,7 +63,7 @@ def judge_verdict(data, _names, _run_key):
     return "ok", 0
 
 
-def judge_profiles(data, _names, _run_key):
+def judge_profiles(data, _names, _with_keys):
     """Our verdict on a list of profiles."""
     try:
         profiles.read(data)
@@ -81,7 +93,7 @@ def code_of(output):
 
 
 def good_vectors(folder):
-    """File name, bytes and names of every vector below a folder that is expected to be good, and needs no second file."""
+    """File name, bytes and names of every good vector below a folder that needs no second file."""
     found = []
     for path in sorted(Path(folder).glob("*/expect")):
         code, names = vectors.read_expect(path)
@@ -91,18 +103,31 @@ def good_vectors(folder):
     return found
 
 
-def one_mutation(rng, good, given, file, run_key):
+def key_options(names, folder):
+    """`--run-key` and `--dataset-key` with files that have the vector's keys."""
+    run_key, dataset_keys = keys_of(names)
+    words = []
+    for number, key in enumerate((run_key, *dataset_keys)):
+        if key is not None:
+            file = folder / f"key-{number}"
+            file.write_text(f"0x{key.hex()}\n", encoding="ascii")
+            words += ["--dataset-key" if number else "--run-key", str(file)]
+    return words
+
+
+def one_mutation(rng, good, given, file):
     """Changes one vector and asks both. Returns the file's bytes, our answer and theirs."""
     name, data, names = good[rng.randrange(len(good))]
     data = mutate(rng, data, repair if name == "receipt.json" else None)
     file.write_bytes(data)
-    ours = JUDGES[name](data, names, run_key)
+    ours = JUDGES[name](data, names, "{keys}" in given)
     places = {
-        "{file}": str(file),
-        "{claimHash}": names.get("expect-claimHash", ""),
-        "{logKey}": names.get("logKey", ""),
+        "{file}": [str(file)],
+        "{keys}": key_options(names, file.parent),
+        "{claimHash}": [names.get("expect-claimHash", "")],
+        "{logKey}": [names.get("logKey", "")],
     }
-    command = [places.get(word, word) for word in given]
+    command = [one for word in given for one in places.get(word, [word])]
     ended = subprocess.run(command, capture_output=True, check=False)
     return data, ours, (code_of(ended.stdout), ended.returncode)
 
@@ -113,9 +138,6 @@ def main():
     parser.add_argument("folder", type=Path, help="a folder of vectors, such as tests/vectors/receipt")
     parser.add_argument("-n", "--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--run-key", type=vectors.unhex, help="the run key that our side uses; name it in the command, too"
-    )
     parser.add_argument("--keep", type=Path, help="folder for the files on which the two disagree")
     parser.add_argument("command", nargs="+", help="the other program, with {file} where the file's name belongs")
     options = parser.parse_args()
@@ -124,12 +146,13 @@ def main():
         for number in range(options.count):
             rng = random.Random(f"{options.seed}/{number}")
             file = Path(folder) / "changed.json"
-            data, ours, theirs = one_mutation(rng, good, options.command, file, options.run_key)
+            data, ours, theirs = one_mutation(rng, good, options.command, file)
             codes[ours[0]] += 1
             if ours[1] == theirs[1] and theirs[0] in (None, ours[0]):
                 continue
             wrong += 1
-            print(f"{options.seed}/{number}: we say {ours}, they say {theirs}")
+            if wrong <= MOST_SHOWN:
+                print(f"{options.seed}/{number}: we say {ours}, they say {theirs}")
             if options.keep:
                 options.keep.mkdir(parents=True, exist_ok=True)
                 (options.keep / f"{options.seed}-{number}.json").write_bytes(data)
