@@ -166,6 +166,12 @@ def manifests():
     bad("folder-digest", "outputs", entry("directory", "a", b"x") | {"size": 0}, "a folder with a digest")
     bad("stream", "outputs", entry("stream", "stdlog", b""), "a stream that does not exist")
     bad("argument-digits", "invocation", entry("argument", "0000001", b""), "an argument's index of seven digits")
+    bad(
+        "argument-filled",
+        "invocation",
+        entry("argument", "000000001", b""),
+        "an argument's index of nine digits with zeros",
+    )
     bad("argument-letters", "invocation", entry("argument", "0000000x", b""), "an argument whose index is no number")
     bad("argument-other-digits", "invocation", entry("argument", "0000000٣", b""), "digits of another script")
     bad("variable", "invocation", entry("variable", "A=B", b""), "a variable's name with =")

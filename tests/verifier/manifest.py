@@ -8,7 +8,7 @@ from .errors import need
 
 KINDS = {"file": 1, "directory": 2, "stream": 3, "mount": 4, "argument": 5, "variable": 6}
 STREAMS = ("stdin", "stdout", "stderr")
-ARGUMENT = re.compile(r"[0-9]{8}")
+ARGUMENT = re.compile(r"[0-9]{8}|[1-9][0-9]{8,}")
 NOTHING = blake3(b"")
 PATH_MOST, COMPONENT_MOST = 4096, 255
 
@@ -30,7 +30,7 @@ def path_holds(kind, path):
     if kind == "stream":
         return path in STREAMS
     if kind == "argument":
-        return ARGUMENT.fullmatch(path) is not None
+        return len(path) <= PATH_MOST and ARGUMENT.fullmatch(path) is not None
     if kind == "variable":
         return bool(path) and len(path.encode()) <= PATH_MOST and "=" not in path and "\0" not in path
     return file_path_holds(path)

@@ -3,8 +3,8 @@
     python3 -m tests.verifier.mutate tests/vectors/receipt -n 2000 -- brizo verify {file} --format json
 
 The program prints JSON with `tiers`, a list of objects whose `code` is null or the code of a refusal; the first that is
-not null counts. One that prints a `code` without tiers is read as well, and of any other the exit code alone is
-compared. `{claimHash}` and `{logKey}` stand for what the `expect` file names, `{keys}` for `--run-key FILE` and
+not null counts. One that prints a `code` without tiers is read as well. The exit codes are compared, too, and alone where
+there is no code. `{claimHash}` and `{logKey}` stand for what the `expect` file names, `{keys}` for `--run-key FILE` and
 `--dataset-key FILE …` with the keys that it names; without that word our side uses no keys either. Nothing depends on
 anything but the seed, so a disagreement can be made again.
 """
@@ -80,16 +80,17 @@ JUDGES = {
 }
 
 
-def code_of(output):
-    """The code in a program's JSON, `ok` where it names none, or None if it printed no such JSON."""
+def code_of(output, exit_code):
+    """The code in a program's JSON, `ok` where it names none and succeeds, or None if it printed no JSON."""
     try:
         said = json.loads(output)
     except ValueError:
         return None
-    if not isinstance(said, dict) or not ("tiers" in said or "code" in said):
+    if not isinstance(said, dict):
         return None
     codes = [tier.get("code") for tier in said.get("tiers", [])] + [said.get("code")]
-    return next((code for code in codes if code is not None), "ok")
+    code = next((code for code in codes if code is not None), None)
+    return code or ("ok" if exit_code == 0 else None)
 
 
 def good_vectors(folder):
@@ -129,7 +130,7 @@ def one_mutation(rng, good, given, file):
     }
     command = [one for word in given for one in places.get(word, [word])]
     ended = subprocess.run(command, capture_output=True, check=False)
-    return data, ours, (code_of(ended.stdout), ended.returncode)
+    return data, ours, (code_of(ended.stdout, ended.returncode), ended.returncode)
 
 
 def main():
