@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import disclosure, log, profiles, vectors, verdict
-from .check import REACHED, Request, verify
+from .check import Request, verify
 from .errors import EXIT, OPENING, USAGE, Refused
 
 NOT_THE_DISCLOSURES = ("receipt_malformed", "unexpected_receipt")
@@ -113,7 +113,7 @@ def run_verify(options):
     if options.profiles:
         request.revoked = profiles.revoked(profiles.read(options.profiles.read_bytes()))
     result = verify(options.file.read_bytes(), request)
-    if options.dataset_key and result.tiers["structure"] == REACHED and "outputsKey" not in result.values:
+    if result.wrong_usage:
         return _usage("--dataset-key goes with --run-key, once for each mount")
     _show(result.values)
     _show(result.tiers)

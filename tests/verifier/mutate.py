@@ -19,8 +19,8 @@ from collections import Counter
 from pathlib import Path
 
 from . import disclosure, profiles, vectors, verdict
-from .check import REACHED, Request, verify
-from .errors import EXIT, OPENING, USAGE, Refused
+from .check import Request, verify
+from .errors import EXIT, OPENING, Refused
 from .log import read_key
 from .mutations import mutate
 from .repair import repair
@@ -39,9 +39,7 @@ def judge_receipt(data, names, with_keys):
     log_key = read_key(names["logKey"]) if "logKey" in names else None
     run_key, dataset_keys = keys_of(names) if with_keys else (None, ())
     result = verify(data, Request(run_key=run_key, dataset_keys=dataset_keys, log_key=log_key))
-    if dataset_keys and "outputsKey" not in result.values and result.tiers.get("opening") == REACHED:
-        return None, USAGE
-    return result.code(), result.exit_code()
+    return None if result.wrong_usage else result.code(), result.exit_code()
 
 
 def judge_disclosure(data, names, _with_keys):
