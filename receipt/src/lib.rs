@@ -12,6 +12,7 @@
 mod claim;
 mod document;
 mod error;
+pub mod export;
 mod hash;
 mod manifest;
 mod opening;
