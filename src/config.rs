@@ -169,20 +169,30 @@ pub fn read_deployment(path: &Path) -> Result<Deployment, Error> {
 /// # Errors
 /// [`Error`] with the file; never with its content.
 pub fn read_key(path: &Path) -> Result<SecretKey, Error> {
-    use std::os::unix::fs::PermissionsExt;
     let content = |text: &str| Error::Content { path: path.to_path_buf(), text: text.into() };
+    let text = read_secret_text(path)?;
+    let mut bytes = zeroize::Zeroizing::new([0u8; 32]);
+    hex::decode_to_slice(text.trim().trim_start_matches("0x"), &mut *bytes)
+        .map_err(|_| content("not a secret key of 64 hex digits"))?;
+    SecretKey::from_bytes(&bytes).map_err(|_| content("not a secp256k1 secret key"))
+}
+
+/// Reads a file that holds a secret as text. Refuses one that group or others may read.
+///
+/// # Errors
+/// [`Error::Read`], or [`Error::Content`] where others may read it.
+pub fn read_secret_text(path: &Path) -> Result<zeroize::Zeroizing<String>, Error> {
+    use std::os::unix::fs::PermissionsExt;
     let text = zeroize::Zeroizing::new(read_text(path)?);
     let mode = std::fs::metadata(path)
         .map_err(|source| Error::Read { path: path.to_path_buf(), source })?
         .permissions()
         .mode();
     if mode & 0o077 != 0 {
-        return Err(content("others may read this secret key; chmod 600 it"));
+        let text = "others may read this secret key; chmod 600 it".into();
+        return Err(Error::Content { path: path.to_path_buf(), text });
     }
-    let mut bytes = zeroize::Zeroizing::new([0u8; 32]);
-    hex::decode_to_slice(text.trim().trim_start_matches("0x"), &mut *bytes)
-        .map_err(|_| content("not a secret key of 64 hex digits"))?;
-    SecretKey::from_bytes(&bytes).map_err(|_| content("not a secp256k1 secret key"))
+    Ok(text)
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {

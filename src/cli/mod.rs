@@ -10,6 +10,7 @@ mod new;
 mod policy;
 mod program;
 mod publish;
+mod receipt;
 mod replay;
 mod run;
 mod serve;
@@ -26,6 +27,8 @@ pub(crate) struct Exit(u8);
 
 impl Exit {
     pub(crate) const OK: Self = Self(0);
+    /// The arguments do not fit each other.
+    pub(crate) const USAGE: Self = Self(2);
     /// Neither success nor failure: something that is needed for a verdict is missing.
     pub(crate) const INCONCLUSIVE: Self = Self(3);
     /// The run made a claim, but it is not an exit with code 0.
@@ -88,6 +91,8 @@ enum Command {
     Verify(verify::Verify),
     Replay(replay::Replay),
     #[command(subcommand)]
+    Receipt(receipt::Receipt),
+    #[command(subcommand)]
     Job(job::Job),
     #[command(subcommand)]
     Contracts(contracts::Contracts),
@@ -123,6 +128,7 @@ impl Cli {
             Command::CompileWorker(verb) => verb.run(),
             Command::Policy(verb) => verb.run(),
             Command::Key(verb) => verb.run(),
+            Command::Receipt(verb) => verb.run(),
             Command::Serve(verb) => block_on(verb.run()),
             Command::Publish(verb) => block_on(verb.run()),
             Command::Verify(verb) => block_on(verb.run()),

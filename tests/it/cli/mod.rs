@@ -1,5 +1,6 @@
 //! The command line as authors and auditors use it: local runs, receipts, replays.
 
+mod export;
 mod local;
 mod new;
 mod tamper;
