@@ -10,6 +10,7 @@ mod guests;
 mod http;
 mod json;
 mod languages;
+mod python;
 mod recipes;
 mod test;
 mod toolchains;
@@ -25,7 +26,7 @@ cargo xtask VERB
   guests                           the example algorithms, in every language, as wasm in examples/target/guests
   contracts [--check]              contracts/abi from contracts/src, or whether it is stale
   test [--quick] [FILTER]          every check, in order; the first that fails ends it
-                                   --quick: without the contracts' own checks and cargo-deny
+                                   --quick: without the contracts' own checks, other formats' tools and cargo-deny
                                    FILTER: only the Rust tests whose name contains it
   ci                               the same as test
   demo [--release] [--brizo FILE]  one paid job from end to end, on a chain of its own, in demo/

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::command::{clean_in, run};
 use crate::tools::{self, ANVIL_VARIABLE};
-use crate::{contracts, deny, guests};
+use crate::{contracts, deny, guests, python};
 
 /// What to leave out.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
     /// Only tests whose name contains this, and none of the checks beside them.
     pub(crate) filter: Option<String>,
-    /// Without the contracts' own checks and cargo-deny.
+    /// Without the contracts' own checks, other formats' tools and cargo-deny.
     pub(crate) quick: bool,
 }
 
@@ -38,7 +38,7 @@ enum Part {
     Slow,
 }
 
-const STEPS: [(&str, Part, Check); 9] = [
+const STEPS: [(&str, Part, Check); 11] = [
     ("tools", Part::Tests, make_tools),
     ("guests", Part::Tests, |bench| guests::build_all(bench.root)),
     ("format", Part::Style, format),
@@ -46,6 +46,8 @@ const STEPS: [(&str, Part, Check); 9] = [
     ("contracts: artefacts", Part::Slow, |bench| contracts::artifacts(bench.root, true).map(|()| None)),
     ("contracts: forge", Part::Slow, forge),
     ("tests", Part::Tests, workspace_tests),
+    ("second verifier", Part::Style, |bench| python::second_verifier(bench.root)),
+    ("interop", Part::Slow, |bench| python::interop(bench.root)),
     ("tests of the examples", Part::Tests, example_tests),
     ("dependencies", Part::Slow, |bench| deny::check(bench.root)),
 ];

@@ -98,7 +98,7 @@ fn pip(requirements: &Path, folder: &Path) -> Result<(), String> {
 }
 
 /// Python and pip, from Debian where they are missing.
-fn python_with_pip() -> Result<(), String> {
+pub(crate) fn python_with_pip() -> Result<(), String> {
     let found = || ask(clean("python3").args(["-m", "pip", "--version"])).is_some();
     if found() {
         return Ok(());
