@@ -1,5 +1,6 @@
 //! `brizo receipt export`: the same facts for the tools of supply chains, provenance and research data.
 
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use brizo_receipt::export::{
 use clap::{Args, ValueEnum};
 
 use crate::cli::Exit;
-use crate::cli::format::{read_receipt, write};
+use crate::cli::format::read_receipt;
 use crate::cli::spec::read_outputs;
 use crate::config::read_secret_text;
 
@@ -32,7 +33,7 @@ pub(in crate::cli) struct Export {
     /// Folder with output files: each is compared with the receipt, and its SHA-256 is added.
     #[arg(long, value_name = "FOLDER")]
     outputs: Option<PathBuf>,
-    /// File to write. [default: standard output]
+    /// File to write; must not exist, so that no receipt is lost to a slip. [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -64,10 +65,7 @@ impl Export {
             }
         }
         let text = document_text(&self.document(&source)?);
-        match &self.output {
-            Some(path) => write(path, text)?,
-            None => std::io::stdout().write_all(text.as_bytes())?,
-        }
+        self.put(text.as_bytes())?;
         Ok(Exit::OK)
     }
 
@@ -82,6 +80,13 @@ impl Export {
         let shown = || format!("{}", key.display());
         let key = ExportKey::from_pem(&read_secret_text(key)?).with_context(shown)?;
         Ok(envelope(IN_TOTO_TYPE, document_text(&statement(source)).as_bytes(), &key))
+    }
+
+    fn put(&self, text: &[u8]) -> Result<()> {
+        let Some(path) = &self.output else { return Ok(std::io::stdout().write_all(text)?) };
+        let place = || format!("{}: nothing is overwritten", path.display());
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path).with_context(place)?;
+        file.write_all(text).with_context(|| format!("{}", path.display()))
     }
 
     fn file_name(&self) -> String {

@@ -30,7 +30,7 @@ fn key_file(folder: &Path, text: &str, mode: u32) {
 fn each_format_is_the_one_that_is_checked_in() {
     let folder = tempfile::tempdir().unwrap();
     key_file(folder.path(), KEY, 0o600);
-    for (golden, more) in [
+    for (golden_name, more) in [
         ("in-toto", &["--format", "in-toto"][..]),
         ("prov", &["--format", "prov"]),
         ("ro-crate", &["--format", "ro-crate"]),
@@ -38,11 +38,14 @@ fn each_format_is_the_one_that_is_checked_in() {
     ] {
         let printed = export(folder.path(), "ok-full", more);
         assert_eq!(printed.status.code(), Some(0), "{}", said(&printed));
-        let golden = repository(&format!("tests/interop/golden/ok-full.{golden}.json"));
+        let golden = repository(&format!("tests/interop/golden/ok-full.{golden_name}.json"));
         assert_eq!(printed.stdout, fs::read(golden).unwrap(), "{more:?}");
-        let written = export(folder.path(), "ok-full", &[more, &["-o", "out.json"]].concat());
-        assert_eq!((written.status.code(), written.stdout.len()), (Some(0), 0));
-        assert_eq!(fs::read(folder.path().join("out.json")).unwrap(), printed.stdout, "{more:?}");
+        let to_file = [more, &["-o", golden_name]].concat();
+        let written = export(folder.path(), "ok-full", &to_file);
+        assert_eq!((written.status.code(), written.stdout.len()), (Some(0), 0), "{}", said(&written));
+        assert_eq!(fs::read(folder.path().join(golden_name)).unwrap(), printed.stdout, "{more:?}");
+        let again = export(folder.path(), "ok-full", &to_file);
+        assert_eq!(again.status.code(), Some(1), "{more:?} overwrote a file");
     }
 }
 
