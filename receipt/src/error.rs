@@ -8,8 +8,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a receipt, a manifest or a signature is refused. Every variant has a stable [`code`](Error::code).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The bytes are not a receipt document: bad JSON, unknown or double field, wrong form of a number.
-    #[error("not a well-formed receipt: {0}")]
+    /// The bytes are not a document of the format: bad JSON, unknown or double field, wrong form of a number.
+    #[error("not well formed: {0}")]
     Malformed(String),
     /// A field of the claim contradicts another one or the profile's rules.
     #[error("the claim contradicts itself: {0}")]
@@ -55,6 +55,31 @@ pub enum Error {
     /// A path or the order of a manifest breaks the rules of `docs/RECEIPT.md`.
     #[error("bad manifest: {0}")]
     Manifest(String),
+    /// A disclosure whose entry, position or tree does not lead to the root it should lead to.
+    #[error("the disclosure does not hold: {0}")]
+    Disclosure(String),
+    /// The receipt was made under rules of execution that are known to be wrong.
+    #[error("the profile {name} ({digest}) is revoked, so this receipt proves nothing: {advisory}")]
+    ProfileRevoked {
+        /// The profile's digest, as in the spec.
+        digest: B256,
+        /// The profile's name.
+        name: String,
+        /// What is wrong with it, and what to do.
+        advisory: String,
+    },
+    /// A checkpoint of a log is not one, or not by the log it should be by.
+    #[error("bad checkpoint: {0}")]
+    Checkpoint(String),
+    /// An entry of a log is not proved to be in it.
+    #[error("the log does not prove it: {0}")]
+    LogProof(String),
+    /// A log signed or anchored two pasts that contradict each other.
+    #[error("the log contradicts itself: {0}")]
+    Equivocation(String),
+    /// The bytes are not an entry of a log.
+    #[error("bad log entry: {0}")]
+    LogEntry(String),
 }
 
 impl Error {
@@ -69,6 +94,12 @@ impl Error {
             Self::WrongSigner { .. } => "wrong_signer",
             Self::Unexpected { .. } => "unexpected_receipt",
             Self::Manifest(_) => "bad_manifest",
+            Self::Disclosure(_) => "bad_disclosure",
+            Self::ProfileRevoked { .. } => "profile_revoked",
+            Self::Checkpoint(_) => "bad_checkpoint",
+            Self::LogProof(_) => "log_proof",
+            Self::Equivocation(_) => "equivocation",
+            Self::LogEntry(_) => "bad_log_entry",
         }
     }
 }

@@ -61,7 +61,10 @@ impl Exit {
             Error::Malformed(_) | Error::Contradiction(_) | Error::Manifest(_) => 10,
             Error::HashMismatch { .. } => 11,
             Error::Signature { .. } | Error::WrongSigner { .. } => 12,
-            Error::Unexpected { .. } => 13,
+            Error::Unexpected { .. } | Error::ProfileRevoked { .. } => 13,
+            Error::Checkpoint(_) | Error::LogProof(_) | Error::LogEntry(_) => 15,
+            Error::Equivocation(_) => 16,
+            Error::Disclosure(_) => 17,
         })
     }
 }
