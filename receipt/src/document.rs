@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Key, Manifest};
 use crate::{
-    Domain, Error, ExecutionClaim, OutputEntry, ReceiptAttestation, Result, Signature, derive,
-    invocation_manifest, mount_leaf, root_of_leaves,
+    Domain, ExecutionClaim, OutputEntry, ReceiptAttestation, Result, Signature, derive, invocation_manifest,
+    mount_leaf, root_of_leaves, strict,
 };
 
 /// Value of the document's `format` field. Another value is another format: nothing is negotiated inside a file.
@@ -176,34 +176,17 @@ impl Receipt {
     /// canonical one are refused. White space and the order of fields are free; nothing hashes the document as a whole.
     ///
     /// # Errors
-    /// [`Error::Malformed`] with the place.
+    /// [`Error::Malformed`](crate::Error::Malformed) with the place.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let malformed = |e: serde_json::Error| Error::Malformed(e.to_string());
-        if bytes.len() > BYTES_MAX {
-            return Err(Error::Malformed(format!("{} bytes, at most {BYTES_MAX} are read", bytes.len())));
-        }
-        let receipt: Self = serde_json::from_slice(bytes).map_err(malformed)?;
-        let read: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
-        let written = serde_json::to_value(&receipt).map_err(malformed)?;
-        if let Some(place) = first_difference("", &read, &written) {
-            return Err(Error::Malformed(format!("{place} is not in canonical form")));
-        }
-        if receipt.format != FORMAT {
-            return Err(Error::Malformed(format!(
-                "format is {:?}, this program reads {FORMAT:?}",
-                receipt.format
-            )));
-        }
+        let receipt: Self = strict::parse("receipt", bytes, BYTES_MAX)?;
+        strict::check_format("receipt", &receipt.format, FORMAT)?;
         Ok(receipt)
     }
 
     /// The document as text, ending in a newline.
     #[must_use]
     pub fn to_text(&self) -> String {
-        // Strings, numbers and lists only: serialising cannot fail.
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        strict::to_text(self)
     }
 
     /// Digest of the run info's exact bytes, as it stands in the attestation.
@@ -231,7 +214,7 @@ impl Opening {
     /// Root of the invocation under the run key.
     ///
     /// # Errors
-    /// [`Error::Manifest`] when a variable stands twice.
+    /// [`Error::Manifest`](crate::Error::Manifest) when a variable stands twice.
     pub fn invocation_root(&self, run_key: &Key) -> Result<B256> {
         Ok(invocation_manifest(&self.invocation)?.root(run_key))
     }
@@ -245,26 +228,5 @@ impl Opening {
     ) -> Vec<OutputEntry> {
         let list = |entry: &crate::Entry| OutputEntry::of(entry, outputs_key, withheld(entry));
         outputs.entries().iter().map(list).collect()
-    }
-}
-
-/// The first place where two JSON values differ, as a path like `claim.spec.fuelLimit`.
-fn first_difference(place: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
-    use serde_json::Value::{Array, Object};
-    let inside = |key: &str| {
-        if place.is_empty() { key.to_string() } else { format!("{place}.{key}") }
-    };
-    match (a, b) {
-        (Object(x), Object(y)) => x.keys().chain(y.keys()).find_map(|key| match (x.get(key), y.get(key)) {
-            (Some(x), Some(y)) => first_difference(&inside(key), x, y),
-            _ => Some(inside(key)),
-        }),
-        (Array(x), Array(y)) if x.len() == y.len() => x
-            .iter()
-            .zip(y)
-            .enumerate()
-            .find_map(|(i, (x, y))| first_difference(&inside(&i.to_string()), x, y)),
-        _ if a == b => None,
-        _ => Some(if place.is_empty() { "the document".into() } else { place.into() }),
     }
 }

@@ -6,10 +6,14 @@
 //! lists that open the hidden roots. The format is written down in `docs/RECEIPT.md`, precisely enough for a second
 //! implementation; this crate is the first one.
 //!
+//! Beside the receipt there are a [`Disclosure`] (one file of it, and nothing of the others), a [`SignedVerdict`] (what a
+//! re-execution gave) and the list of published [`Profiles`].
+//!
 //! Boundary: nothing here reads a file, a clock or a socket, and nothing here knows wasmtime, HTTP or SQL. An auditor
 //! depends on this crate alone.
 
 mod claim;
+mod disclosure;
 mod document;
 mod error;
 pub mod export;
@@ -17,11 +21,16 @@ mod hash;
 mod manifest;
 mod opening;
 mod outputs;
+mod profiles;
 mod sign;
+mod strict;
+mod tree;
+mod verdict;
 mod verify;
 
 pub use alloy_primitives::{Address, B256, keccak256};
 pub use claim::{AlgorithmUpload, ExecutionClaim, JobSpec, Outcome, ReceiptAttestation, Status, TrapCode};
+pub use disclosure::{DISCLOSURE_FORMAT, Disclosure, MountPosition, Part, SMALL_BYTES_MAX, Shown};
 pub use document::{
     Attestation, BYTES_MAX, Consent, FORMAT, Invocation, Kind, Mount, Opening, Receipt, RunInfo, decimal,
 };
@@ -36,5 +45,8 @@ pub use manifest::{
 };
 pub use opening::Delivered;
 pub use outputs::{OutputEntry, ShownOutput};
+pub use profiles::{PROFILES_FORMAT, ProfileState, Profiles, PublishedProfile};
 pub use sign::{Domain, SecretKey, Signature, recover};
+pub use tree::Position;
+pub use verdict::{SignedVerdict, VERDICT_FORMAT, VerdictExpectation, VerdictStatement, evidence_digest};
 pub use verify::{Expectation, Tier, Verdict, check_signatures, check_structure};

@@ -4,6 +4,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::{content_digest, derive};
+use crate::tree;
 use crate::{Error, Invocation, Result};
 
 /// Longest path in a manifest, in bytes.
@@ -56,6 +57,21 @@ pub enum EntryKind {
     Argument = 5,
     /// An environment variable; the path is its name.
     Variable = 6,
+}
+
+impl EntryKind {
+    /// Its name in documents and for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Stream => "stream",
+            Self::Mount => "mount",
+            Self::Argument => "argument",
+            Self::Variable => "variable",
+        }
+    }
 }
 
 /// One thing in a manifest.
@@ -119,21 +135,7 @@ fn leaf(kind: EntryKind, path: &str, commitment: B256) -> B256 {
 /// Root over leaves in their order: the tree shape of RFC 6962, with the number of leaves bound into the root.
 #[must_use]
 pub fn root_of_leaves(leaves: &[B256]) -> B256 {
-    let count = (leaves.len() as u64).to_be_bytes();
-    derive("brizo 2026 v1 manifest root", &[&count, subtree(leaves).as_slice()])
-}
-
-fn subtree(leaves: &[B256]) -> B256 {
-    match leaves {
-        [] => B256::ZERO,
-        [only] => *only,
-        _ => {
-            // RFC 6962 §2.1: the left side holds the largest power of two below the count.
-            let split = leaves.len().next_power_of_two() / 2;
-            let (left, right) = leaves.split_at(split);
-            derive("brizo 2026 v1 manifest node", &[subtree(left).as_slice(), subtree(right).as_slice()])
-        }
-    }
+    tree::root(leaves.len() as u64, tree::top(leaves))
 }
 
 /// A list of entries in canonical order: by kind, then by the path's bytes, none twice.
@@ -176,7 +178,8 @@ impl Manifest {
     }
 }
 
-fn check_entry(entry: &Entry) -> Result<()> {
+/// Checks the path, and that a folder is empty.
+pub(crate) fn check_entry(entry: &Entry) -> Result<()> {
     let bad = |why: &str| Err(Error::Manifest(format!("{:?} {why}", entry.path)));
     match entry.kind {
         EntryKind::File => check_path(&entry.path),
@@ -312,8 +315,8 @@ mod tests {
     #[test]
     fn a_node_cannot_pass_as_a_leaf() {
         let leaves = Manifest::new(entries(4)).unwrap().leaves(&Key::OPEN);
-        let pairs = [subtree(&leaves[..2]), subtree(&leaves[2..])];
-        assert_eq!(subtree(&pairs), subtree(&leaves), "same inner tree");
+        let pairs = [tree::top(&leaves[..2]), tree::top(&leaves[2..])];
+        assert_eq!(tree::top(&pairs), tree::top(&leaves), "same inner tree");
         assert_ne!(root_of_leaves(&pairs), root_of_leaves(&leaves), "the count tells them apart");
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use alloy_primitives::{Address, B256};
 
 use crate::outputs::check_outputs_list;
-use crate::{Domain, Error, Receipt, Result, RunInfo, check_path, recover, root_of_leaves};
+use crate::{Domain, Error, Profiles, Receipt, Result, RunInfo, check_path, recover, root_of_leaves};
 
 /// How far a receipt has been verified. Each tier includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +60,8 @@ pub struct Expectation {
     pub consumer: Option<Address>,
     /// The deployment.
     pub domain: Option<Domain>,
+    /// A list of profiles that is newer than the release's own.
+    pub profiles: Option<Profiles>,
 }
 
 /// Checks everything inside the document that needs no key and no signature.
@@ -69,6 +71,7 @@ pub struct Expectation {
 pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<String>> {
     let spec = &receipt.claim.spec;
     receipt.claim.outcome.check(spec)?;
+    let profile = Profiles::standing(spec.profile, expected.profiles.as_ref())?;
     check_lists(receipt)?;
     check_run_info(&receipt.run_info)?;
     same_hash("claimHash", receipt.claim_hash, receipt.claim.hash())?;
@@ -108,11 +111,8 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     }
     expect("claim hash", expected.claim_hash, receipt.claim_hash)?;
     expect("agreement", expected.agreement_id, spec.agreement_id)?;
-    Ok(vec![format!(
-        "claim hash recomputed from spec {} and outcome {}",
-        spec.hash(),
-        receipt.claim.outcome.hash()
-    )])
+    let (spec_hash, outcome_hash) = (spec.hash(), receipt.claim.outcome.hash());
+    Ok(vec![format!("claim hash recomputed from spec {spec_hash} and outcome {outcome_hash}"), profile])
 }
 
 /// What the lists of a receipt must be like, so that nobody who walks them is led astray.
@@ -200,12 +200,21 @@ pub(crate) fn same_hash(what: &str, stated: B256, computed: B256) -> Result<()> 
     Err(Error::HashMismatch { what: what.into(), stated, computed })
 }
 
-fn signed_by(who: &'static str, expected: Address, digest: B256, signature: &crate::Signature) -> Result<()> {
+pub(crate) fn signed_by(
+    who: &'static str,
+    expected: Address,
+    digest: B256,
+    signature: &crate::Signature,
+) -> Result<()> {
     let found = recover(digest, signature, who)?;
     if found == expected { Ok(()) } else { Err(Error::WrongSigner { who, expected, found }) }
 }
 
-fn expect<T: PartialEq + std::fmt::Display>(what: &'static str, expected: Option<T>, found: T) -> Result<()> {
+pub(crate) fn expect<T: PartialEq + std::fmt::Display>(
+    what: &'static str,
+    expected: Option<T>,
+    found: T,
+) -> Result<()> {
     match expected {
         Some(wanted) if wanted != found => {
             Err(Error::Unexpected { what, expected: wanted.to_string(), found: found.to_string() })
@@ -214,7 +223,7 @@ fn expect<T: PartialEq + std::fmt::Display>(what: &'static str, expected: Option
     }
 }
 
-fn expect_domain(expected: Option<Domain>, found: &Domain) -> Result<()> {
+pub(crate) fn expect_domain(expected: Option<Domain>, found: &Domain) -> Result<()> {
     let text = |domain: &Domain| format!("chain {} contract {}", domain.chain_id, domain.verifying_contract);
     match &expected {
         Some(wanted) if wanted != found => {

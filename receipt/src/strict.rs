@@ -1,0 +1,66 @@
+//! Strict reading of JSON documents: one spelling of every value, nothing unknown, nothing twice, nothing behind it.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// Reads a document of at most `most` bytes. `what` is its name in errors.
+///
+/// The types refuse unknown and double fields; that everything is in canonical form is seen by writing the document again.
+///
+/// # Errors
+/// [`Error::Malformed`] with the place.
+pub(crate) fn parse<T: DeserializeOwned + Serialize>(what: &str, bytes: &[u8], most: usize) -> Result<T> {
+    let malformed = |e: serde_json::Error| Error::Malformed(format!("{what}: {e}"));
+    if bytes.len() > most {
+        return Err(Error::Malformed(format!("{what}: {} bytes, at most {most} are read", bytes.len())));
+    }
+    let document: T = serde_json::from_slice(bytes).map_err(malformed)?;
+    let read: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    let written = serde_json::to_value(&document).map_err(malformed)?;
+    match first_difference("", &read, &written) {
+        Some(place) => Err(Error::Malformed(format!("{what}: {place} is not in canonical form"))),
+        None => Ok(document),
+    }
+}
+
+/// Checks the `format` field of a document.
+///
+/// # Errors
+/// [`Error::Malformed`] when it is another one.
+pub(crate) fn check_format(what: &str, found: &str, read: &str) -> Result<()> {
+    if found == read {
+        return Ok(());
+    }
+    Err(Error::Malformed(format!("{what}: format is {found:?}, this program reads {read:?}")))
+}
+
+/// A document as text: two spaces of indentation, and a newline at the end.
+pub(crate) fn to_text(document: &impl Serialize) -> String {
+    // Strings, numbers and lists only: serialising cannot fail.
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The first place where two JSON values differ, as a path like `claim.spec.fuelLimit`.
+fn first_difference(place: &str, a: &Value, b: &Value) -> Option<String> {
+    use serde_json::Value::{Array, Object};
+    let inside = |key: &str| {
+        if place.is_empty() { key.to_string() } else { format!("{place}.{key}") }
+    };
+    match (a, b) {
+        (Object(x), Object(y)) => x.keys().chain(y.keys()).find_map(|key| match (x.get(key), y.get(key)) {
+            (Some(x), Some(y)) => first_difference(&inside(key), x, y),
+            _ => Some(inside(key)),
+        }),
+        (Array(x), Array(y)) if x.len() == y.len() => x
+            .iter()
+            .zip(y)
+            .enumerate()
+            .find_map(|(i, (x, y))| first_difference(&inside(&i.to_string()), x, y)),
+        _ if a == b => None,
+        _ => Some(if place.is_empty() { "the document".into() } else { place.into() }),
+    }
+}
