@@ -112,7 +112,7 @@ impl Run {
         let inputs = LocalInputs::take(self.input.as_deref())?;
         let (run_key, dataset_key) =
             (read_salt_key(self.run_key.as_deref())?, read_salt_key(self.dataset_key.as_deref())?);
-        let invocation = job::invocation(&program.start, &self.args, &self.variables()?, &[], None)?;
+        let invocation = job::invocation(&program.start, &self.args, &pairs(&self.env)?, &[], None)?;
         let mount = inputs.mount(&dataset_key);
         let spec = JobSpec {
             profile: profile_digest_for(inspection.kind),
@@ -159,15 +159,6 @@ impl Run {
         write(&receipt_path, receipt.to_text())?;
         let price = terms.map(|terms| (terms.due(ending.fuel_used, ending.output_bytes), terms.token));
         self.report(&receipt, &ending, &outputs, &run_info, &receipt_path, price)
-    }
-
-    fn variables(&self) -> Result<Vec<(String, String)>> {
-        let pair = |text: &String| {
-            let (name, value) =
-                text.split_once('=').with_context(|| format!("--env {text:?} is not NAME=value"))?;
-            Ok((name.to_string(), value.to_string()))
-        };
-        self.env.iter().map(pair).collect()
     }
 
     fn receipt_path(&self) -> PathBuf {
@@ -242,6 +233,16 @@ impl Run {
         })?;
         Ok(if good { Exit::OK } else { Exit::JOB_FAILED })
     }
+}
+
+/// Variables for the guest from NAME=value.
+pub(super) fn pairs(env: &[String]) -> Result<Vec<(String, String)>> {
+    let pair = |text: &String| {
+        let (name, value) =
+            text.split_once('=').with_context(|| format!("--env {text:?} is not NAME=value"))?;
+        Ok((name.to_string(), value.to_string()))
+    };
+    env.iter().map(pair).collect()
 }
 
 /// Facts about this host's run, which the claim leaves out.

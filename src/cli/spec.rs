@@ -10,7 +10,8 @@ use brizo_receipt::{Key, Manifest, content_digest};
 
 use crate::data::{BlobStore, ingest};
 use crate::sandbox::{
-    ArtefactCache, ChildCompiler, Compiler, Engine, Error, InputFile, Inspection, Module, Progress, Settings,
+    ArtefactCache, Backend, ChildCompiler, Compiler, Engine, Error, InputFile, Inspection, Module, Progress,
+    Settings,
 };
 
 /// A local folder, taken in as a data set.
@@ -50,14 +51,25 @@ pub(super) fn compile(bytes: &[u8], with_cache: bool) -> Result<(Engine, Inspect
         (true, Some(folder)) => ArtefactCache::open(&folder).ok(),
         _ => None,
     };
-    let engine = Engine::with_settings(Settings { cache, compiler: compiler()?, ..Settings::default() })?;
+    let engine = engine(Backend::Native, cache)?;
+    let (inspection, module) = compile_on(&engine, bytes)?;
+    Ok((engine, inspection, module))
+}
+
+/// An engine that compiles as a provider's does.
+pub(super) fn engine(backend: Backend, cache: Option<ArtefactCache>) -> Result<Engine> {
+    Ok(Engine::with_settings(Settings { backend, cache, compiler: compiler()?, ..Settings::default() })?)
+}
+
+/// Inspects and compiles a module for an engine.
+pub(super) fn compile_on(engine: &Engine, bytes: &[u8]) -> Result<(Inspection, Module)> {
     let inspection = engine.inspect(bytes, content_digest(bytes))?;
     let module = engine.compile(bytes, &inspection).map_err(|e| match e {
         // So that it is seen for what it is: a refusal by the gate.
         Error::TooCostly(refused) => refused.into(),
         other => anyhow::Error::from(other),
     })?;
-    Ok((engine, inspection, module))
+    Ok((inspection, module))
 }
 
 /// The provider's way of compiling, with a provider's usual ceilings.

@@ -4,6 +4,7 @@ mod export;
 mod local;
 mod new;
 mod tamper;
+mod twice;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
