@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{B256, Key};
+use brizo_receipt::{B256, Key, Profiles};
 use clap::ValueEnum;
 use serde_json::Value;
 
@@ -57,12 +57,30 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// Reads a receipt file, of which no more is taken in than can be a receipt.
 pub(super) fn read_receipt(path: &Path) -> Result<Vec<u8>> {
+    read_at_most(path, brizo_receipt::BYTES_MAX)
+}
+
+/// Reads a file, and of a larger one a byte more than `most`, so that it is seen to be too large.
+pub(super) fn read_at_most(path: &Path, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path).with_context(|| format!("{}", path.display()))?;
-    file.take(brizo_receipt::BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("{}", path.display()))?;
+    file.take(most as u64 + 1).read_to_end(&mut bytes).with_context(|| format!("{}", path.display()))?;
     Ok(bytes)
+}
+
+/// Reads a list of profiles, if one is named.
+pub(super) fn read_profiles(path: Option<&Path>) -> Result<Option<Profiles>> {
+    let Some(path) = path else { return Ok(None) };
+    let bytes = read_at_most(path, brizo_receipt::SMALL_BYTES_MAX)?;
+    Ok(Some(Profiles::parse(&bytes).with_context(|| format!("{}", path.display()))?))
+}
+
+/// Length and BLAKE3 of a file of any size.
+pub(super) fn digest_of_file(path: &Path) -> Result<(u64, B256)> {
+    let mut hasher = blake3::Hasher::new();
+    let file = fs::File::open(path).with_context(|| format!("{}", path.display()))?;
+    hasher.update_reader(file).with_context(|| format!("{}", path.display()))?;
+    Ok((hasher.count(), B256::from(*hasher.finalize().as_bytes())))
 }
 
 /// Reads a text file.

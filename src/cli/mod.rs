@@ -67,15 +67,24 @@ impl Exit {
             Error::Disclosure(_) => 17,
         })
     }
+
+    /// The code for a disclosure that fails: it does not lead to the receipt hash, unless it is none or of another receipt.
+    pub(crate) fn of_disclosure(error: &brizo_receipt::Error) -> Self {
+        use brizo_receipt::Error;
+        match error {
+            Error::Malformed(_) | Error::Unexpected { .. } => Self::of_receipt(error),
+            _ => Self::OPENING,
+        }
+    }
 }
 
 /// Compute-to-data: run WebAssembly algorithms over data that does not leave, and prove what was run.
 ///
 /// A publisher serves data (`publish`, `serve`); a consumer brings an algorithm (`check`, `run`, `job run`); an auditor
-/// checks receipts (`verify`, `replay`). `brizo new` and `brizo run` need no server and no chain: begin there.
+/// checks receipts (`verify`, `replay`, `receipt`). `brizo new` and `brizo run` need no server and no chain: begin there.
 ///
 /// Exit codes: 0 success · 1 failure · 2 wrong usage · 3 inconclusive · 4 the algorithm did not end with exit code 0 ·
-/// 5 refused by gate, policy or provider · 10–14, 17 a receipt does not hold (docs/RECEIPT.md §10) · 20 a replay gives
+/// 5 refused by gate, policy or provider · 10–17 a receipt does not hold (docs/RECEIPT.md §10) · 20 a replay gives
 /// another result.
 #[derive(Debug, Parser)]
 #[command(name = "brizo", version, max_term_width = 110)]
@@ -128,6 +137,7 @@ impl Cli {
             Command::Check(verb) => verb.run(),
             Command::Profile(verb) => verb.run(),
             Command::Replay(verb) => verb.run(),
+            Command::Receipt(verb) => verb.run(),
             Command::CompileWorker(verb) => verb.run(),
             Command::Policy(verb) => verb.run(),
             Command::Key(verb) => verb.run(),

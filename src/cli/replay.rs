@@ -1,5 +1,7 @@
 //! `brizo replay`: runs a receipt's job again and compares, bit for bit.
 
+mod verdict;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +13,9 @@ use brizo_receipt::{
 use clap::Args;
 use serde_json::json;
 
+use self::verdict::{Auditor, Difference, VerdictOptions};
 use super::Exit;
-use super::format::{Format, read_receipt, read_salt_key};
+use super::format::{Format, read_profiles, read_receipt, read_salt_key};
 use super::program::{Bundle, OnRuntime, Program};
 use super::spec::{LocalInputs, compile, read_outputs};
 use crate::job;
@@ -23,6 +26,8 @@ use crate::sandbox::{Control, Kind, Order, Outputs, inspect, profile_digest_for}
 /// Runs twice, and gives no verdict if its own two runs differ. On a mismatch it names the part that differs; for an
 /// output that you hold (--outputs), the first byte. Exit code 0 when the hash is the same, 20 when it is not, 3 when no
 /// verdict is possible.
+///
+/// With --verdict-key and --verdict, what came out of a conclusive replay is signed, for others to rely on.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// Receipt file.
@@ -44,6 +49,11 @@ pub(super) struct Replay {
     /// Folder with the outputs that were delivered, to name the first byte that differs.
     #[arg(long)]
     outputs: Option<PathBuf>,
+    #[command(flatten)]
+    verdict: VerdictOptions,
+    /// A list of published profiles that is newer than that of this release; receipts under revoked ones are refused.
+    #[arg(long)]
+    profiles: Option<PathBuf>,
     /// How to print the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -55,11 +65,14 @@ impl Replay {
             Ok(receipt) => receipt,
             Err(error) => return self.refuse(&error),
         };
-        if let Err(error) = check_structure(&receipt, &Expectation::default()) {
+        let profiles = read_profiles(self.profiles.as_deref())?;
+        if let Err(error) = check_structure(&receipt, &Expectation { profiles, ..Expectation::default() }) {
             return self.refuse(&error);
         }
+        let auditor = self.verdict.auditor(&receipt)?;
+        let auditor = auditor.as_ref();
         if let Some(missing) = self.missing(&receipt) {
-            return self.report(&receipt, None, &[missing], Exit::INCONCLUSIVE);
+            return self.report(&receipt, auditor, None, &[missing.into()], Exit::INCONCLUSIVE);
         }
         let Program { module, bundle, .. } = Program::load(&self.module, &self.on)?;
         let inputs = LocalInputs::take(self.input.as_deref())?;
@@ -73,21 +86,22 @@ impl Replay {
                 "the receipt is of profile {}, this program runs {} and {}; use the release that had it",
                 receipt.claim.spec.profile, profiles[0], profiles[1]
             );
-            return self.report(&receipt, None, &[why], Exit::INCONCLUSIVE);
+            return self.report(&receipt, auditor, None, &[why.into()], Exit::INCONCLUSIVE);
         }
         let inspected = inspect(&module, u64::MAX);
         if inspected.is_ok_and(|module| profile_digest_for(module.kind) != receipt.claim.spec.profile) {
-            differences.push("profile: it is not the one under which a module of this kind runs".into());
+            differences
+                .push("profile: it is not the one under which a module of this kind runs".to_string().into());
         }
         if !differences.is_empty() {
-            return self.report(&receipt, None, &differences, Exit::MISMATCH);
+            return self.report(&receipt, auditor, None, &differences, Exit::MISMATCH);
         }
         let outputs_key = job::outputs_key(&receipt.claim.spec, &run_key, &dataset_key);
         if let Err(error) = receipt.check_output_salts(&outputs_key) {
             // An empty data set has the same root under every key, so a key that is missing may show only here.
             let exit = if self.dataset_key.is_some() { Exit::MISMATCH } else { Exit::INCONCLUSIVE };
             let why = format!("outputs: {error}; the data set key is given with --dataset-key");
-            return self.report(&receipt, None, &[why], exit);
+            return self.report(&receipt, auditor, None, &[why.into()], exit);
         }
         let (outcome, outputs) = run_twice(&receipt, &module, &bundle, inputs)?;
         let outcome = Outcome { outputs_root: outputs.manifest()?.root(&outputs_key), ..outcome };
@@ -101,7 +115,7 @@ impl Replay {
             self.outputs.as_deref(),
         )?);
         let exit = if differences.is_empty() { Exit::OK } else { Exit::MISMATCH };
-        self.report(&receipt, Some(claim.hash()), &differences, exit)
+        self.report(&receipt, auditor, Some(claim.hash()), &differences, exit)
     }
 
     /// Something that was not given and without which nobody can be accused of anything.
@@ -129,16 +143,26 @@ impl Replay {
     fn report(
         &self,
         receipt: &Receipt,
+        auditor: Option<&Auditor>,
         replayed: Option<B256>,
-        differences: &[String],
+        differences: &[Difference],
         exit: Exit,
     ) -> Result<Exit> {
         let same = exit == Exit::OK;
+        let signed = match auditor {
+            Some(auditor) if exit != Exit::INCONCLUSIVE => {
+                Some(auditor.sign(receipt, replayed, differences)?)
+            }
+            Some(_) => Some("none is signed, because the replay is inconclusive".into()),
+            None => None,
+        };
+        let differences: Vec<_> = differences.iter().map(|difference| &difference.own).collect();
         let document = json!({
             "receiptHash": receipt.claim_hash,
             "replayedHash": replayed,
             "match": same,
             "differences": differences,
+            "verdict": signed,
         });
         self.format.print(&document, || {
             let same_claim = replayed == Some(receipt.claim_hash);
@@ -153,7 +177,12 @@ impl Replay {
             };
             let list: Vec<_> =
                 differences.iter().map(|difference| format!("  differs: {difference}\n")).collect();
-            format!("receipt   {}\nreplayed  {replayed}\n{}\n{verdict}", receipt.claim_hash, list.concat())
+            let signed = signed.map_or(String::new(), |what| format!("\nverdict   {what}"));
+            format!(
+                "receipt   {}\nreplayed  {replayed}\n{}\n{verdict}{signed}",
+                receipt.claim_hash,
+                list.concat()
+            )
         })?;
         Ok(exit)
     }
@@ -166,22 +195,23 @@ fn before_the_run(
     bundle: &Bundle,
     inputs: &Manifest,
     (dataset_key, run_key): (&Key, &Key),
-) -> Vec<String> {
+) -> Vec<Difference> {
     let spec = &receipt.claim.spec;
-    let mut differences = Vec::new();
+    let mut differences: Vec<Difference> = Vec::new();
     let digest = content_digest(module);
     if digest != spec.module_digest {
-        differences.push(format!("module: the receipt names {}, the file is {digest}", spec.module_digest));
+        differences
+            .push(format!("module: the receipt names {}, the file is {digest}", spec.module_digest).into());
     }
     if let Err(error) = receipt.check_invocation(run_key) {
-        differences.push(format!("invocation (arguments, variables or run key): {error}"));
+        differences.push(format!("invocation (arguments, variables or run key): {error}").into());
     }
     if bundle.manifest.root(run_key) != spec.algorithm_root {
         differences.push(bundle_difference(receipt, &bundle.manifest, run_key));
     }
     if spec.stack_limit > job::STACK_LIMIT_MAX {
         let most = job::STACK_LIMIT_MAX;
-        differences.push(format!("stackLimit: this profile has at most {most} units of stack"));
+        differences.push(format!("stackLimit: this profile has at most {most} units of stack").into());
     }
     if job::inputs_root(inputs.root(dataset_key)) != spec.inputs_root {
         differences.push(input_difference(receipt, inputs, dataset_key));
@@ -190,32 +220,37 @@ fn before_the_run(
 }
 
 /// Says what is wrong with the bundle, naming the first file that differs.
-fn bundle_difference(receipt: &Receipt, bundle: &Manifest, key: &Key) -> String {
+fn bundle_difference(receipt: &Receipt, bundle: &Manifest, key: &Key) -> Difference {
     let stated = &receipt.opening.algorithm;
     if bundle.entries().is_empty() {
         return format!(
             "algorithm: the run had a bundle of {} files; name it with --module, and its runtime with --runtime",
             stated.len()
-        );
+        )
+        .into();
     }
     let leaves = bundle.leaves(key);
     let mut differing = bundle.entries().iter().zip(&leaves).filter(|(_, leaf)| !stated.contains(leaf));
     match differing.next() {
         Some((entry, _)) => {
             let more = differing.count();
-            format!(
+            let own = format!(
                 "algorithm: {:?} is not what it was, and {more} more files (or the run key is wrong)",
                 entry.path
-            )
+            );
+            let public =
+                format!("algorithm: {} files are not what they were (or the run key is wrong)", more + 1);
+            Difference { own, public }
         }
         None => {
             format!("algorithm: the receipt counts {} files, the bundle has {}", stated.len(), leaves.len())
+                .into()
         }
     }
 }
 
 /// Names the first input that differs, by its leaf; a wrong key or a different number of files is said to be that.
-fn input_difference(receipt: &Receipt, inputs: &Manifest, key: &Key) -> String {
+fn input_difference(receipt: &Receipt, inputs: &Manifest, key: &Key) -> Difference {
     let stated = receipt.opening.inputs.first().map(|mount| mount.leaves.as_slice()).unwrap_or_default();
     let (entries, leaves) = (inputs.entries(), inputs.leaves(key));
     let differing: Vec<_> = entries
@@ -225,22 +260,20 @@ fn input_difference(receipt: &Receipt, inputs: &Manifest, key: &Key) -> String {
         .map(|(entry, _)| entry.path.as_str())
         .collect();
     if !leaves.is_empty() && differing.len() == leaves.len() {
-        return "inputs: no file has its leaf in the receipt (another data set, another version, or the wrong data set key)".into();
+        return "inputs: no file has its leaf in the receipt (another data set, another version, or the wrong data set key)".to_string().into();
     }
     if let Some(path) = differing.first() {
-        return format!(
-            "inputs: {path:?} is not what it was ({} of {} files differ)",
-            differing.len(),
-            leaves.len()
-        );
+        let count = format!("{} of {} files differ", differing.len(), leaves.len());
+        let own = format!("inputs: {path:?} is not what it was ({count})");
+        return Difference { own, public: format!("inputs: {count}") };
     }
-    format!("inputs: the receipt counts {} files, the folder has {}", stated.len(), leaves.len())
+    format!("inputs: the receipt counts {} files, the folder has {}", stated.len(), leaves.len()).into()
 }
 
 /// No verdict is possible.
 #[derive(Debug, thiserror::Error)]
 #[error("inconclusive: {0}")]
-pub(super) struct Inconclusive(String);
+pub(super) struct Inconclusive(pub(super) String);
 
 /// Runs two times on fresh state. A sandbox that disagrees with itself proves nothing about others.
 fn run_twice(
@@ -276,7 +309,7 @@ fn after_the_run(
     outputs: &Outputs,
     outputs_key: &Key,
     folder: Option<&Path>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Difference>> {
     let stated = &receipt.claim.outcome;
     let fields = [
         ("status", u64::from(stated.status), u64::from(replayed.status)),
@@ -285,11 +318,11 @@ fn after_the_run(
         ("fuelUsed", stated.fuel_used, replayed.fuel_used),
         ("outputBytes", stated.output_bytes, replayed.output_bytes),
     ];
-    let mut differences: Vec<String> = fields
+    let mut differences: Vec<Difference> = fields
         .iter()
         .filter(|(_, stated, replayed)| stated != replayed)
         .map(|(field, stated, replayed)| {
-            format!("outcome.{field}: the receipt says {stated}, the replay gives {replayed}")
+            format!("outcome.{field}: the receipt says {stated}, the replay gives {replayed}").into()
         })
         .collect();
     let manifest = outputs.manifest()?;
@@ -301,7 +334,7 @@ fn after_the_run(
 }
 
 /// Compares leaf by leaf. A withheld output has no name in the receipt, so the replay's entry that has no leaf there is named.
-fn output_differences(receipt: &Receipt, replayed: &Manifest, outputs_key: &Key) -> Vec<String> {
+fn output_differences(receipt: &Receipt, replayed: &Manifest, outputs_key: &Key) -> Vec<Difference> {
     let stated = &receipt.opening.outputs;
     let leaves: BTreeSet<B256> = stated.iter().map(|output| output.leaf).collect();
     let place = |entry: &Entry| (entry.kind, entry.path.clone());
@@ -315,35 +348,42 @@ fn output_differences(receipt: &Receipt, replayed: &Manifest, outputs_key: &Key)
             found.insert(leaf);
             continue;
         }
-        let what =
-            if shown.contains(&place(entry)) { "other content" } else { "the receipt has no such output" };
-        differences.push(format!("output {:?}: {what}", entry.path));
+        differences.push(match shown.contains(&place(entry)) {
+            true => format!("output {:?}: other content", entry.path).into(),
+            false => Difference::of_unseen("output", &entry.path, "the receipt has no such output"),
+        });
     }
     let missing =
         stated.iter().filter_map(OutputEntry::entry).filter(|entry| !written.contains(&place(entry)));
-    differences.extend(missing.map(|entry| format!("output {:?}: the replay does not write it", entry.path)));
+    differences
+        .extend(missing.map(|entry| format!("output {:?}: the replay does not write it", entry.path).into()));
     let unknown = receipt.withheld_leaves().filter(|leaf| !found.contains(leaf)).count();
     if unknown > 0 {
-        differences.push(format!("outputs: {unknown} of the withheld ones are none that the replay writes"));
+        differences
+            .push(format!("outputs: {unknown} of the withheld ones are none that the replay writes").into());
     }
     differences
 }
 
 /// Compares the delivered files with the replay's, to the byte.
-fn delivered(receipt: &Receipt, outputs: &Outputs, folder: &Path) -> Result<Vec<String>> {
+fn delivered(receipt: &Receipt, outputs: &Outputs, folder: &Path) -> Result<Vec<Difference>> {
     let files = read_outputs(folder)?;
     let mut differences = Vec::new();
     for (path, bytes) in &files {
         let Some(replayed) = outputs.files.get(path) else {
-            differences.push(format!("delivered {path:?}: the replay does not write it"));
+            differences.push(Difference::of_unseen("delivered", path, "the replay does not write it"));
             continue;
         };
         if let Some(at) = first_byte(bytes, replayed) {
-            differences.push(format!("delivered {path:?}: first difference at byte {at}"));
+            let what = format!("first difference at byte {at}");
+            differences.push(match receipt.shown_files().any(|entry| entry.path == *path) {
+                true => format!("delivered {path:?}: {what}").into(),
+                false => Difference::of_unseen("delivered", path, &what),
+            });
         }
     }
     for entry in receipt.shown_files().filter(|entry| !files.contains_key(&entry.path)) {
-        differences.push(format!("delivered {:?}: missing", entry.path));
+        differences.push(format!("delivered {:?}: missing", entry.path).into());
     }
     Ok(differences)
 }

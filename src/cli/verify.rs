@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::format::{Format, read_receipt, read_salt_key};
+use super::format::{Format, read_profiles, read_receipt, read_salt_key};
 use super::spec::read_outputs;
 use crate::chain::{Chain, Error as ChainError};
 use crate::config::read_deployment;
@@ -50,6 +50,9 @@ pub(super) struct Verify {
     /// The consumer's address you expect.
     #[arg(long)]
     consumer: Option<Address>,
+    /// A list of published profiles that is newer than that of this release; a receipt under a revoked one fails.
+    #[arg(long)]
+    profiles: Option<PathBuf>,
     /// How to print the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -87,6 +90,7 @@ impl Verify {
             provider: self.provider,
             consumer: self.consumer,
             domain: deployment.map(|deployment| deployment.domain()),
+            profiles: read_profiles(self.profiles.as_deref())?,
             ..Expectation::default()
         })
     }

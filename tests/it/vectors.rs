@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brizo::sandbox::Order;
+use brizo::sandbox::{Order, profile_digest_for, profile_name_for};
 use brizo_receipt::{
     Address, AlgorithmUpload, B256, Domain, EntryKind, Error, ExecutionClaim, Expectation, Invocation, Key,
-    Manifest, Receipt, ReceiptAttestation, SecretKey, Status, blind_commit, check_path, check_signatures,
-    check_structure, content_digest, domain_separator, invocation_manifest, keccak256, mount_leaf,
-    outputs_key, profile_digest, recover, root_of_leaves,
+    Manifest, ProfileState, Profiles, Receipt, ReceiptAttestation, SecretKey, Status, blind_commit,
+    check_path, check_signatures, check_structure, content_digest, domain_separator, invocation_manifest,
+    keccak256, mount_leaf, outputs_key, profile_digest, recover, root_of_leaves,
 };
 use serde_json::Value;
 
@@ -113,6 +113,7 @@ impl Expected {
                 chain_id: self.get("expect-chainId").unwrap().parse().unwrap(),
                 verifying_contract,
             }),
+            profiles: None,
         }
     }
 }
@@ -448,4 +449,39 @@ fn the_documents_worked_example_is_the_vector() {
             "docs/RECEIPT.md lacks {name} {value}"
         );
     }
+}
+
+/// Whoever adds a profile lists it, and what runs here is on the list with the digest of the published document.
+#[test]
+fn the_list_of_profiles_has_every_published_document() {
+    let list = Profiles::of_this_release().unwrap();
+    for kind in brizo::sandbox::Kind::ALL {
+        let profile = list.find(profile_digest_for(kind)).unwrap();
+        assert_eq!((profile.name.as_str(), profile.state), (profile_name_for(kind), ProfileState::Active));
+    }
+    let mut documents = 0;
+    for entry in fs::read_dir(vectors().join("profile")).unwrap() {
+        let path = entry.unwrap().path();
+        let digest = profile_digest(&fs::read(&path).unwrap());
+        assert!(list.find(digest).is_some(), "{} is not in receipt/profiles.json", path.display());
+        documents += 1;
+    }
+    assert_eq!(documents, list.list().len());
+}
+
+/// A receipt of the vectors, under a profile that a newer list revokes.
+#[test]
+fn a_receipt_under_a_revoked_profile_fails() {
+    let bytes = fs::read(vectors().join("receipt/ok-full/receipt.json")).unwrap();
+    let receipt = Receipt::parse(&bytes).unwrap();
+    let list = |state: &str| {
+        let digest = receipt.claim.spec.profile;
+        let text = format!(
+            r#"{{"format":"brizo-profiles/1","profiles":[{{"digest":"{digest}","name":"example/1","state":"{state}"}}]}}"#
+        );
+        Expectation { profiles: Some(Profiles::parse(text.as_bytes()).unwrap()), ..Expectation::default() }
+    };
+    let notes = check_structure(&receipt, &list("deprecated")).unwrap();
+    assert!(notes.iter().any(|note| note == "under the profile example/1, deprecated"), "{notes:?}");
+    assert_eq!(check_structure(&receipt, &list("revoked")).unwrap_err().code(), "profile_revoked");
 }

@@ -82,6 +82,7 @@ fn verify(
         provider: Some(session.offer.publisher),
         consumer: Some(session.key.address()),
         domain: Some(session.chain.deployment().domain()),
+        profiles: None,
     };
     check_structure(receipt, &expected)?;
     check_signatures(receipt, &expected)?;

@@ -28,6 +28,7 @@ async fn a_job_is_run_settled_and_proven() {
         provider: Some(world.publisher()),
         consumer: Some(consumer.key.address()),
         domain: Some(world.deployment.domain()),
+        profiles: None,
     };
     check_structure(&receipt, &expected).unwrap();
     check_signatures(&receipt, &expected).unwrap().unwrap();

@@ -1,10 +1,12 @@
 //! The command line as authors and auditors use it: local runs, receipts, replays.
 
+mod disclosures;
 mod export;
 mod local;
 mod new;
 mod tamper;
 mod twice;
+mod verdicts;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -81,7 +83,7 @@ pub(crate) const RUN: [&str; 15] = [
     "penguins.csv",
 ];
 
-const REPLAY: [&str; 14] = [
+pub(crate) const REPLAY: [&str; 14] = [
     "replay",
     "out.receipt.json",
     "--module",

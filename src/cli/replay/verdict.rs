@@ -1,0 +1,143 @@
+//! The auditor's signed verdict about a receipt that was replayed.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use brizo_receipt::{Address, B256, Domain, Receipt, SecretKey, SignedVerdict};
+use clap::Args;
+
+use super::super::format::write;
+use crate::clock::Clock;
+use crate::config::read_key;
+use crate::sandbox::Engine;
+
+/// Differences that the evidence lists; a million of them would say no more.
+const DIFFERENCES_MAX: usize = 1_000;
+
+/// Something that the replay does not share with the receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// For who replays, and has all files and keys.
+    pub(super) own: String,
+    /// For everybody who reads the verdict: without names that the receipt does not show.
+    pub(super) public: String,
+}
+
+impl From<String> for Difference {
+    fn from(text: String) -> Self {
+        Self { own: text.clone(), public: text }
+    }
+}
+
+impl Difference {
+    /// About a file whose name the receipt does not show.
+    pub(super) fn of_unseen(where_: &str, path: &str, what: &str) -> Self {
+        Self {
+            own: format!("{where_} {path:?}: {what}"),
+            public: format!("{where_} (a file that the receipt does not name): {what}"),
+        }
+    }
+}
+
+/// The options of `brizo replay` about verdicts.
+#[derive(Debug, Args)]
+pub(super) struct VerdictOptions {
+    /// Key file of the auditor, who signs a verdict when the replay is conclusive.
+    #[arg(long, requires = "verdict")]
+    verdict_key: Option<PathBuf>,
+    /// File for the signed verdict; must not exist.
+    #[arg(long, requires = "verdict_key")]
+    verdict: Option<PathBuf>,
+    /// Chain of the deployment for which the verdict is. [default: that of the receipt's attestation]
+    #[arg(long, requires = "verdict", requires = "contract")]
+    chain_id: Option<u64>,
+    /// Its ServiceAgreement contract. [default: that of the receipt's attestation]
+    #[arg(long, requires = "verdict", requires = "chain_id")]
+    contract: Option<Address>,
+}
+
+/// Everything that is needed to sign, found before anything is run.
+#[derive(Debug)]
+pub(super) struct Auditor {
+    key: SecretKey,
+    domain: Domain,
+    path: PathBuf,
+}
+
+impl VerdictOptions {
+    /// Whether a verdict was asked for, and what it takes.
+    pub(super) fn auditor(&self, receipt: &Receipt) -> Result<Option<Auditor>> {
+        let (Some(key), Some(path)) = (&self.verdict_key, &self.verdict) else { return Ok(None) };
+        if path.exists() {
+            bail!("{} exists; move it away, or name another with --verdict", path.display());
+        }
+        let named = self
+            .chain_id
+            .zip(self.contract)
+            .map(|(chain_id, verifying_contract)| Domain { chain_id, verifying_contract });
+        let signed = receipt.attestation.as_ref().map(|attestation| attestation.domain);
+        let signed = signed.or(receipt.consent.as_ref().map(|consent| consent.domain));
+        let local = receipt.claim.spec.agreement_id.is_zero().then_some(Domain::LOCAL);
+        let Some(domain) = named.or(signed).or(local) else {
+            bail!("the receipt is unsigned and names no deployment: give --chain-id and --contract");
+        };
+        Ok(Some(Auditor { key: read_key(key)?, domain, path: path.clone() }))
+    }
+}
+
+impl Auditor {
+    /// Signs and writes the verdict: `replayed` is the hash that came out of two runs that agreed. Tells what it did.
+    pub(super) fn sign(
+        &self,
+        receipt: &Receipt,
+        replayed: Option<B256>,
+        differences: &[Difference],
+    ) -> Result<String> {
+        let evidence = evidence(receipt.claim_hash, replayed, differences);
+        let about = (receipt.claim_hash, receipt.claim.spec.agreement_id);
+        let now = Clock::system().now_s();
+        let verdict = SignedVerdict::sign(&self.key, self.domain, about, replayed, evidence, now)?;
+        write(&self.path, verdict.to_text())?;
+        let word = if verdict.statement.confirms() { "confirms" } else { "disputes" };
+        Ok(format!("{} {word} it in {}", self.key.address(), self.path.display()))
+    }
+}
+
+/// What the auditor saw, for people who decide whether to believe it.
+fn evidence(receipt: B256, replayed: Option<B256>, differences: &[Difference]) -> String {
+    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    let mut text = format!(
+        "brizo {}, {}, {machine}-{system}\nreceipt  {receipt}\n",
+        env!("CARGO_PKG_VERSION"),
+        Engine::version()
+    );
+    text += &match replayed {
+        Some(hash) => format!("replayed {hash}, in two runs that agreed\n"),
+        None => "replayed nothing: what is there to be run is not what the receipt names\n".into(),
+    };
+    for difference in differences.iter().take(DIFFERENCES_MAX) {
+        text += &format!("differs: {}\n", difference.public);
+    }
+    if differences.len() > DIFFERENCES_MAX {
+        text += &format!("and {} more differences\n", differences.len() - DIFFERENCES_MAX);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_bounded_and_says_what_was_run() {
+        let many: Vec<Difference> =
+            (0..DIFFERENCES_MAX + 5).map(|i| format!("output \"{i}\": other content").into()).collect();
+        let text = evidence(B256::ZERO, Some(B256::repeat_byte(1)), &many);
+        assert!(text.ends_with("differs: output \"999\": other content\nand 5 more differences\n"), "{text}");
+        assert!(text.contains("in two runs that agreed"));
+        assert!(evidence(B256::ZERO, None, &many[..1]).contains("replayed nothing"));
+        let unseen = Difference::of_unseen("output", "secret.csv", "other content");
+        assert_eq!(unseen.own, "output \"secret.csv\": other content");
+        assert!(!evidence(B256::ZERO, None, &[unseen]).contains("secret"));
+    }
+}

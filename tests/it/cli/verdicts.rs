@@ -1,0 +1,170 @@
+//! `brizo replay --verdict` and `brizo receipt check-verdict`; profiles that were revoked.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use brizo_receipt::{Receipt, SignedVerdict};
+
+use super::{LocalRun, REPLAY, flip, json, said};
+
+const SIGN: [&str; 4] = ["--verdict-key", "auditor.key", "--verdict", "verdict.json"];
+
+fn with_auditor() -> (LocalRun, String) {
+    let run = LocalRun::new();
+    std::fs::write(run.path("auditor.key"), "55".repeat(32)).unwrap();
+    std::fs::set_permissions(run.path("auditor.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let address = run.brizo(&["key", "address", "auditor.key"]);
+    let address = String::from_utf8(address.stdout).unwrap().trim().to_string();
+    (run, address)
+}
+
+fn check(run: &LocalRun, more: &[&str]) -> Output {
+    run.brizo(&[&["receipt", "check-verdict", "verdict.json", "--format", "json"], more].concat())
+}
+
+fn verdict(run: &LocalRun) -> SignedVerdict {
+    SignedVerdict::parse(&std::fs::read(run.path("verdict.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_replay_that_agrees_confirms_under_the_auditors_name() {
+    let (run, address) = with_auditor();
+    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(0), "{}", said(&replay));
+    assert!(json(&replay)["verdict"].as_str().unwrap().contains("confirms it in verdict.json"));
+    let checked = check(&run, &["--receipt", "out.receipt.json", "--auditor", &address]);
+    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+    assert_eq!(
+        (json(&checked)["verdict"].as_str(), json(&checked)["valid"].as_bool()),
+        (Some("confirms"), Some(true))
+    );
+    let signed = verdict(&run);
+    assert_eq!(signed.statement.claim_hash.to_string(), run.hash);
+    assert!(signed.evidence.contains("in two runs that agreed"), "{}", signed.evidence);
+    // The other way round: somebody else, another receipt, a changed word.
+    let other = check(&run, &["--auditor", &format!("0x{}", "11".repeat(20))]);
+    assert_eq!((other.status.code(), json(&other)["code"].as_str()), (Some(13), Some("unexpected_receipt")));
+    std::fs::remove_dir_all(run.path("out")).unwrap();
+    let mut args = super::RUN.to_vec();
+    args.splice(
+        1..1,
+        [
+            "--seed",
+            "0x1111111111111111111111111111111111111111111111111111111111111111",
+            "--receipt",
+            "other.json",
+        ],
+    );
+    assert_eq!(run.brizo(&args).status.code(), Some(0));
+    let other = check(&run, &["--receipt", "other.json"]);
+    assert_eq!((other.status.code(), json(&other)["code"].as_str()), (Some(13), Some("unexpected_receipt")));
+    let text = std::fs::read_to_string(run.path("verdict.json")).unwrap();
+    std::fs::write(run.path("verdict.json"), text.replace("agreed", "argued")).unwrap();
+    let changed = check(&run, &[]);
+    assert_eq!((changed.status.code(), json(&changed)["code"].as_str()), (Some(11), Some("hash_mismatch")));
+    std::fs::write(run.path("verdict.json"), text.replace("\"issuedAt\": \"1", "\"issuedAt\": \"2")).unwrap();
+    let changed = check(&run, &[]);
+    assert_eq!((changed.status.code(), json(&changed)["code"].as_str()), (Some(12), Some("wrong_signer")));
+}
+
+#[test]
+fn a_forged_outcome_is_disputed_with_the_hash_that_came_out() {
+    let (run, _) = with_auditor();
+    let text = std::fs::read(run.path("out.receipt.json")).unwrap();
+    let mut receipt = Receipt::parse(&text).unwrap();
+    receipt.claim.outcome.fuel_used -= 1;
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(20), "{}", said(&replay));
+    let checked = check(&run, &["--receipt", "out.receipt.json"]);
+    assert_eq!((checked.status.code(), json(&checked)["verdict"].as_str()), (Some(0), Some("disputes")));
+    let signed = verdict(&run);
+    assert_eq!(signed.statement.replayed_hash.to_string(), run.hash, "what really came out");
+    assert!(signed.evidence.contains("differs: outcome.fuelUsed"), "{}", signed.evidence);
+}
+
+/// Nothing is run when the inputs are others; the evidence has no name of a file that the receipt hides.
+#[test]
+fn what_differs_before_the_run_disputes_without_a_hash_and_without_names() {
+    let (run, _) = with_auditor();
+    flip(&run.path("data/seattle-weather.csv"), 5000);
+    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(20));
+    assert!(said(&replay).contains("seattle-weather.csv"), "the auditor is told the file");
+    let signed = verdict(&run);
+    assert!(signed.statement.replayed_hash.is_zero() && !signed.statement.confirms());
+    assert!(signed.evidence.contains("inputs: 1 of 2 files differ"), "{}", signed.evidence);
+    assert!(!signed.evidence.contains("seattle"), "{}", signed.evidence);
+}
+
+/// The name of an output that the receipt withholds is told to the auditor, and stands in no evidence.
+#[test]
+fn evidence_does_not_name_what_is_withheld() {
+    let (run, _) = with_auditor();
+    let mut receipt = Receipt::parse(&std::fs::read(run.path("out.receipt.json")).unwrap()).unwrap();
+    let outputs = &mut receipt.opening.outputs;
+    outputs.iter_mut().for_each(|output| output.shown = None);
+    outputs[0].leaf.0[0] ^= 1;
+    receipt.claim.outcome.outputs_root = receipt.opening.outputs_root();
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    std::fs::write(run.path("out/column-stats.csv"), "other").unwrap();
+    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(20), "{}", said(&replay));
+    assert_eq!(said(&replay).matches("column-stats.csv").count(), 2, "{}", said(&replay));
+    let evidence = verdict(&run).evidence;
+    assert!(!evidence.contains("column-stats"), "{evidence}");
+    assert_eq!(evidence.matches("(a file that the receipt does not name)").count(), 2, "{evidence}");
+}
+
+#[test]
+fn an_inconclusive_replay_gives_no_verdict() {
+    let (run, _) = with_auditor();
+    let without_key: Vec<_> =
+        REPLAY.iter().filter(|arg| !["--run-key", "run.key"].contains(arg)).copied().collect();
+    let replay = run.brizo(&[&without_key[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(3), "{}", said(&replay));
+    assert!(!run.path("verdict.json").exists());
+    assert!(json(&replay)["verdict"].as_str().unwrap().contains("inconclusive"));
+    let alone = run.brizo(&[&REPLAY[..], &SIGN[..2]].concat());
+    assert_eq!(alone.status.code(), Some(2), "a key without a place for the verdict");
+    std::fs::write(run.path("verdict.json"), "kept").unwrap();
+    let refused = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert!(said(&refused).contains("verdict.json exists"), "{}", said(&refused));
+    std::fs::set_permissions(run.path("auditor.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::remove_file(run.path("verdict.json")).unwrap();
+    let refused = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert!(said(&refused).contains("others may read"), "{}", said(&refused));
+}
+
+#[test]
+fn the_deployment_can_be_named() {
+    let (run, _) = with_auditor();
+    let contract = format!("0x{}", "22".repeat(20));
+    let named = ["--chain-id", "1337", "--contract", &contract];
+    let replay = run.brizo(&[&REPLAY[..], &SIGN, &named].concat());
+    assert_eq!(replay.status.code(), Some(0), "{}", said(&replay));
+    let domain = verdict(&run).domain;
+    assert_eq!((domain.chain_id, domain.verifying_contract.to_string()), (1337, contract));
+}
+
+#[test]
+fn a_receipt_under_a_revoked_profile_is_refused() {
+    let run = LocalRun::new();
+    let text = std::fs::read(run.path("out.receipt.json")).unwrap();
+    let digest = Receipt::parse(&text).unwrap().claim.spec.profile;
+    let list = format!(
+        r#"{{"format":"brizo-profiles/1","profiles":[{{"digest":"{digest}","name":"brizo-wasm/1","state":"revoked","advisory":"run it again"}}]}}"#
+    );
+    std::fs::write(run.path("profiles.json"), list).unwrap();
+    for verb in [&REPLAY[..], &["verify", "out.receipt.json", "--format", "json"]] {
+        let good = run.brizo(verb);
+        assert_eq!(good.status.code(), Some(0), "{}", said(&good));
+        let refused = run.brizo(&[verb, &["--profiles", "profiles.json"]].concat());
+        assert_eq!(refused.status.code(), Some(13), "{}", said(&refused));
+        assert!(said(&refused).contains("profile_revoked") && said(&refused).contains("run it again"));
+    }
+    let unread = run.brizo(&[&REPLAY[..], &["--profiles", "run.key"]].concat());
+    assert_eq!(unread.status.code(), Some(10), "{}", said(&unread));
+}
