@@ -17,6 +17,8 @@ mod disclosure;
 mod document;
 mod error;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod hash;
 mod manifest;
 mod opening;

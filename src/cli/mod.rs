@@ -141,7 +141,6 @@ impl Cli {
             Command::CompileWorker(verb) => verb.run(),
             Command::Policy(verb) => verb.run(),
             Command::Key(verb) => verb.run(),
-            Command::Receipt(verb) => verb.run(),
             Command::Serve(verb) => block_on(verb.run()),
             Command::Publish(verb) => block_on(verb.run()),
             Command::Verify(verb) => block_on(verb.run()),

@@ -7,8 +7,8 @@ use crate::command::{ask, clean, clean_in, run};
 
 const VERSION: &str = "0.13.2";
 
-/// As in `src/sandbox/fuzzing/mod.rs`.
-const TARGETS: [&str; 4] = ["filesystem", "inspect", "meter", "preview1"];
+/// As in `src/sandbox/fuzzing/mod.rs`, and that of `receipt/src/fuzzing.rs`.
+const TARGETS: [&str; 5] = ["filesystem", "inspect", "meter", "preview1", "receipt_parsers"];
 
 /// What to run, and how long each.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(crate) fn run_targets(root: &Path, choice: &Choice) -> Result<(), String> {
         let build =
             ["--sanitizer", "none", "--codegen-units", "16", "--fuzz-dir", "fuzz", target, &found, &kept];
         let options =
-            ["--", "-max_len=4096", "-len_control=0", "-timeout=20", "-rss_limit_mb=4096", &seconds];
+            ["--", "-max_len=8192", "-len_control=0", "-timeout=20", "-rss_limit_mb=4096", &seconds];
         let mut command = clean_in(root, &fuzz, &["fuzz", "run"]);
         run(command.args(build).args(options), None).map_err(|cause| {
             format!(
