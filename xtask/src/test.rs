@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::command::{clean_in, run};
+use crate::command::{ask, capture, clean, clean_in, run};
 use crate::tools::{self, ANVIL_VARIABLE};
 use crate::{contracts, deny, guests, python};
 
@@ -38,7 +38,7 @@ enum Part {
     Slow,
 }
 
-const STEPS: [(&str, Part, Check); 11] = [
+const STEPS: [(&str, Part, Check); 12] = [
     ("tools", Part::Tests, make_tools),
     ("guests", Part::Tests, |bench| guests::build_all(bench.root)),
     ("format", Part::Style, format),
@@ -49,6 +49,7 @@ const STEPS: [(&str, Part, Check); 11] = [
     ("second verifier", Part::Style, |bench| python::second_verifier(bench.root)),
     ("interop", Part::Slow, |bench| python::interop(bench.root)),
     ("tests of the examples", Part::Tests, example_tests),
+    ("receipts in a browser", Part::Slow, receipt_in_a_browser),
     ("dependencies", Part::Slow, |bench| deny::check(bench.root)),
 ];
 
@@ -130,6 +131,26 @@ fn example_tests(bench: &mut Bench<'_>) -> Result<Option<String>, String> {
     run(test.args(bench.filter), None)
         .map_err(|cause| format!("a test in examples/ failed ({cause}); it is named above"))?;
     Ok(None)
+}
+
+/// The crate of receipts must stay one that a web page can have: WebAssembly without a system, so without its random
+/// numbers either. The target that has no system is checked where it is installed; that of the guests always is.
+fn receipt_in_a_browser(bench: &mut Bench<'_>) -> Result<Option<String>, String> {
+    const BARE: &str = "wasm32-unknown-unknown";
+    let package = ["-p", "brizo-receipt", "--locked", "--target"];
+    let tree = ["tree", "--edges", "normal", "--prefix", "none"];
+    let mut tree = clean_in(bench.root, "cargo", &[&tree[..], &package, &[BARE]].concat());
+    let (status, crates) = capture(&mut tree, Duration::from_secs(120))?;
+    if !status.success() || crates.lines().any(|line| line.starts_with("getrandom ")) {
+        return Err(format!(
+            "brizo-receipt needs random numbers of the system ({status}); cargo tree -i getrandom says why"
+        ));
+    }
+    let library = ask(clean("rustc").args(["--print", "target-libdir", "--target", BARE]));
+    let installed = library.is_some_and(|folder| Path::new(&folder).is_dir());
+    let target = if installed { BARE } else { "wasm32-wasip1" };
+    cargo(bench.root, &[&["check"], &package[..], &[target]].concat())?;
+    Ok((!installed).then(|| "ok, for wasm32-wasip1".to_owned()))
 }
 
 fn cargo(folder: &Path, args: &[&str]) -> Result<(), String> {
