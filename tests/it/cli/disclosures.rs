@@ -5,6 +5,8 @@ use std::process::Output;
 use brizo_receipt::Receipt;
 
 use super::{LocalRun, flip, json, said};
+use crate::guests::wat_text;
+use crate::world::brizo;
 
 fn check(run: &LocalRun, hash: &str, more: &[&str]) -> Output {
     run.brizo(&[&["receipt", "check-disclosure", "proof.json", hash, "--format", "json"], more].concat())
@@ -43,7 +45,7 @@ fn each_thing_is_proved_from_the_receipt_hash_alone() {
         let other = tempfile::tempdir().unwrap();
         std::fs::copy(run.path("proof.json"), other.path().join("proof.json")).unwrap();
         let args = ["receipt", "check-disclosure", "proof.json", &run.hash, "--format", "json"];
-        let checked = crate::world::brizo(other.path(), &args);
+        let checked = brizo(other.path(), &args);
         assert_eq!(checked.status.code(), Some(0), "{what:?}: {}", said(&checked));
         let document = json(&checked);
         assert_eq!((document["holds"].as_bool(), document["part"].as_str()), (Some(true), Some(part)));
@@ -171,6 +173,40 @@ fn a_withheld_output_takes_the_file_and_both_keys() {
     flip(&run.path("out/column-stats.csv"), 3);
     let made = disclose(&run, &[&file[..], &keys].concat());
     assert_eq!(made.status.code(), Some(17), "{}", said(&made));
+}
+
+/// A script on a runtime: its own file and the runtime's are proved with the run key, and tried like any program.
+#[test]
+fn a_file_of_a_bundle_is_proved() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, path) = (folder.path(), |name: &str| folder.path().join(name));
+    let module = wat_text("(module (memory (export \"memory\") 1) (func (export \"_start\")))");
+    std::fs::write(path("runtime.wasm"), module).unwrap();
+    std::fs::write(path("lib.py"), "library").unwrap();
+    let description = "name = \"r\"\nmodule = \"runtime.wasm\"\nprogram = \"r\"\nmain = \"main.py\"\n[files]\n\"lib/lib.py\" = \"lib.py\"\n";
+    std::fs::write(path("runtime.toml"), description).unwrap();
+    std::fs::write(path("script.py"), "print()").unwrap();
+    let run = ["run", "script.py", "--runtime", "runtime.toml", "--output", "out", "--format", "json"];
+    let hash = json(&brizo(place, &run))["receiptHash"].as_str().unwrap().to_string();
+    std::fs::create_dir_all(path(".runtime/lib")).unwrap();
+    std::fs::copy(path("lib.py"), path(".runtime/lib/lib.py")).unwrap();
+    for file in ["script.py", ".runtime/lib/lib.py"] {
+        let _ = std::fs::remove_file(path("proof.json"));
+        let args = ["receipt", "disclose", "out.receipt.json", "--algorithm", file, "-o", "proof.json"];
+        let made = brizo(place, &args);
+        assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+        let args = ["receipt", "check-disclosure", "proof.json", &hash, "--file", file, "--format", "json"];
+        let checked = brizo(place, &args);
+        assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+        assert_eq!(
+            (json(&checked)["part"].as_str(), json(&checked)["entry"]["path"].as_str()),
+            (Some("algorithm"), Some(file))
+        );
+    }
+    let args = ["check", "script.py", "--runtime", "runtime.toml", "--twice", "--format", "json"];
+    let tried = brizo(place, &args);
+    assert_eq!(tried.status.code(), Some(0), "{}", said(&tried));
+    assert_eq!(json(&tried)["twice"]["repeatable"], true);
 }
 
 #[test]
