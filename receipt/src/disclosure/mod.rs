@@ -221,7 +221,7 @@ impl Disclosure {
             entry.path,
             entry.size,
             entry.digest,
-            position.index,
+            position.index + 1,
             position.count,
             self.part().name()
         )];

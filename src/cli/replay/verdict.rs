@@ -71,17 +71,20 @@ impl VerdictOptions {
         if path.exists() {
             bail!("{} exists; move it away, or name another with --verdict", path.display());
         }
-        let named = self
-            .chain_id
-            .zip(self.contract)
-            .map(|(chain_id, verifying_contract)| Domain { chain_id, verifying_contract });
-        let signed = receipt.attestation.as_ref().map(|attestation| attestation.domain);
-        let signed = signed.or(receipt.consent.as_ref().map(|consent| consent.domain));
-        let local = receipt.claim.spec.agreement_id.is_zero().then_some(Domain::LOCAL);
-        let Some(domain) = named.or(signed).or(local) else {
+        let Some(domain) = self.domain(receipt) else {
             bail!("the receipt is unsigned and names no deployment: give --chain-id and --contract");
         };
         Ok(Some(Auditor { key: read_key(key)?, domain, path: path.clone() }))
+    }
+
+    /// The deployment that is named, else that of the receipt; a local run has that of no chain.
+    fn domain(&self, receipt: &Receipt) -> Option<Domain> {
+        let named = self.chain_id.zip(self.contract);
+        let named = named.map(|(chain_id, verifying_contract)| Domain { chain_id, verifying_contract });
+        let attested = receipt.attestation.as_ref().map(|attestation| attestation.domain);
+        let ordered = receipt.consent.as_ref().map(|consent| consent.domain);
+        let local = receipt.claim.spec.agreement_id.is_zero().then_some(Domain::LOCAL);
+        named.or(attested).or(ordered).or(local)
     }
 }
 
@@ -127,6 +130,24 @@ fn evidence(receipt: B256, replayed: Option<B256>, differences: &[Difference]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_deployment_is_the_named_one_or_that_of_the_receipt() {
+        let bytes = include_bytes!("../../../tests/vectors/receipt/ok-full/receipt.json");
+        let mut receipt = Receipt::parse(bytes).unwrap();
+        let options =
+            |chain_id, contract| VerdictOptions { verdict_key: None, verdict: None, chain_id, contract };
+        let (plain, named) = (options(None, None), options(Some(7), Some(Address::repeat_byte(7))));
+        let attested = receipt.attestation.as_ref().unwrap().domain;
+        assert_eq!(plain.domain(&receipt), Some(attested));
+        assert_eq!(named.domain(&receipt).unwrap().chain_id, 7);
+        receipt.attestation = None;
+        assert_eq!(plain.domain(&receipt), Some(receipt.consent.as_ref().unwrap().domain));
+        receipt.consent = None;
+        assert_eq!(plain.domain(&receipt), None, "an order under an agreement, and nobody says where");
+        receipt.claim.spec.agreement_id = B256::ZERO;
+        assert_eq!(plain.domain(&receipt), Some(Domain::LOCAL));
+    }
 
     #[test]
     fn evidence_is_bounded_and_says_what_was_run() {

@@ -3,9 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use brizo_receipt::{Receipt, SignedVerdict};
+use brizo_receipt::{B256, Domain, Receipt, SecretKey, SignedVerdict};
 
 use super::{LocalRun, REPLAY, flip, json, said};
+use crate::guests::repository;
+use crate::world::brizo;
 
 const SIGN: [&str; 4] = ["--verdict-key", "auditor.key", "--verdict", "verdict.json"];
 
@@ -147,6 +149,31 @@ fn the_deployment_can_be_named() {
     assert_eq!(replay.status.code(), Some(0), "{}", said(&replay));
     let domain = verdict(&run).domain;
     assert_eq!((domain.chain_id, domain.verifying_contract.to_string()), (1337, contract));
+}
+
+/// A receipt of a chain: its verdict is for the same agreement and deployment.
+#[test]
+fn a_verdict_about_a_signed_receipt_is_for_its_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let receipt = repository("tests/vectors/receipt/ok-full/receipt.json");
+    let read = Receipt::parse(&std::fs::read(&receipt).unwrap()).unwrap();
+    let domain = read.attestation.as_ref().unwrap().domain;
+    let (agreement, key) = (read.claim.spec.agreement_id, SecretKey::from_bytes(&[0x55; 32]).unwrap());
+    let cases = [
+        (domain, agreement, 0, "confirms"),
+        (Domain { chain_id: 1, ..domain }, agreement, 13, "deployment"),
+        (Domain::LOCAL, agreement, 13, "deployment"),
+        (domain, B256::ZERO, 13, "agreement"),
+    ];
+    for (domain, agreement, exit, word) in cases {
+        let (hash, text) = (read.claim_hash, "seen\n".to_string());
+        let signed = SignedVerdict::sign(&key, domain, (hash, agreement), Some(hash), text, 1).unwrap();
+        std::fs::write(folder.path().join("verdict.json"), signed.to_text()).unwrap();
+        let args = ["receipt", "check-verdict", "verdict.json", "--receipt", receipt.to_str().unwrap()];
+        let checked = brizo(folder.path(), &args);
+        assert_eq!(checked.status.code(), Some(exit), "{}", said(&checked));
+        assert!(said(&checked).contains(word), "{word}: {}", said(&checked));
+    }
 }
 
 #[test]
