@@ -51,8 +51,6 @@ pub(super) struct Prepared {
     linker: Linker<Host>,
     /// Fuel for setting it up.
     pub(super) startup: u64,
-    /// The rewritten module.
-    pub(super) metered: Vec<u8>,
 }
 
 /// Rewrites a module as the first engine does, and runs it.
@@ -78,7 +76,7 @@ pub(super) fn prepare(plain: &[u8]) -> Result<Prepared, Error> {
     let module = wasmi::Module::new(&engine, &metered[..]).map_err(failed)?;
     let mut linker = Linker::new(&engine);
     preview1::link_wasmi(&mut linker).map_err(failed)?;
-    Ok(Prepared { module, linker, startup, metered })
+    Ok(Prepared { module, linker, startup })
 }
 
 impl Prepared {
