@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
+use crate::log::LogMember;
 use crate::manifest::{Key, Manifest};
 use crate::{
     Domain, ExecutionClaim, OutputEntry, ReceiptAttestation, Result, Signature, derive, invocation_manifest,
@@ -160,6 +161,9 @@ pub struct Receipt {
     pub run_info: String,
     /// The lists behind the roots.
     pub opening: Opening,
+    /// Proof that the receipt is in its provider's log; absent until it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<LogMember>,
 }
 
 impl RunInfo {

@@ -20,6 +20,7 @@ pub mod export;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod hash;
+pub mod log;
 mod manifest;
 mod opening;
 mod outputs;

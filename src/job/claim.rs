@@ -63,6 +63,7 @@ pub fn receipt(parts: &ReceiptParts<'_>, withheld: impl Fn(&brizo_receipt::Entry
             inputs: parts.mounts.clone(),
             outputs: Opening::list_outputs(parts.outputs, parts.outputs_key, withheld),
         },
+        log: None,
     }
 }
 
