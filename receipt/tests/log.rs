@@ -53,24 +53,27 @@ struct Consistency {
     want_err: bool,
 }
 
-/// Some roots of the vectors are not 32 bytes, which no value of ours can hold; their hash differs where they differ.
-fn hash(text: &str) -> B256 {
-    B256::new(Hash::parse_hash(text).unwrap_or_else(|_| tlog_tiles::record_hash(text.as_bytes())).0)
+/// `None` for what is not 32 bytes, which no value of ours can hold.
+fn hash(text: &str) -> Option<B256> {
+    Hash::parse_hash(text).ok().map(|hash| B256::new(hash.0))
 }
 
-fn proof(texts: &Option<Vec<String>>) -> Vec<B256> {
+fn proof(texts: &Option<Vec<String>>) -> Option<Vec<B256>> {
     texts.iter().flatten().map(|text| hash(text)).collect()
 }
 
-fn fails_inclusion(case: &Inclusion) -> bool {
-    let tree = Tree { size: case.tree_size, root: hash(&case.root) };
-    check_inclusion(&tree, case.leaf_idx, hash(&case.leaf_hash), &proof(&case.proof)).is_err()
+fn holds_inclusion(case: &Inclusion) -> Option<()> {
+    let tree = Tree { size: case.tree_size, root: hash(&case.root)? };
+    check_inclusion(&tree, case.leaf_idx, hash(&case.leaf_hash)?, &proof(&case.proof)?).ok()
 }
 
-fn fails_consistency(case: &Consistency) -> bool {
-    let old = Tree { size: case.size1, root: hash(&case.root1) };
-    let new = Tree { size: case.size2, root: hash(&case.root2) };
-    check_consistency(&old, &new, &proof(&case.proof)).is_err()
+fn holds_consistency(case: &Consistency) -> Option<()> {
+    // Some cases have words for roots and ask only whether they are the same; hashes of the words are.
+    let root =
+        |text: &str| hash(text).unwrap_or_else(|| B256::new(tlog_tiles::record_hash(text.as_bytes()).0));
+    let old = Tree { size: case.size1, root: root(&case.root1) };
+    let new = Tree { size: case.size2, root: root(&case.root2) };
+    check_consistency(&old, &new, &proof(&case.proof)?).ok()
 }
 
 #[test]
@@ -81,12 +84,12 @@ fn the_public_proofs_have_the_public_results() {
     for path in json_files(&folder.join("inclusion")) {
         let case: Inclusion = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         seen += 1;
-        assert_eq!(fails_inclusion(&case), case.want_err, "{}", path.display());
+        assert_eq!(holds_inclusion(&case).is_none(), case.want_err, "{}", path.display());
     }
     for path in json_files(&folder.join("consistency")) {
         let case: Consistency = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         seen += 1;
-        assert_eq!(fails_consistency(&case), case.want_err, "{}", path.display());
+        assert_eq!(holds_consistency(&case).is_none(), case.want_err, "{}", path.display());
     }
     println!("{seen} cases");
     assert_eq!(seen, if whole.is_some() { 196 } else { 19 });
