@@ -38,6 +38,14 @@ contract PaymentConditions is IPaymentConditions, Condition, ReentrancyGuardTran
     /// @inheritdoc IPaymentConditions
     mapping(address token => mapping(address account => uint256)) public credits;
 
+    /// @dev A provider's last anchor.
+    struct Anchor {
+        uint64 size;
+        uint64 blockNumber;
+        bytes32 root;
+    }
+
+    mapping(address provider => Anchor) private _anchors;
     mapping(bytes32 id => uint256) private _locked;
     mapping(bytes32 id => PriceTerms) private _terms;
 
@@ -117,7 +125,27 @@ contract PaymentConditions is IPaymentConditions, Condition, ReentrancyGuardTran
         }
     }
 
+    // LOGS
+
+    /// @inheritdoc IPaymentConditions
+    function anchorLog(uint64 size, bytes32 root) external {
+        Anchor storage anchor = _anchors[msg.sender];
+        require(size > anchor.size, LogNotLarger(anchor.size, size));
+        (anchor.size, anchor.blockNumber, anchor.root) = (size, uint64(block.number), root);
+        emit LogAnchored(msg.sender, size, root);
+    }
+
     // VIEWS
+
+    /// @inheritdoc IPaymentConditions
+    function anchorOf(address provider)
+        external
+        view
+        returns (uint64 size, bytes32 root, uint64 blockNumber)
+    {
+        Anchor storage anchor = _anchors[provider];
+        return (anchor.size, anchor.root, anchor.blockNumber);
+    }
 
     /// @inheritdoc IPaymentConditions
     function lockedOf(bytes32 serviceAgreementId) external view returns (address token, uint256 amount) {
