@@ -293,7 +293,11 @@ fn a_receipt_carries_its_own_proof() {
         let checkpoint = receipt.check_log(&log.key()).unwrap().unwrap();
         assert_eq!(checkpoint.tree.size, size);
         assert_eq!(Receipt::parse(receipt.to_text().as_bytes()).unwrap(), receipt);
+        let member = receipt.log.clone().unwrap();
+        assert_eq!(member.added_to(&attested().to_text()), Some(receipt.to_text()));
     }
+    let member = logged(attested(), &log, 0, 1).log.unwrap();
+    assert_eq!(member.added_to("{}"), None);
     assert_eq!(attested().check_log(&log.key()), Ok(None));
 }
 

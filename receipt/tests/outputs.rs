@@ -84,6 +84,7 @@ fn receipt() -> Receipt {
         attestation: None,
         run_info: info.to_text(),
         opening: Opening { invocation, algorithm: vec![], inputs: mounts, outputs },
+        log: None,
     }
 }
 

@@ -73,6 +73,7 @@ fn receipt(mounts: usize, files: usize, bundle: usize, args: usize) -> Receipt {
         attestation: None,
         run_info: String::new(),
         opening,
+        log: None,
     }
 }
 

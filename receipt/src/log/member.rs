@@ -22,6 +22,18 @@ pub struct LogMember {
     pub proof: Vec<B256>,
 }
 
+impl LogMember {
+    /// The text of a receipt that has no `log` yet, as [`Receipt::to_text`] wrote it, with this one. The document is not
+    /// read for it, which would take long for long lists. `None` for another text.
+    #[must_use]
+    pub fn added_to(&self, receipt: &str) -> Option<String> {
+        let body = receipt.strip_suffix("\n  }\n}\n")?;
+        // Strings and a list only: serialising cannot fail.
+        let member = serde_json::to_string_pretty(self).ok()?.replace('\n', "\n  ");
+        Some(format!("{body}\n  }},\n  \"log\": {member}\n}}\n"))
+    }
+}
+
 impl Receipt {
     /// The entry that a log must have for this receipt. It is made from the receipt, so that a proof about another entry
     /// proves nothing.
