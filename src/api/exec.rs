@@ -79,9 +79,9 @@ pub(super) async fn exec(
         signature,
         run_key: Key::new(fields.run_key.0),
     };
-    admit(&state, caller.address, &agreement, &new, &signature).await?;
+    let decision = admit(&state, caller.address, &agreement, &new, &signature).await?;
     let now_s = state.clock.now_s();
-    let job_id = match state.store.with(move |store| store.insert_job(&new, now_s)).await {
+    let job_id = match state.store.with(move |store| store.insert_job(&new, &decision, now_s)).await {
         // Two orders at once: the other one was first.
         Err(StoreError::Exists(_)) => {
             return Err(Problem::conflict(
@@ -105,14 +105,14 @@ pub(super) async fn exec(
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// Asks the chain for permission and the checks for the rest.
+/// Asks the chain for permission and the checks for the rest. Returns the decision in words; a refusal is logged.
 async fn admit(
     state: &ApiState,
     caller: Address,
     agreement: &AgreementRow,
     new: &NewJob,
     signature: &Signature,
-) -> Result<(), Problem> {
+) -> Result<String, Problem> {
     let dataset = state.dataset(agreement.did).await?;
     let policy = policy(&dataset)?;
     let facts = AgreementFacts {
@@ -143,5 +143,16 @@ async fn admit(
         node: &state.node,
         now_s: state.clock.now_s(),
     };
-    Ok(job::admit(&admission)?)
+    match job::admit(&admission) {
+        Ok(()) => Ok(format!("permitted: {} computes on {}", caller, dataset.did)),
+        Err(refusal) => {
+            if refusal.is_decision() {
+                let (spec, why) = (new.spec.clone(), format!("{}: {}", refusal.code, refusal.text));
+                let now_s = state.clock.now_s();
+                state.store.with(move |store| store.log_refusal(&spec, &why, now_s)).await?;
+                state.nudge.now();
+            }
+            Err(refusal.into())
+        }
+    }
 }

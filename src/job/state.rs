@@ -1,5 +1,6 @@
 //! States of a job and how it ended; with Ocean's numbers and texts, which clients of the older systems know.
 
+use brizo_receipt::log::Event;
 use brizo_receipt::{Outcome, Status};
 
 /// Where a job is. The order is the order of a life; nothing goes back but a lost lease (`Preparing`, `Running` → `Queued`).
@@ -113,6 +114,16 @@ impl End {
                 "the provider could not run it (endless recursion in the algorithm also ends like this)"
             }
             _ => "the run ended by itself",
+        }
+    }
+
+    /// What the transparency log says of a run that ended like this without a claim.
+    #[must_use]
+    pub fn log_event(self) -> Event {
+        match self {
+            Self::TimedOut => Event::TimedOut,
+            Self::AlgorithmFailed => Event::RefusedBeforeRun,
+            _ => Event::HostFailed,
         }
     }
 

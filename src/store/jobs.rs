@@ -88,6 +88,8 @@ pub struct Commit {
     pub receipt_hash: B256,
     /// The receipt document.
     pub receipt: String,
+    /// The digest that the provider signed: what the log states about the receipt.
+    pub attested: B256,
     /// The outputs, whose bytes are already in the blob store.
     pub outputs: Vec<OutputRow>,
 }

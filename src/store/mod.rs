@@ -6,10 +6,12 @@
 mod agreements;
 mod datasets;
 mod jobs;
+mod log;
 mod nonces;
 mod outbox;
 mod queue;
 mod row;
+mod scratch;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +22,9 @@ use rusqlite::Connection;
 pub use agreements::AgreementRow;
 pub use datasets::DatasetRow;
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
+pub use log::{LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
+pub use scratch::Scratch;
 
 mod embedded {
     refinery::embed_migrations!("src/store/migrations");
@@ -51,6 +55,9 @@ pub enum Error {
     /// A lease was lost: another worker has the job, or it was given up.
     #[error("the lease of job {0} is lost")]
     LeaseLost(String),
+    /// The system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(String),
     /// The thread that ran the query died.
     #[error("the database task died")]
     Task,

@@ -1,11 +1,12 @@
 //! The queue with its leases, and the commit point.
 
 use alloy_primitives::U256;
-use brizo_receipt::{Key, Signature};
+use brizo_receipt::log::Event;
+use brizo_receipt::{JobSpec, Key, Signature};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::row::{Place, to_json};
-use super::{Claimed, Commit, Error, NewJob, OutputRow, Result, Step, Store, exists, outbox};
+use super::{Claimed, Commit, Error, NewJob, OutputRow, Result, Step, Store, exists, log, outbox};
 use crate::ids::{AgreementId, JobId};
 use crate::job::{End, State};
 
@@ -16,11 +17,11 @@ type ClaimedColumns = (String, String, Vec<u8>, Vec<u8>, String, u32);
 const ATTEMPTS_MAX: u32 = 10;
 
 impl Store {
-    /// Records an admitted job.
+    /// Records an admitted job, and logs the decision about it, in words that stay here.
     ///
     /// # Errors
     /// [`Error::Exists`] when the run was ordered before.
-    pub fn insert_job(&self, job: &NewJob, now_s: u64) -> Result<JobId> {
+    pub fn insert_job(&self, job: &NewJob, decision: &str, now_s: u64) -> Result<JobId> {
         let id = JobId { agreement: AgreementId(job.spec.agreement_id), run_index: job.spec.run_index };
         self.write(|sql| {
             sql.execute(
@@ -39,6 +40,7 @@ impl Store {
                 ],
             )
             .map_err(exists("this job"))?;
+            log::append_about(sql, &job.spec, Event::Permitted, decision, None, now_s)?;
             note(sql, id, now_s, "admitted; waits for a worker")
         })?;
         Ok(id)
@@ -138,6 +140,7 @@ impl Store {
             for step in [Step::Register, Step::Grant, Step::Release] {
                 outbox::add(sql, claimed.id.agreement, Some(claimed.id), step)?;
             }
+            log::append_receipt(sql, &claimed.order.spec, commit.receipt_hash, commit.attested, now_s)?;
             let text = format!("{}; receipt {}; publishing", commit.outcome.text(), commit.receipt_hash);
             note(sql, claimed.id, now_s, &text)
         })
@@ -168,6 +171,10 @@ impl Store {
                 ],
             )?;
             fenced(claimed, changed)?;
+            if let Some(end) = final_end {
+                let event = end.log_event();
+                log::append_about(sql, &claimed.order.spec, event, end.explanation(), None, now_s)?;
+            }
             // The history is for the consumer; what went wrong inside stays in the row and in the log.
             let text = match final_end {
                 Some(end) => format!("{}: {}", state.word(), end.explanation()),
@@ -225,17 +232,20 @@ fn give_up_on_poison(sql: &Transaction<'_>, now_s: u64) -> Result<()> {
     let problem = format!("the provider ended {ATTEMPTS_MAX} times while it worked on this job");
     let mut statement = sql.prepare(
         "UPDATE job SET state = ?1, end = ?2, problem = ?3, lease_owner = NULL, lease_until_s = NULL
-         WHERE state IN ('preparing', 'running') AND lease_until_s < ?4 AND attempt >= ?5 RETURNING id",
+         WHERE state IN ('preparing', 'running') AND lease_until_s < ?4 AND attempt >= ?5 RETURNING id, spec",
     )?;
-    let end = End::HostFailed.word();
+    let end = End::HostFailed;
     let ended = statement
-        .query_map(params![State::Aborted.word(), end, problem, now_s, ATTEMPTS_MAX], |row| {
-            row.get::<_, String>(0)
+        .query_map(params![State::Aborted.word(), end.word(), problem, now_s, ATTEMPTS_MAX], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    for id in ended {
-        let text = format!("{}: {}", State::Aborted.word(), End::HostFailed.explanation());
-        note(sql, Place { table: "job", row: &id }.parse("id", &id)?, now_s, &text)?;
+    for (id, spec) in ended {
+        let place = Place { table: "job", row: &id };
+        let spec: JobSpec = place.json("spec", &spec)?;
+        log::append_about(sql, &spec, end.log_event(), end.explanation(), None, now_s)?;
+        let text = format!("{}: {}", State::Aborted.word(), end.explanation());
+        note(sql, place.parse("id", &id)?, now_s, &text)?;
     }
     Ok(())
 }

@@ -78,6 +78,7 @@ fn commit() -> Commit {
         outcome,
         end: End::Finished,
         receipt_hash: B256::repeat_byte(8),
+        attested: B256::repeat_byte(9),
         receipt: "{}".into(),
         outputs: vec![
             output(EntryKind::Stream, "stdout", Some("{}".into())),
@@ -100,8 +101,8 @@ fn upload() -> UploadFacts {
 #[test]
 fn a_run_is_ordered_once() {
     let store = store();
-    let id = store.insert_job(&new_job(4), NOW).unwrap();
-    assert!(matches!(store.insert_job(&new_job(4), NOW), Err(Error::Exists(_))));
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    assert!(matches!(store.insert_job(&new_job(4), "permitted", NOW), Err(Error::Exists(_))));
     let job = store.job(id).unwrap().unwrap();
     assert_eq!((job.state, job.spec.fuel_limit), (State::Queued, u64::MAX));
     assert_eq!(store.agreement(id.agreement).unwrap().unwrap().runs, 1);
@@ -110,7 +111,7 @@ fn a_run_is_ordered_once() {
 #[test]
 fn a_job_that_keeps_ending_the_provider_is_given_up() {
     let store = store();
-    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     for attempt in 1..=10 {
         let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
         assert_eq!(claimed.attempt, attempt);
@@ -124,7 +125,7 @@ fn a_job_that_keeps_ending_the_provider_is_given_up() {
 #[test]
 fn one_worker_has_a_job_until_its_lease_runs_out() {
     let store = store();
-    store.insert_job(&new_job(4), NOW).unwrap();
+    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     assert!(store.claim_job("b", NOW + 10, 10).unwrap().is_none(), "the lease holds to its last second");
     store.keep_lease(&first, State::Running, NOW + 10, 10).unwrap();
@@ -142,7 +143,7 @@ fn one_worker_has_a_job_until_its_lease_runs_out() {
 #[test]
 fn the_commit_point_writes_everything_or_nothing() {
     let store = store();
-    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
     let mut broken = commit();
@@ -165,7 +166,7 @@ fn the_commit_point_writes_everything_or_nothing() {
 #[test]
 fn a_run_that_ends_before_its_first_heartbeat_is_committed() {
     let store = store();
-    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
     assert_eq!(store.job(id).unwrap().unwrap().state, State::Publishing);
@@ -174,7 +175,7 @@ fn a_run_that_ends_before_its_first_heartbeat_is_committed() {
 #[test]
 fn steps_come_in_their_order_and_wait_for_their_time() {
     let store = store();
-    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
@@ -194,7 +195,7 @@ fn steps_come_in_their_order_and_wait_for_their_time() {
 #[test]
 fn a_dead_step_takes_the_later_ones_with_it() {
     let store = store();
-    store.insert_job(&new_job(4), NOW).unwrap();
+    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
@@ -236,8 +237,103 @@ fn a_nonce_counts_once() {
 #[test]
 fn a_damaged_row_is_named() {
     let store = store();
-    let id = store.insert_job(&new_job(4), NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     store.lock().execute("UPDATE job SET state = 'dreaming'", []).unwrap();
     let error = store.job(id).unwrap_err().to_string();
     assert!(error.contains("job.state") && error.contains(&id.to_string()), "{error}");
+}
+
+fn logged(store: &Store) -> Vec<brizo_receipt::log::Entry> {
+    let entries = store.log_entries(0, 100).unwrap();
+    assert_eq!(entries.len() as u64, store.log_size().unwrap());
+    entries.iter().map(|bytes| brizo_receipt::log::Entry::parse(bytes).unwrap()).collect()
+}
+
+#[test]
+fn the_log_says_what_was_committed_and_nothing_else() {
+    use brizo_receipt::log::Event;
+    let store = store();
+    let spec = new_job(4).spec;
+    // A job that exists already is not permitted again, and what a lost lease wanted to say is not said.
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    assert!(store.insert_job(&new_job(4), "permitted", NOW + 1).is_err());
+    let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    let second = store.claim_job("b", NOW + 20, 10).unwrap().unwrap();
+    assert!(store.commit_job(&first, &commit(), NOW + 20).is_err());
+    assert!(store.give_up(&first, Some(End::HostFailed), "x", NOW + 20).is_err());
+    assert_eq!(store.log_position(id).unwrap(), None);
+    store.commit_job(&second, &commit(), NOW + 21).unwrap();
+    let entries = logged(&store);
+    assert_eq!(
+        entries.iter().map(|entry| entry.event).collect::<Vec<_>>(),
+        [Event::Permitted, Event::Receipt]
+    );
+    assert_eq!((entries[0].subject, entries[0].logged_at), (spec.hash(), NOW));
+    assert_eq!(entries[1].subject, commit().receipt_hash);
+    assert_eq!(entries[1].statement, commit().attested);
+    assert_eq!(store.log_position(id).unwrap(), Some((1, NOW + 21)));
+    assert!(store.log_entries(2, 10).unwrap().is_empty());
+}
+
+#[test]
+fn an_aborted_run_is_logged_at_its_end_and_not_at_every_try() {
+    use brizo_receipt::log::Event;
+    let store = store();
+    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    store.give_up(&claimed, None, "no memory", NOW).unwrap();
+    assert_eq!(logged(&store).len(), 1, "it waits for another try");
+    let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    store.give_up(&claimed, Some(End::TimedOut), "too long", NOW).unwrap();
+    assert_eq!(logged(&store)[1].event, Event::TimedOut);
+    // One that keeps ending the provider is given up by the queue itself.
+    store.insert_agreement(&agreement(5), NOW).unwrap();
+    store.insert_job(&new_job(5), "permitted", NOW).unwrap();
+    let mut now_s = NOW;
+    while store.claim_job("a", now_s, 10).unwrap().is_some() {
+        now_s += 20;
+    }
+    let events: Vec<_> = logged(&store).iter().map(|entry| entry.event).collect();
+    assert_eq!(events, [Event::Permitted, Event::TimedOut, Event::Permitted, Event::HostFailed]);
+}
+
+#[test]
+fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
+    let store = store();
+    let mut spec = new_job(4).spec;
+    for fuel in 0..40 {
+        spec.fuel_limit = fuel / 2;
+        store.log_refusal(&spec, "policy_refused: no", NOW).unwrap();
+    }
+    assert_eq!(logged(&store).len(), 16, "each spec once, 16 for a run");
+    let id = crate::ids::JobId { agreement: AgreementId(spec.agreement_id), run_index: 0 };
+    let mut answers = Vec::new();
+    for auditor in 0..80u8 {
+        let verdict = LoggedVerdict {
+            claim_hash: B256::repeat_byte(8),
+            auditor: Address::repeat_byte(auditor),
+            digest: B256::repeat_byte(auditor),
+            confirms: true,
+            text: "{}".into(),
+        };
+        let by_consumer = auditor >= 40;
+        answers.push(store.log_verdict(id, &verdict, by_consumer, NOW).unwrap());
+        if answers[answers.len() - 1] == VerdictAnswer::Logged {
+            let again = store.log_verdict(id, &verdict, false, NOW).unwrap();
+            assert_eq!(again, VerdictAnswer::Known);
+        }
+    }
+    let logged_of =
+        |answers: &[VerdictAnswer]| answers.iter().filter(|answer| **answer == VerdictAnswer::Logged).count();
+    assert_eq!((logged_of(&answers[..40]), logged_of(&answers[40..])), (32, 32));
+    // A decision's text stays here, and its nonce opens the statement.
+    let (nonce, text): (Vec<u8>, String) = store
+        .lock()
+        .query_row("SELECT nonce, detail FROM log_entry WHERE seq = 0", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    let opened = brizo_receipt::log::detail(&nonce.try_into().unwrap(), &text);
+    assert_eq!(logged(&store).first().unwrap().statement, opened);
+    assert!(store.log_entries(0, 3).unwrap().len() == 3);
 }

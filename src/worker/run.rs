@@ -255,6 +255,8 @@ impl Worker {
         job::attest(&mut receipt, &self.key, domain, self.clock.now_s(), Some(consent))?;
         let commit = Commit {
             end,
+            // The log states what was signed.
+            attested: receipt.log_entry(0)?.statement,
             receipt_hash: receipt.claim_hash,
             receipt: receipt.to_text(),
             outputs: released.iter().map(output_row).collect(),

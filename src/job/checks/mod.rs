@@ -40,6 +40,15 @@ pub struct Refusal {
     pub hint: String,
 }
 
+impl Refusal {
+    /// Whether it is a decision about an order that the consumer really signed: the log has those. That something is not
+    /// paid yet, or that an order is somebody else's or was made before, decides nothing.
+    #[must_use]
+    pub fn is_decision(&self) -> bool {
+        ["algorithm", "spec", "limits", "policy"].contains(&self.check)
+    }
+}
+
 /// What sort of no; the server makes the HTTP status from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
