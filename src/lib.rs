@@ -10,6 +10,7 @@ pub mod config;
 pub mod data;
 pub mod ids;
 pub mod job;
+pub mod log;
 pub mod money;
 pub mod nudge;
 pub mod policy;
