@@ -15,10 +15,11 @@ use crate::clock::Clock;
 use crate::config::{Config, read_deployment, read_key, read_runtime};
 use crate::data::BlobStore;
 use crate::job::{Installed, RUNTIME_FOLDER};
+use crate::log::Log;
 use crate::nudge::Nudge;
 use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Kind, Progress, Settings, inspect};
 use crate::store::Store;
-use crate::worker::{Options, Worker};
+use crate::worker::{LogRows, Options, Worker};
 
 /// Uploads that are taken in at the same time.
 const UPLOADS_MAX: usize = 4;
@@ -73,6 +74,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         tracing::info!(jobs = given_back, "jobs of an earlier process go back to the queue");
     }
     let runtimes = Arc::new(install(&config.runtimes, &blobs)?);
+    let log = Arc::new(open_log(&config, &store).await?);
     let cache = ArtefactCache::open(&config.data_dir.join("compiled"))?;
     let worker = Worker {
         store: store.clone(),
@@ -84,9 +86,14 @@ pub async fn serve(parts: Parts) -> Result<()> {
         })?,
         blobs: blobs.clone(),
         key,
+        log: log.clone(),
         clock: clock.clone(),
         public_url: config.public_url.clone(),
-        options: Options { concurrency: config.concurrency, poll_interval: config.poll_interval() },
+        options: Options {
+            concurrency: config.concurrency,
+            poll_interval: config.poll_interval(),
+            anchor_every_s: config.log.anchor_every_s,
+        },
         nudge: nudge.clone(),
     };
     let api = ApiState {
@@ -98,6 +105,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         node: config.ceilings(),
         runtimes,
         nudge,
+        log,
         executing: Arc::default(),
     };
     let listener =
@@ -114,6 +122,15 @@ pub async fn serve(parts: Parts) -> Result<()> {
     working.await?;
     serving.await??;
     Ok(())
+}
+
+/// Compares the log's files with the database before anything is served or signed.
+async fn open_log(config: &Config, store: &Store) -> Result<Log> {
+    let (folder, origin, rows) = (config.data_dir.clone(), config.log_origin(), LogRows(store.clone()));
+    let log = tokio::task::spawn_blocking(move || Log::open(&folder, &origin, &rows)).await??;
+    let published = log.published().tree;
+    tracing::info!(key = %log.key(), entries = published.size, root = %published.root, "log opened");
+    Ok(log)
 }
 
 /// Takes in the runtimes: their modules pass the gate like any other, and all their files become blobs.

@@ -60,6 +60,23 @@ pub struct Config {
     /// What this host gives to one job.
     #[serde(default)]
     pub node: NodeConfig,
+    /// The transparency log.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// The transparency log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Seconds between two anchors on chain, each of which costs a transaction; 0 for none.
+    pub anchor_every_s: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { anchor_every_s: 86_400 }
+    }
 }
 
 /// What this host gives to one job.
@@ -124,6 +141,13 @@ impl Config {
     pub fn ceilings(&self) -> NodeCeilings {
         let NodeConfig { fuel, memory_bytes, output_bytes, output_files, .. } = self.node;
         NodeCeilings { fuel, memory_bytes, output_bytes, output_files }
+    }
+
+    /// The name of this provider's log: the public URL without its scheme, and `/log`.
+    #[must_use]
+    pub fn log_origin(&self) -> String {
+        let url = &self.public_url;
+        format!("{}/log", url.split_once("://").map_or(url.as_str(), |(_, rest)| rest))
     }
 
     /// The poll interval.
@@ -228,6 +252,7 @@ key_file = "/etc/brizo/key"
         assert_eq!(config.key_file, Path::new("/etc/brizo/key"));
         assert_eq!(config.public_url, "http://localhost:8030");
         assert_eq!(config.concurrency, 1);
+        assert_eq!(config.log_origin(), "localhost:8030/log");
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(super) async fn environments(State(state): State<ApiState>) -> Json<Value> {
     Json(json!({
         "environments": Kind::ALL.map(|kind| environment(&state, kind)),
         "runtimes": *state.runtimes,
+        "log": { "key": state.log.key().to_string(), "path": "/log" },
     }))
 }
 

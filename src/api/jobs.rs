@@ -47,6 +47,10 @@ pub(super) async fn receipt(
     check_granted(&state, &job).await?;
     let receipt =
         state.store.with(move |store| store.receipt(job.id)).await?.ok_or_else(|| not_finished(&job))?;
+    let receipt = match super::log::member(&state, job.id).await? {
+        Some(member) => member.added_to(&receipt).unwrap_or(receipt),
+        None => receipt,
+    };
     Ok(([(header::CONTENT_TYPE, "application/json")], receipt))
 }
 

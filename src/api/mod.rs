@@ -11,11 +11,13 @@ mod exec;
 mod health;
 mod initialize;
 mod jobs;
+mod log;
 mod outputs;
 mod problem;
 mod router;
 mod state;
 mod upload;
+mod verdicts;
 
 pub use router::router;
 pub use state::ApiState;

@@ -10,7 +10,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use super::problem::Problem;
-use super::{ApiState, assets, exec, health, initialize, jobs, outputs, upload};
+use super::{ApiState, assets, exec, health, initialize, jobs, log, outputs, upload, verdicts};
 
 /// Bytes of a request body: what initialize and exec need, with room for the longest arguments in the longest spelling.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -37,6 +37,10 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/jobs/{id}/logs", get(outputs::logs))
         .route("/api/v1/jobs/{id}/outputs", get(outputs::list))
         .route("/api/v1/jobs/{id}/outputs/{*path}", get(outputs::download))
+        .route("/api/v1/jobs/{id}/verdicts", post(verdicts::submit))
+        .route("/log/checkpoint", get(log::checkpoint))
+        .route("/log/key", get(log::key))
+        .route("/log/{*path}", get(log::tile))
         .route("/api/v1/environments", get(health::environments))
         .route("/healthz", get(health::healthz))
         .route("/", get(health::about))

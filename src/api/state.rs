@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::data::BlobStore;
 use crate::ids::{AgreementId, Did};
 use crate::job::{Installed, NodeCeilings};
+use crate::log::Log;
 use crate::nudge::Nudge;
 use crate::policy::Policy;
 use crate::store::{AgreementRow, DatasetRow, Store};
@@ -32,6 +33,8 @@ pub struct ApiState {
     pub runtimes: Arc<Vec<Installed>>,
     /// Shared with the worker.
     pub nudge: Nudge,
+    /// The transparency log.
+    pub log: Arc<Log>,
     /// Places for uploads, which are held in memory while they are checked.
     pub uploads: Arc<tokio::sync::Semaphore>,
     /// Agreements that are being executed now, so that two requests with one id do not both pay for a transaction.

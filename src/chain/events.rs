@@ -10,7 +10,7 @@ use crate::ids::AgreementId;
 use alloy::providers::Provider;
 
 /// Blocks asked for at once; nodes refuse larger ranges.
-const BLOCKS_MAX: u64 = 1_000;
+pub(super) const BLOCKS_MAX: u64 = 1_000;
 
 /// A receipt hash on chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Chain {
         }
     }
 
-    fn filter<E: SolEvent>(&self) -> Filter {
+    pub(super) fn filter<E: SolEvent>(&self) -> Filter {
         Filter::new().address(self.deployment.payment_conditions).event_signature(E::SIGNATURE_HASH)
     }
 

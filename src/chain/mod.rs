@@ -7,6 +7,7 @@ mod client;
 mod deploy;
 mod error;
 mod events;
+mod log;
 mod publisher;
 mod token;
 
@@ -15,6 +16,7 @@ pub use client::{Chain, Mined};
 pub use deploy::{Deployment, deploy};
 pub use error::Error;
 pub use events::{Committed, Settlement};
+pub use log::{Anchor, ProviderEvents};
 
 /// Result of a chain call.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,10 +1,12 @@
-//! The worker: claims jobs and runs them, listens to the chain, and does what the outbox owes it. It meets `api` in the
+//! The worker: claims jobs and runs them, listens to the chain, does what the outbox owes it, and publishes the log. It meets `api` in the
 //! store only; the `Nudge` between them saves waiting and carries no information.
 
 mod listen;
+mod publish;
 mod run;
 mod settle;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use brizo_receipt::SecretKey;
@@ -14,9 +16,12 @@ use tokio::task::JoinSet;
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::data::BlobStore;
+use crate::log::Log;
 use crate::nudge::Nudge;
 use crate::sandbox::Engine;
 use crate::store::Store;
+
+pub use publish::LogRows;
 
 /// Seconds a worker may be silent before its job goes to another one.
 const LEASE_S: u64 = 30;
@@ -28,6 +33,8 @@ pub struct Options {
     pub concurrency: usize,
     /// How often the store and the chain are looked at when nothing wakes the loops.
     pub poll_interval: Duration,
+    /// Seconds between two anchors of the log on chain; 0 for none.
+    pub anchor_every_s: u64,
 }
 
 /// Everything the loops need. Cheap to clone.
@@ -43,6 +50,8 @@ pub struct Worker {
     pub blobs: BlobStore,
     /// The publisher's key, for attestations.
     pub key: SecretKey,
+    /// The transparency log.
+    pub log: Arc<Log>,
     /// The clock.
     pub clock: Clock,
     /// Base URL under which outputs are served.
@@ -61,6 +70,8 @@ impl Worker {
             loops.spawn(self.clone().run_jobs(format!("worker-{number}"), stop.clone()));
         }
         loops.spawn(self.clone().listen(stop.clone()));
+        loops.spawn(self.clone().publish_log(stop.clone()));
+        loops.spawn(self.clone().anchor_log(stop.clone()));
         loops.spawn(self.settle(stop));
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {

@@ -1,0 +1,83 @@
+//! `POST /api/v1/jobs/{id}/verdicts`: an auditor's verdict about a job's receipt, for the transparency log (RECEIPT.md §16).
+//! Sent by the auditor who signed it, or handed on by the job's consumer.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use brizo_receipt::{SignedVerdict, VerdictExpectation};
+use serde_json::json;
+
+use super::ApiState;
+use super::auth::Caller;
+use super::jobs::not_finished;
+use super::problem::Problem;
+use crate::ids::JobId;
+use crate::store::{LoggedVerdict, VerdictAnswer};
+
+pub(super) async fn submit(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
+    let id: JobId = id.parse()?;
+    let verdict = SignedVerdict::parse(&caller.body).map_err(|e| {
+        Problem::bad_request("bad_verdict", e.to_string()).hint("`brizo replay --verdict` writes a verdict")
+    })?;
+    let about = &verdict.statement;
+    let found = state.store.with(move |store| store.job(id)).await?;
+    // Who knows the receipt hash knows of the job; to others it looks like none.
+    let job = found
+        .filter(|job| job.consumer == caller.address || job.receipt_hash == Some(about.claim_hash))
+        .ok_or_else(|| {
+            Problem::not_found(
+                "job_not_found",
+                format!("there is no job {id} with the receipt hash of the verdict"),
+            )
+            .hint("send the verdict to the job that its receipt is of")
+        })?;
+    let claim_hash = job.receipt_hash.ok_or_else(|| not_finished(&job))?;
+    if caller.address != job.consumer && caller.address != about.auditor {
+        return Err(Problem::forbidden(
+            "not_your_verdict",
+            format!("the verdict is by {}, the request by {}", about.auditor, caller.address),
+        )
+        .hint("send it with the auditor's key, or have the job's consumer hand it on"));
+    }
+    let expected = VerdictExpectation {
+        claim_hash: Some(claim_hash),
+        agreement_id: Some(job.id.agreement.0),
+        auditor: None,
+        domain: Some(state.domain()),
+    };
+    verdict.check(&expected).map_err(|e| {
+        Problem::unprocessable("bad_verdict", e.to_string()).hint(
+            "a verdict is about this job's receipt, under this deployment, with its auditor's signature",
+        )
+    })?;
+    let logged = LoggedVerdict {
+        claim_hash,
+        auditor: about.auditor,
+        digest: verdict.digest(),
+        confirms: about.confirms(),
+        text: verdict.to_text(),
+    };
+    let (by_consumer, now_s) = (caller.address == job.consumer, state.clock.now_s());
+    let answer = state.store.with(move |store| store.log_verdict(id, &logged, by_consumer, now_s)).await?;
+    let status = match answer {
+        VerdictAnswer::Logged => StatusCode::CREATED,
+        VerdictAnswer::Known => StatusCode::OK,
+        VerdictAnswer::TooMany => {
+            return Err(Problem::conflict(
+                "too_many_verdicts",
+                "the log has enough verdicts about this receipt",
+            )
+            .hint(
+                "have the job's consumer hand it on, or publish it elsewhere: it needs no log to be checked",
+            ));
+        }
+    };
+    state.nudge.now();
+    let answer = json!({ "jobId": id, "auditor": verdict.statement.auditor, "confirms": verdict.statement.confirms() });
+    Ok((status, Json(answer)))
+}

@@ -1,0 +1,113 @@
+//! Publishing the transparency log: rows that were committed become tiles and a signed checkpoint. Also the anchors on
+//! chain, a few of them.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use brizo_receipt::log::{ENTRY_BYTES, Entry};
+use tokio::sync::watch;
+
+use super::Worker;
+use crate::chain::Anchor;
+use crate::log::{Log, Rows};
+use crate::store::Store;
+
+/// Seconds between two looks at the last anchor on chain; shorter where anchors are closer.
+const ANCHOR_LOOK_S: u64 = 60;
+
+/// The log's rows in the store.
+#[derive(Debug, Clone)]
+pub struct LogRows(pub Store);
+
+impl Rows for LogRows {
+    fn size(&self) -> Result<u64, String> {
+        self.0.log_size().map_err(|e| e.to_string())
+    }
+
+    fn read(&self, from: u64, limit: u64) -> Result<Vec<[u8; ENTRY_BYTES]>, String> {
+        self.0.log_entries(from, limit).map_err(|e| e.to_string())
+    }
+}
+
+impl Worker {
+    /// Takes new rows into the log whenever there are any.
+    pub(super) async fn publish_log(self, mut stop: watch::Receiver<bool>) {
+        let mut silent = false;
+        loop {
+            let (log, rows) = (self.log.clone(), LogRows(self.store.clone()));
+            let advanced = tokio::task::spawn_blocking(move || log.advance(&rows)).await;
+            match advanced.map_err(anyhow::Error::from).and_then(|result| Ok(result?)) {
+                Ok(_) => silent = false,
+                Err(error) if !silent => {
+                    // Said once, not at every look. Nothing is lost: the rows are there.
+                    tracing::error!(error = %format!("{error:#}"), "the log cannot be published; trying again");
+                    silent = true;
+                }
+                Err(_) => {}
+            }
+            if !self.pause(&mut stop).await {
+                return;
+            }
+        }
+    }
+
+    /// Anchors the log on chain every `anchor_every_s`, unless nothing is new.
+    pub(super) async fn anchor_log(self, mut stop: watch::Receiver<bool>) {
+        let every_s = self.options.anchor_every_s;
+        if every_s == 0 {
+            return;
+        }
+        let mut next_s = 0;
+        loop {
+            let now_s = self.clock.now_s();
+            if now_s >= next_s {
+                next_s = now_s.saturating_add(every_s.min(ANCHOR_LOOK_S));
+                if let Err(error) = self.anchor_once(every_s, now_s).await {
+                    tracing::warn!(error = %format!("{error:#}"), "the log cannot be anchored now; trying again");
+                }
+            }
+            if !self.pause(&mut stop).await {
+                return;
+            }
+        }
+    }
+
+    /// Asks the chain for the last anchor first, so that it can be repeated after a crash at any point.
+    async fn anchor_once(&self, every_s: u64, now_s: u64) -> anyhow::Result<()> {
+        let last = self.chain.anchor_of(self.chain.sender()).await?;
+        let published = self.log.published().tree;
+        let (anchored, since_s) = match &last {
+            Some(last) => {
+                compare(self.log.clone(), last).await?;
+                (last.tree.size, last.at_s)
+            }
+            // The first one is due when the first entry has waited long enough.
+            None => match self.store.with(|store| store.log_entries(0, 1)).await?.first() {
+                Some(first) => (0, Entry::parse(first)?.logged_at),
+                None => return Ok(()),
+            },
+        };
+        let due = since_s.saturating_add(every_s) <= now_s;
+        if !due || published.size <= anchored || self.chain.has_pending().await? {
+            return Ok(());
+        }
+        let mined = self.chain.anchor_log(&published).await?;
+        tracing::info!(size = published.size, root = %published.root, tx = %mined.tx, "log anchored");
+        Ok(())
+    }
+}
+
+/// The anchor is part of our own past; if not, this is not the log that was anchored, and nothing is added to the damage.
+async fn compare(log: Arc<Log>, last: &Anchor) -> anyhow::Result<()> {
+    let anchored = last.tree;
+    let found = tokio::task::spawn_blocking(move || log.root_at(anchored.size)).await?;
+    let found = found.context("the log does not have what it has anchored on chain")?;
+    anyhow::ensure!(
+        found == anchored.root,
+        "the log's first {} entries have the root {found}, anchored on chain is {}: this data_dir is not the one that was \
+         anchored",
+        anchored.size,
+        anchored.root
+    );
+    Ok(())
+}
