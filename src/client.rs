@@ -136,6 +136,49 @@ pub async fn fetch(base: &str, path: &str) -> Result<Vec<u8>, Error> {
     send(base, http(base)?.get(format!("{base}{path}"))).await
 }
 
+/// Public files below a URL, by unsigned GETs over connections that are kept.
+#[derive(Debug, Clone)]
+pub struct Files {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Files {
+    /// Files below `base`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] when this machine's HTTP stack cannot be set up.
+    pub fn new(base: &str) -> Result<Self, Error> {
+        Ok(Self { http: http(base)?, base: base.trim_end_matches('/').into() })
+    }
+
+    /// A file of at most `max` bytes; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::Odd`] for a larger one, of which no more is read.
+    pub async fn get(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, Error> {
+        let unreachable = |e: reqwest::Error| Error::Unreachable {
+            url: self.base.clone(),
+            text: format!("{:#}", anyhow::Error::from(e)),
+        };
+        let mut response =
+            self.http.get(format!("{}/{path}", self.base)).send().await.map_err(unreachable)?;
+        match response.status() {
+            status if status.as_u16() == 404 => return Ok(None),
+            status if !status.is_success() => return Err(Error::Odd(format!("{path}: status {status}"))),
+            _ => {}
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > max {
+                return Err(Error::Odd(format!("{path} has more than the {max} bytes it can have")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body))
+    }
+}
+
 fn http(base: &str) -> Result<reqwest::Client, Error> {
     let built = reqwest::Client::builder().timeout(Duration::from_secs(120)).build();
     built.map_err(|e| Error::Unreachable { url: base.into(), text: e.to_string() })

@@ -6,6 +6,7 @@ mod contracts;
 mod format;
 mod job;
 mod key;
+mod log;
 mod new;
 mod policy;
 mod program;
@@ -49,7 +50,9 @@ impl Exit {
             || matches!(error.downcast_ref(), Some(ClientError::Refused { status: 400..500, .. }));
         match refused {
             true => Self::REFUSED,
-            false if error.is::<replay::Inconclusive>() => Self::INCONCLUSIVE,
+            false if error.is::<replay::Inconclusive>() || error.is::<log::Unreachable>() => {
+                Self::INCONCLUSIVE
+            }
             false => Self(1),
         }
     }
@@ -81,10 +84,11 @@ impl Exit {
 /// Compute-to-data: run WebAssembly algorithms over data that does not leave, and prove what was run.
 ///
 /// A publisher serves data (`publish`, `serve`); a consumer brings an algorithm (`check`, `run`, `job run`); an auditor
-/// checks receipts (`verify`, `replay`, `receipt`). `brizo new` and `brizo run` need no server and no chain: begin there.
+/// checks receipts (`verify`, `replay`, `receipt`) and a provider's log (`log audit`). `brizo new` and `brizo run` need no
+/// server and no chain: begin there.
 ///
 /// Exit codes: 0 success · 1 failure · 2 wrong usage · 3 inconclusive · 4 the algorithm did not end with exit code 0 ·
-/// 5 refused by gate, policy or provider · 10–17 a receipt does not hold (docs/RECEIPT.md §10) · 20 a replay gives
+/// 5 refused by gate, policy or provider · 10–17 a receipt or a log does not hold (docs/RECEIPT.md §10) · 20 a replay gives
 /// another result.
 #[derive(Debug, Parser)]
 #[command(name = "brizo", version, max_term_width = 110)]
@@ -112,6 +116,8 @@ enum Command {
     Policy(policy::Policy),
     #[command(subcommand)]
     Key(key::Key),
+    #[command(subcommand)]
+    Log(log::Log),
     Profile(check::Profile),
     CompileWorker(compile_worker::CompileWorker),
 }
@@ -144,6 +150,7 @@ impl Cli {
             Command::Serve(verb) => block_on(verb.run()),
             Command::Publish(verb) => block_on(verb.run()),
             Command::Verify(verb) => block_on(verb.run()),
+            Command::Log(verb) => block_on(verb.run()),
             Command::Job(verb) => block_on(verb.run()),
             Command::Contracts(verb) => block_on(verb.run()),
         }

@@ -1,0 +1,113 @@
+//! `brizo log`: a provider's transparency log, from outside.
+
+mod audit;
+mod state;
+
+use anyhow::Result;
+use brizo_receipt::log::{CHECKPOINT_BYTES_MAX, Checkpoint, Fetch, FetchError, LogKey, ReadError};
+use clap::{Args, Subcommand};
+
+use super::Exit;
+use crate::client::Files;
+
+/// Look at a provider's transparency log, and audit it.
+#[derive(Debug, Subcommand)]
+pub(super) enum Log {
+    /// Print the key that a log serves. Compare it with what you know from elsewhere before you trust it.
+    Key(Source),
+    /// Print a log's newest checkpoint, once its signature is checked.
+    Checkpoint(Source),
+    Audit(audit::Audit),
+}
+
+/// Where a log is, and whose.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Source {
+    /// URL of the provider, or of its log (ending in /log).
+    url: String,
+    /// The log's key, as `brizo log key` prints it. [default: the one it serves, which proves nothing about who it is]
+    #[arg(long)]
+    key: Option<String>,
+}
+
+/// Something that is needed for a verdict cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unreachable(pub(super) String);
+
+/// A log over HTTP. Blocking: for a thread of its own within the runtime.
+#[derive(Debug)]
+struct Remote {
+    files: Files,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Fetch for Remote {
+    fn fetch(&self, path: &str, max: usize) -> std::result::Result<Vec<u8>, FetchError> {
+        match self.runtime.block_on(self.files.get(path, max)) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(FetchError::Missing(path.into())),
+            Err(error) => Err(FetchError::Failed(error.to_string())),
+        }
+    }
+}
+
+impl Source {
+    fn remote(&self) -> Result<Remote> {
+        let url = self.url.trim_end_matches('/');
+        let base = if url.ends_with("/log") { url.to_string() } else { format!("{url}/log") };
+        Ok(Remote { files: Files::new(&base)?, runtime: tokio::runtime::Handle::current() })
+    }
+
+    /// The key that was given, or the one that the log serves.
+    fn key(&self, remote: &Remote) -> Result<LogKey> {
+        let text = match &self.key {
+            Some(text) => text.clone(),
+            None => text(remote, "key", 4096)?,
+        };
+        Ok(LogKey::parse(text.trim_end_matches('\n'))?)
+    }
+}
+
+/// A small text file of the log.
+fn text(remote: &Remote, path: &str, max: usize) -> Result<String> {
+    let bytes = remote.fetch(path, max).map_err(read_error)?;
+    let bad = |_| brizo_receipt::Error::Checkpoint(format!("{path} is not text"));
+    Ok(String::from_utf8(bytes).map_err(bad)?)
+}
+
+/// A log that cannot be asked leaves the question open; one that answers wrongly does not.
+fn read_error(error: impl Into<ReadError>) -> anyhow::Error {
+    match error.into() {
+        ReadError::Tree(error) => error.into(),
+        ReadError::Fetch(FetchError::Missing(path)) => {
+            brizo_receipt::Error::LogProof(format!("the log does not have {path}, which its size demands"))
+                .into()
+        }
+        ReadError::Fetch(FetchError::Failed(why)) => Unreachable(why).into(),
+    }
+}
+
+/// The newest checkpoint and its note.
+fn newest(remote: &Remote, key: &LogKey) -> Result<(Checkpoint, String)> {
+    let note = text(remote, "checkpoint", CHECKPOINT_BYTES_MAX)?;
+    Ok((Checkpoint::verify(&note, key)?, note))
+}
+
+impl Log {
+    pub(super) async fn run(self) -> Result<Exit> {
+        tokio::task::spawn_blocking(move || match self {
+            Self::Key(source) => {
+                println!("{}", source.key(&source.remote()?)?);
+                Ok(Exit::OK)
+            }
+            Self::Checkpoint(source) => {
+                let remote = source.remote()?;
+                print!("{}", newest(&remote, &source.key(&remote)?)?.1);
+                Ok(Exit::OK)
+            }
+            Self::Audit(audit) => audit.run(),
+        })
+        .await?
+    }
+}
