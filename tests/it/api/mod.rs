@@ -4,6 +4,7 @@ mod bad_input;
 mod bundles;
 mod command_line;
 mod crash;
+mod log;
 mod whole_job;
 mod withheld;
 

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) impatient: bool,
     /// Processor seconds for compiling a module; with this, a compile bomb is among the approved ones.
     pub(crate) compile_cpu_seconds: Option<u64>,
+    /// Seconds between two anchors of the log.
+    pub(crate) anchor_every_s: Option<u64>,
 }
 
 /// Everything of one test. Ends its processes when it is dropped.
@@ -143,6 +145,9 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     );
     if let Some(seconds) = settings.compile_cpu_seconds {
         config += &format!("[node]\ncompile_cpu_seconds = {seconds}\n");
+    }
+    if let Some(seconds) = settings.anchor_every_s {
+        config += &format!("[log]\nanchor_every_s = {seconds}\n");
     }
     std::fs::write(folder.join("brizo.toml"), config).unwrap();
     write_parrot(&folder.join("parrot"));
