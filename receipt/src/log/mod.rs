@@ -19,7 +19,7 @@ pub use member::LogMember;
 pub use proof::{PROOF_HASHES_MAX, check_consistency, check_inclusion};
 pub use tiles::{
     BUNDLE_BYTES_MAX, Fetch, FetchError, ReadError, TILE_WIDTH, TilePath, entries_of, fetch_tile,
-    inclusion_proof, root_at,
+    inclusion_proof, root_at, tile_root,
 };
 
 use alloy_primitives::B256;

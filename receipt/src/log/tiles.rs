@@ -136,6 +136,15 @@ pub fn fetch_tile(fetch: &(impl Fetch + ?Sized), tile: TilePath) -> std::result:
     Ok(bytes)
 }
 
+/// The hash that a full tile has in the level above; of another length it is that of no tile.
+#[must_use]
+pub fn tile_root(tile: &[u8]) -> B256 {
+    if tile.len() != usize::from(TILE_WIDTH) * HASH_SIZE {
+        return B256::ZERO;
+    }
+    from_hash(Tile::subtree_hash(tile))
+}
+
 /// The entries of a bundle that has the length its path says.
 pub fn entries_of(bundle: &[u8]) -> impl Iterator<Item = Result<&[u8]>> {
     bundle.chunks(FRAMED_BYTES).map(|framed| match framed.split_at_checked(2) {
