@@ -52,6 +52,9 @@ fn main() -> Result<()> {
     let bytes = serde_json::to_string(&member)?.len();
     println!("\nproof in {} entries: {} hashes, {bytes} bytes as JSON", SIZES[1], member.proof.len());
     let memory = [audit(&small)?, audit(&large)?];
+    // A start goes through all rows twice: to know that they are what was signed, and to compare the files with them.
+    let (start_s, _) = wall(|| Ok(Log::open(&large.folder, ORIGIN, &LogRows(large.store.clone()))?))?;
+    println!("start with {} entries: {} ms", SIZES[1], ms(start_s));
     println!("audit: {:.1} MiB for {} entries, {:.1} MiB for {}", memory[0], SIZES[0], memory[1], SIZES[1]);
 
     hold(&[

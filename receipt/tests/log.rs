@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use brizo_receipt::log::{
     Checkpoint, Entry, Event, Fetch, FetchError, Frontier, LogKey, LogMember, ReadError, SIGNATURES_MAX,
-    Tree, check_consistency, check_inclusion, inclusion_proof, root_at,
+    TilePath, Tree, check_consistency, check_inclusion, inclusion_proof, root_at,
 };
 use brizo_receipt::{B256, Receipt};
 use ed25519_dalek::{Signer as _, SigningKey};
+use proptest::prelude::*;
 use serde::Deserialize;
 use tlog_tiles::Hash;
 
@@ -349,4 +350,42 @@ fn the_member_is_parsed_strictly() {
     let bare = attested().to_text();
     let with_null = bare.trim_end().strip_suffix('}').unwrap().to_string() + ", \"log\": null}";
     assert_eq!(Receipt::parse(with_null.as_bytes()).unwrap_err().code(), "receipt_malformed");
+}
+
+/// A log whose every file has whatever length is asked for.
+struct Noise(u8);
+
+impl Fetch for Noise {
+    fn fetch(&self, _: &str, max: usize) -> Result<Vec<u8>, FetchError> {
+        Ok(vec![self.0; max])
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_a_stranger_says_ends_the_program(
+        text in prop_oneof![".{0,200}", "tile/[0-9a-z+]{1,7}/[x0-9/.p]{0,40}", "[a-z./]{1,9}\\+[0-9a-fA-F+]{6,9}\\+[A-Za-z0-9+/=]{0,60}"],
+        bytes in prop::collection::vec(any::<u8>(), 0..130),
+        sizes in prop::array::uniform3(prop_oneof![any::<u64>(), 0..70_000u64, (0u32..64).prop_map(|n| 1 << n)]),
+        count in 0usize..70,
+    ) {
+        let key = Log::new(1).key();
+        let _ = LogKey::parse(&text);
+        prop_assert!(Checkpoint::verify(&text, &key).is_err());
+        let signed = Log::new(1).note(&(text.replace(char::is_control, "") + "\n"));
+        prop_assert!(Checkpoint::verify(&signed, &key).is_err());
+        if let Some(path) = TilePath::parse(&text) {
+            prop_assert_eq!(path.to_string(), text);
+        }
+        if let Ok(entry) = Entry::parse(&bytes) {
+            prop_assert_eq!(entry.to_bytes().to_vec(), bytes);
+        }
+        let [size, other, index] = sizes;
+        let (new, old) = (Tree { size, root: B256::repeat_byte(1) }, Tree { size: other, root: B256::repeat_byte(2) });
+        let proof = vec![B256::repeat_byte(3); count];
+        prop_assert!(check_inclusion(&new, index, B256::ZERO, &proof).is_err());
+        prop_assert!(check_consistency(&old, &new, &proof).is_err());
+        prop_assert!(inclusion_proof(&Noise(3), &new, index).is_err());
+        prop_assert!(root_at(&Noise(3), &new, other).is_err() || other == 0 || other == size);
+    }
 }
