@@ -1,4 +1,5 @@
 //! The reading side of the log against public vectors (`tests/vectors/log/README.md`), and a receipt with its proof.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
