@@ -62,8 +62,9 @@ impl Signer {
     /// `PRIVATE+KEY+<name>+<8 hex digits>+<base64>`, as Go's note package writes it.
     fn read(text: &str) -> Option<Self> {
         let signer = StandardSigner::new(text).ok()?;
-        let mut parts = text.rsplitn(3, '+');
-        let bytes = Zeroizing::new(BASE64_STANDARD.decode(parts.next()?).ok()?);
+        // Base64 can have a plus sign, the name cannot.
+        let digits = text.splitn(5, '+').nth(4)?;
+        let bytes = Zeroizing::new(BASE64_STANDARD.decode(digits).ok()?);
         let secret = Zeroizing::new(<[u8; 32]>::try_from(bytes.get(1..)?).ok()?);
         let public = SigningKey::from_bytes(&secret).verifying_key();
         let name = signed_note::Signer::name(&signer).to_string();
@@ -127,8 +128,17 @@ mod tests {
         let note = first.sign(&checkpoint).unwrap();
         assert_eq!(Checkpoint::verify(&note, first.key()).unwrap(), checkpoint);
         let secret = fs::read_to_string(&path).unwrap();
-        let secret = secret.trim().rsplit('+').next().unwrap();
+        let secret = secret.trim().splitn(5, '+').nth(4).unwrap();
         assert!(!format!("{first:?}").contains(secret) && !note.contains(secret));
+    }
+
+    #[test]
+    fn every_key_that_is_made_can_be_read() {
+        // Half of them have a plus sign in their base64.
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..40 {
+            Signer::open(&folder.path().join(number.to_string()), "provider.example/log").unwrap();
+        }
     }
 
     #[test]
@@ -144,7 +154,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, &text[..text.len() - 3]).unwrap();
         let error = Signer::open(&path, "old.example/log").unwrap_err().to_string();
-        assert!(!error.contains(text.trim().rsplit('+').next().unwrap()), "{error}");
+        assert!(!error.contains(text.trim().splitn(5, '+').nth(4).unwrap()), "{error}");
         assert!(Signer::open(&path, "two words").is_err());
     }
 }

@@ -27,7 +27,7 @@ const ANCHORS_MAX: usize = 100_000;
 /// --state also with the last audit. Exit code 0 when all holds, 3 when something that was asked for cannot be reached, 15
 /// when the log does not hold, 16 when it contradicts what was signed or anchored before.
 #[derive(Debug, Args)]
-pub(super) struct Audit {
+pub(in crate::cli) struct Audit {
     #[command(flatten)]
     source: Source,
     /// URL of an Ethereum node, for anchors and receipts.
