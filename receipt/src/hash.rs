@@ -1,5 +1,7 @@
 //! Every hash of the format. BLAKE3 for bytes and trees, keccak-256 (EIP-712) for what a contract recomputes.
 
+use std::sync::LazyLock;
+
 use alloy_primitives::{B256, keccak256};
 use alloy_sol_types::{Eip712Domain, SolStruct};
 
@@ -7,6 +9,22 @@ use crate::claim::eip712;
 use crate::manifest::Key;
 use crate::sign::Domain;
 use crate::{AlgorithmUpload, ExecutionClaim, JobSpec, Outcome, ReceiptAttestation};
+
+// Type hashes never change, and putting their texts together takes longer than all the rest of a struct's hash.
+static SPEC_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<eip712::JobSpec>);
+static OUTCOME_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<eip712::Outcome>);
+static CLAIM_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<eip712::ExecutionClaim>);
+static ORDER_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<eip712::JobOrder>);
+static ATTESTATION_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<eip712::ReceiptAttestation>);
+
+fn type_hash<T: SolStruct>() -> B256 {
+    keccak256(T::eip712_encode_type().as_bytes())
+}
+
+/// EIP-712 struct hash, given the type's.
+fn hash_struct<T: SolStruct>(type_hash: &LazyLock<B256>, value: &T) -> B256 {
+    keccak256([type_hash.as_slice(), &value.eip712_encode_data()].concat())
+}
 
 /// BLAKE3 of some bytes as they are: the digest of a module or of a file's content (what `b3sum` prints).
 #[must_use]
@@ -49,17 +67,15 @@ pub fn outputs_key(spec_hash: B256, run_key: &Key, dataset_keys: &[Key]) -> Key 
 /// `keccak256(typeHash(ExecutionClaim) ‖ specHash ‖ outcomeHash)`: what a contract computes at release.
 #[must_use]
 pub fn receipt_hash(spec_hash: B256, outcome_hash: B256) -> B256 {
-    let type_hash = keccak256(eip712::ExecutionClaim::eip712_encode_type().as_bytes());
-    keccak256([type_hash.0, spec_hash.0, outcome_hash.0].concat())
+    keccak256([CLAIM_TYPE.0, spec_hash.0, outcome_hash.0].concat())
 }
 
 /// Struct hash of `JobOrder(serviceAgreementId, runIndex, spec)`, given the spec's hash alone.
 #[must_use]
 pub fn order_hash(agreement_id: B256, run_index: u64, spec_hash: B256) -> B256 {
-    let type_hash = keccak256(eip712::JobOrder::eip712_encode_type().as_bytes());
     let mut index = [0u8; 32];
     index[24..].copy_from_slice(&run_index.to_be_bytes());
-    keccak256([type_hash.0, agreement_id.0, index, spec_hash.0].concat())
+    keccak256([ORDER_TYPE.0, agreement_id.0, index, spec_hash.0].concat())
 }
 
 /// The EIP-712 domain separator of a deployment.
@@ -79,7 +95,7 @@ impl JobSpec {
     /// EIP-712 struct hash of the spec.
     #[must_use]
     pub fn hash(&self) -> B256 {
-        self.to_eip712().eip712_hash_struct()
+        hash_struct(&SPEC_TYPE, &self.to_eip712())
     }
 
     /// Digest that the consumer signs to order this run: `JobOrder` under the deployment's domain.
@@ -114,7 +130,7 @@ impl Outcome {
     /// EIP-712 struct hash of the outcome.
     #[must_use]
     pub fn hash(&self) -> B256 {
-        self.to_eip712().eip712_hash_struct()
+        hash_struct(&OUTCOME_TYPE, &self.to_eip712())
     }
 
     fn to_eip712(&self) -> eip712::Outcome {
@@ -149,7 +165,7 @@ impl ReceiptAttestation {
             runInfoDigest: self.run_info_digest,
             issuedAt: self.issued_at,
         };
-        domain.digest(attestation.eip712_hash_struct())
+        domain.digest(hash_struct(&ATTESTATION_TYPE, &attestation))
     }
 }
 

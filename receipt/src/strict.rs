@@ -19,8 +19,8 @@ pub(crate) fn parse<T: DeserializeOwned + Serialize>(what: &str, bytes: &[u8], m
     let document: T = serde_json::from_slice(bytes).map_err(malformed)?;
     let read: Value = serde_json::from_slice(bytes).map_err(malformed)?;
     let written = serde_json::to_value(&document).map_err(malformed)?;
-    match first_difference("", &read, &written) {
-        Some(place) => Err(Error::Malformed(format!("{what}: {place} is not in canonical form"))),
+    match first_difference(&read, &written) {
+        Some(place) => Err(Error::Malformed(format!("{what}: {} is not in canonical form", named(place)))),
         None => Ok(document),
     }
 }
@@ -44,23 +44,31 @@ pub(crate) fn to_text(document: &impl Serialize) -> String {
     text
 }
 
-/// The first place where two JSON values differ, as a path like `claim.spec.fuelLimit`.
-fn first_difference(place: &str, a: &Value, b: &Value) -> Option<String> {
+/// A place as people write it, `claim.spec.fuelLimit`, from its parts, the innermost first.
+fn named(mut parts: Vec<String>) -> String {
+    parts.reverse();
+    if parts.is_empty() { "the document".into() } else { parts.join(".") }
+}
+
+/// The first place where two JSON values differ, the innermost part first. Its name is put together only where there is a
+/// difference, which is seldom, and never on the way there.
+fn first_difference(a: &Value, b: &Value) -> Option<Vec<String>> {
     use serde_json::Value::{Array, Object};
-    let inside = |key: &str| {
-        if place.is_empty() { key.to_string() } else { format!("{place}.{key}") }
-    };
     match (a, b) {
         (Object(x), Object(y)) => x.keys().chain(y.keys()).find_map(|key| match (x.get(key), y.get(key)) {
-            (Some(x), Some(y)) => first_difference(&inside(key), x, y),
-            _ => Some(inside(key)),
+            (Some(x), Some(y)) => inside(first_difference(x, y), key),
+            _ => Some(vec![key.clone()]),
         }),
-        (Array(x), Array(y)) if x.len() == y.len() => x
-            .iter()
-            .zip(y)
-            .enumerate()
-            .find_map(|(i, (x, y))| first_difference(&inside(&i.to_string()), x, y)),
+        (Array(x), Array(y)) if x.len() == y.len() => {
+            x.iter().zip(y).enumerate().find_map(|(i, (x, y))| inside(first_difference(x, y), i))
+        }
         _ if a == b => None,
-        _ => Some(if place.is_empty() { "the document".into() } else { place.into() }),
+        _ => Some(Vec::new()),
     }
+}
+
+fn inside(place: Option<Vec<String>>, part: impl ToString) -> Option<Vec<String>> {
+    let mut place = place?;
+    place.push(part.to_string());
+    Some(place)
 }
