@@ -43,13 +43,13 @@ pub enum Error {
         found: Address,
     },
     /// The receipt is valid but is not the one the caller asked about.
-    #[error("{what} is not the expected one: expected {expected}, the receipt says {found}")]
+    #[error("{what} is not the expected one: expected {expected}, found {found}")]
     Unexpected {
         /// Which fact.
         what: &'static str,
         /// What the caller expected.
         expected: String,
-        /// What the receipt says.
+        /// What was found instead.
         found: String,
     },
     /// A path or the order of a manifest breaks the rules of `docs/RECEIPT.md`.

@@ -29,6 +29,8 @@ mod sign;
 mod strict;
 mod tree;
 mod verdict;
+#[cfg(feature = "verifier")]
+pub mod verifier;
 mod verify;
 
 pub use alloy_primitives::{Address, B256, keccak256};

@@ -16,6 +16,8 @@ pub enum Tier {
     Signature,
     /// The provider committed to this hash on chain when it was paid, for the spec that the consumer signed.
     Chain,
+    /// The receipt is in the provider's append-only log, which shows everybody the same.
+    Log,
     /// These bytes are the ones the claim's roots stand for.
     Opening,
     /// Running it again gives the same hash.
@@ -30,6 +32,7 @@ impl Tier {
             Self::Structure => "structure",
             Self::Signature => "signature",
             Self::Chain => "on chain",
+            Self::Log => "log",
             Self::Opening => "opening",
             Self::Execution => "re-execution",
         }

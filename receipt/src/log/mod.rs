@@ -45,3 +45,15 @@ fn to_hash(hash: B256) -> tlog_tiles::Hash {
 fn from_hash(hash: tlog_tiles::Hash) -> B256 {
     B256::new(hash.0)
 }
+
+/// The node above two others: `SHA-256(0x01 ‖ left ‖ right)`.
+#[cfg(feature = "verifier")]
+pub(crate) fn node(left: B256, right: B256) -> B256 {
+    from_hash(tlog_tiles::node_hash(to_hash(left), to_hash(right)))
+}
+
+/// A hash as checkpoints write it.
+#[cfg(feature = "verifier")]
+pub(crate) fn in_base64(hash: B256) -> String {
+    to_hash(hash).to_string()
+}

@@ -1,0 +1,125 @@
+//! The tier "log": the receipt is in the provider's log, which shows everybody the same (`docs/RECEIPT.md` §9.5).
+
+use std::fmt;
+
+use super::Stop;
+use super::chain::View;
+use crate::log::{CHECKPOINT_BYTES_MAX, Checkpoint, Fetch, FetchError, LogKey, ReadError, Tree, root_at};
+use crate::{Error, Receipt};
+
+/// Where the log is, below its URL, has its newest checkpoint.
+const NEWEST: &str = "checkpoint";
+
+/// Whose log it is, and where.
+#[derive(Clone, Copy)]
+pub struct LogEvidence<'a> {
+    /// The log's key, from elsewhere than the receipt.
+    pub key: &'a LogKey,
+    /// The log itself, where it can be reached.
+    pub reach: Option<&'a dyn Fetch>,
+}
+
+impl fmt::Debug for LogEvidence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogEvidence({})", self.key)
+    }
+}
+
+/// A log behind a reference, as readers of tiles want it.
+struct Reach<'a>(&'a dyn Fetch);
+
+impl Fetch for Reach<'_> {
+    fn fetch(&self, path: &str, max: usize) -> Result<Vec<u8>, FetchError> {
+        self.0.fetch(path, max)
+    }
+}
+
+impl From<FetchError> for Stop {
+    fn from(error: FetchError) -> Self {
+        Self::Missing(format!("the receipt's own proof holds, but the log cannot be compared: {error}"))
+    }
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Fetch(error) => error.into(),
+            ReadError::Tree(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// Checks the receipt's own proof and, where the log can be reached, that it tells no other past now, here or on chain.
+pub(super) fn check(
+    receipt: &Receipt,
+    given: Option<&LogEvidence<'_>>,
+    view: Option<&View<'_>>,
+) -> Result<Vec<String>, Stop> {
+    let Some(given) = given else {
+        let why = match receipt.log {
+            Some(_) => "the receipt carries a proof; give the log's key with --log-key",
+            None => "the receipt carries no proof, and no log key was named",
+        };
+        return Err(Stop::Missing(why.into()));
+    };
+    let (Some(checkpoint), Some(member)) = (receipt.check_log(given.key)?, &receipt.log) else {
+        let why = "the receipt carries no proof: fetch it from the provider again, once it is in the log";
+        return Err(Stop::Missing(why.into()));
+    };
+    let mut notes = vec![format!(
+        "entry {} of {} in the log {:?}, logged at {} by the provider's clock",
+        member.index, checkpoint.tree.size, checkpoint.origin, member.logged_at
+    )];
+    let Some(reach) = given.reach else {
+        notes.push("not compared with what the log shows today (give --log)".into());
+        return Ok(notes);
+    };
+    let log = Reach(reach);
+    let newest = newest(&log, given.key)?;
+    same_past(&log, &checkpoint.tree, &newest.tree)?;
+    notes.push(format!("the log of today, {} entries, has the same past", newest.tree.size));
+    notes.push(match view {
+        None => "not compared with the anchors on chain (give --rpc and --deployment)".into(),
+        Some(view) => anchors(receipt, view, &log, &newest.tree)?,
+    });
+    Ok(notes)
+}
+
+fn newest(log: &Reach<'_>, key: &LogKey) -> Result<Checkpoint, Stop> {
+    let bytes = log.fetch(NEWEST, CHECKPOINT_BYTES_MAX)?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Error::Checkpoint("the log's newest is no text".into()))?;
+    Ok(Checkpoint::verify(&text, key)?)
+}
+
+/// Of two trees the smaller must be the beginning of the larger, by the larger one's own tiles.
+fn same_past(log: &Reach<'_>, one: &Tree, other: &Tree) -> Result<(), Stop> {
+    let (old, new) = if one.size <= other.size { (one, other) } else { (other, one) };
+    let root = root_at(log, new, old.size)?;
+    if root == old.root {
+        return Ok(());
+    }
+    Err(Stop::Failed(Error::Equivocation(format!(
+        "it signed or anchored the root {} for its first {} entries; by its tree of {} entries that root is {root}",
+        old.root, old.size, new.size
+    ))))
+}
+
+/// Compares the tree of today with every anchor that is not above it.
+fn anchors(receipt: &Receipt, view: &View<'_>, log: &Reach<'_>, newest: &Tree) -> Result<String, Stop> {
+    let Some(attestation) = &receipt.attestation else {
+        return Ok("no provider whose anchors to compare".into());
+    };
+    let anchors = view.anchors(attestation.statement.provider)?;
+    let (reached, above): (Vec<_>, Vec<_>) = anchors.iter().partition(|anchor| anchor.size <= newest.size);
+    for anchor in &reached {
+        same_past(log, &Tree { size: anchor.size, root: anchor.root }, newest)?;
+    }
+    Ok(match above.len() {
+        0 => format!("{} anchors on chain agree", reached.len()),
+        more => format!(
+            "{} anchors on chain agree, {more} are of a tree that the log does not show yet",
+            reached.len()
+        ),
+    })
+}
