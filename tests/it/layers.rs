@@ -176,12 +176,51 @@ fn the_receipt_crate_knows_no_outside_thing() {
     check(&broken);
 }
 
+/// Crates that `brizo-verify` is made of, build-time ones included; fewer is better, more is a decision.
+const VERIFIER_CRATES_MAX: usize = 130;
+
+#[test]
+fn the_verifier_is_made_of_little() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--package",
+            "brizo-receipt",
+            "--features",
+            "cli",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
+        .args(["--locked", "--offline"])
+        .current_dir(repository("."))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let crates: std::collections::BTreeSet<(&str, &str)> = tree
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, rest)| (name, rest.split(' ').next().unwrap()))
+        .collect();
+    assert!(crates.iter().any(|(name, _)| *name == "ureq"), "cargo tree says something else: {tree}");
+    for (name, version) in &crates {
+        for heavy in
+            ["tokio", "axum", "hyper", "wasmtime", "rusqlite", "reqwest", "alloy", "clap", "openssl-sys"]
+        {
+            assert_ne!(*name, heavy, "brizo-verify is made of {name} {version}");
+        }
+    }
+    assert!(crates.len() <= VERIFIER_CRATES_MAX, "brizo-verify is made of {} crates", crates.len());
+}
+
 #[test]
 fn files_and_functions_are_small_and_say_what_they_are() {
     let mut broken = Vec::new();
-    for source in ["src", "receipt/src", "guest-sdk/src", "xtask/src", "benches", "examples/kernels/src"]
-        .into_iter()
-        .flat_map(sources)
+    for source in
+        ["src", "receipt/src", "receipt/cli", "guest-sdk/src", "xtask/src", "benches", "examples/kernels/src"]
+            .into_iter()
+            .flat_map(sources)
     {
         let lines = source.lines.len();
         if lines > FILE_LINES_MAX {

@@ -38,7 +38,7 @@ enum Part {
     Slow,
 }
 
-const STEPS: [(&str, Part, Check); 12] = [
+const STEPS: [(&str, Part, Check); 13] = [
     ("tools", Part::Tests, make_tools),
     ("guests", Part::Tests, |bench| guests::build_all(bench.root)),
     ("format", Part::Style, format),
@@ -46,6 +46,7 @@ const STEPS: [(&str, Part, Check); 12] = [
     ("contracts: artefacts", Part::Slow, |bench| contracts::artifacts(bench.root, true).map(|()| None)),
     ("contracts: forge", Part::Slow, forge),
     ("tests", Part::Tests, workspace_tests),
+    ("tests of brizo-verify", Part::Tests, verifier_tests),
     ("second verifier", Part::Style, |bench| python::second_verifier(bench.root)),
     ("interop", Part::Slow, |bench| python::interop(bench.root)),
     ("tests of the examples", Part::Tests, example_tests),
@@ -108,6 +109,8 @@ fn format(bench: &mut Bench<'_>) -> Result<Option<String>, String> {
 
 fn clippy(bench: &mut Bench<'_>) -> Result<Option<String>, String> {
     cargo(bench.root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    let small = ["clippy", "--package", "brizo-receipt", "--features", "cli", "--all-targets", "--locked"];
+    cargo(bench.root, &[&small[..], &["--", "-D", "warnings"]].concat())?;
     Ok(None)
 }
 
@@ -123,6 +126,14 @@ fn workspace_tests(bench: &mut Bench<'_>) -> Result<Option<String>, String> {
     }
     run(test.args(bench.filter), None)
         .map_err(|cause| format!("a test failed ({cause}); it is named above"))?;
+    Ok(None)
+}
+
+/// Apart, because with its HTTP client in the same build every other program would get its TLS, too.
+fn verifier_tests(bench: &mut Bench<'_>) -> Result<Option<String>, String> {
+    let small = ["test", "--package", "brizo-receipt", "--features", "cli", "--test", "program", "--locked"];
+    run(clean_in(bench.root, "cargo", &small).args(bench.filter), None)
+        .map_err(|cause| format!("a test of brizo-verify failed ({cause}); it is named above"))?;
     Ok(None)
 }
 
