@@ -1,10 +1,14 @@
 //! A consumer's connection to a provider: signed HTTP requests, and problems as errors with code and hint.
 
+mod web;
+
 use std::time::Duration;
 
 use brizo_receipt::{Address, B256, Domain, SecretKey};
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use web::Web;
 
 use crate::clock::Clock;
 use crate::signed_request::RequestToSign;

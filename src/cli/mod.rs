@@ -36,8 +36,6 @@ impl Exit {
     pub(crate) const JOB_FAILED: Self = Self(4);
     /// The gate, the policy or the provider said no.
     pub(crate) const REFUSED: Self = Self(5);
-    pub(crate) const NOT_COMMITTED: Self = Self(14);
-    pub(crate) const OPENING: Self = Self(17);
     pub(crate) const MISMATCH: Self = Self(20);
 
     /// The code for an error: refusals of gate and provider, verdicts that are not possible, and plain failures.
@@ -59,16 +57,12 @@ impl Exit {
 
     /// The code for a receipt that fails (docs/RECEIPT.md §10).
     pub(crate) fn of_receipt(error: &brizo_receipt::Error) -> Self {
-        use brizo_receipt::Error;
-        Self(match error {
-            Error::Malformed(_) | Error::Contradiction(_) | Error::Manifest(_) => 10,
-            Error::HashMismatch { .. } => 11,
-            Error::Signature { .. } | Error::WrongSigner { .. } => 12,
-            Error::Unexpected { .. } | Error::ProfileRevoked { .. } => 13,
-            Error::Checkpoint(_) | Error::LogProof(_) | Error::LogEntry(_) => 15,
-            Error::Equivocation(_) => 16,
-            Error::Disclosure(_) => 17,
-        })
+        Self(brizo_receipt::verifier::exit_code(error))
+    }
+
+    /// The code for all tiers of a receipt together.
+    fn of_report(report: &brizo_receipt::verifier::Report) -> Self {
+        Self(report.exit_code())
     }
 
     /// The code for a disclosure that fails: it does not lead to the receipt hash, unless it is none or of another receipt.
@@ -149,7 +143,7 @@ impl Cli {
             Command::Key(verb) => verb.run(),
             Command::Serve(verb) => block_on(verb.run()),
             Command::Publish(verb) => block_on(verb.run()),
-            Command::Verify(verb) => block_on(verb.run()),
+            Command::Verify(verb) => verb.run(),
             Command::Log(verb) => block_on(verb.run()),
             Command::Job(verb) => block_on(verb.run()),
             Command::Contracts(verb) => block_on(verb.run()),

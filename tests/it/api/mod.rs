@@ -5,6 +5,7 @@ mod bundles;
 mod command_line;
 mod crash;
 mod log;
+mod verify;
 mod whole_job;
 mod withheld;
 

@@ -2,11 +2,14 @@
 
 mod disclosures;
 mod export;
+mod fake_web;
 mod local;
 mod new;
 mod tamper;
 mod twice;
 mod verdicts;
+mod verify;
+mod verify_cases;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

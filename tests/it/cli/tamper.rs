@@ -67,7 +67,7 @@ fn files_are_opened_without_a_key() {
         assert_eq!(verified.status.code(), Some(0), "{keys:?}: {}", said(&verified));
         assert_eq!(json(&verified)["verdict"], "holds: structure, opening", "{keys:?}");
     }
-    named(&verify(&both[2..]), 1, "--dataset-key is of use with --run-key");
+    named(&verify(&both[2..]), 3, "--dataset-key is of use with --run-key");
     std::fs::write(run.path("out/more.csv"), "a\n").unwrap();
     named(&verify(&[]), 17, "more.csv");
     named(&verify(&both), 17, "more.csv");
