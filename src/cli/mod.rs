@@ -36,6 +36,7 @@ impl Exit {
     pub(crate) const JOB_FAILED: Self = Self(4);
     /// The gate, the policy or the provider said no.
     pub(crate) const REFUSED: Self = Self(5);
+    pub(crate) const OPENING: Self = Self(17);
     pub(crate) const MISMATCH: Self = Self(20);
 
     /// The code for an error: refusals of gate and provider, verdicts that are not possible, and plain failures.
