@@ -96,7 +96,7 @@ fn make(path: &Path, origin: &str) -> Result<Zeroizing<String>> {
     let public = [&[1], SigningKey::from_bytes(&secret).verifying_key().as_bytes().as_slice()].concat();
     let mut tagged = Zeroizing::new([1u8; 33]);
     tagged[1..].copy_from_slice(&*secret);
-    let secret_text = Zeroizing::new(BASE64_STANDARD.encode(&*tagged));
+    let secret_text = Zeroizing::new(BASE64_STANDARD.encode(*tagged));
     let id = signed_note::key_id(origin, &public);
     let text = Zeroizing::new(format!("PRIVATE+KEY+{origin}+{id:08x}+{}\n", *secret_text));
     let new = path.with_extension("new");
