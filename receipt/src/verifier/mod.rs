@@ -65,7 +65,7 @@ impl From<Error> for Stop {
 
 impl From<NodeError> for Stop {
     fn from(error: NodeError) -> Self {
-        Self::Missing(error.to_string())
+        Self::Missing(format!("{error}; try again, or name another node with --rpc"))
     }
 }
 
