@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from . import log, opening, receipt
 from .blake3 import derive
-from .errors import EXIT, INCONCLUSIVE, OPENING, USAGE, Refused
+from .errors import EXIT, INCONCLUSIVE, OPENING, Refused
 from .manifest import v1
 
 NO_KEY = bytes(32)
@@ -31,7 +31,7 @@ class Result:
     tiers: dict = field(default_factory=dict)
     values: dict = field(default_factory=dict)
     wanting: list = field(default_factory=list)  # tiers that were asked for and could not be attempted
-    wrong_usage: bool = False  # dataset keys that do not fit the receipt's mounts
+    missing_keys: bool = False  # dataset keys were given, and not all that the outputs key takes
 
     def failure(self):
         """The failure of the lowest tier that failed, with that tier, or None."""
@@ -45,11 +45,9 @@ class Result:
     def exit_code(self):
         """Exit code by section 10."""
         failure = self.failure()
-        if self.wrong_usage:
-            return USAGE
         if failure:
             return OPENING if failure[0] == "opening" else EXIT[failure[1].code]
-        return INCONCLUSIVE if self.wanting else 0
+        return INCONCLUSIVE if self.wanting or self.missing_keys else 0
 
 
 def _tier(result, name, check):
@@ -73,7 +71,7 @@ def verify(data, request):
     if result.failure():
         return result
     keys, mounts = len(request.dataset_keys), len(read["opening"]["inputs"])
-    result.wrong_usage = keys > 0 and (request.run_key is None or keys != mounts)
+    result.missing_keys = keys > 0 and (request.run_key is None or keys != mounts)
     _tier(result, "signature", lambda: receipt.check_signatures(read, result.values, request.expected))
     _tier(result, "log", lambda: _log(read, request, result))
     _tier(result, "opening", lambda: _opening(read, request, result))

@@ -35,11 +35,11 @@ def keys_of(names):
 
 
 def judge_receipt(data, names, with_keys):
-    """Our verdict on a receipt: code and exit code. The wrong number of dataset keys is wrong usage."""
+    """Our verdict on a receipt: code and exit code."""
     log_key = read_key(names["logKey"]) if "logKey" in names else None
     run_key, dataset_keys = keys_of(names) if with_keys else (None, ())
     result = verify(data, Request(run_key=run_key, dataset_keys=dataset_keys, log_key=log_key))
-    return None if result.wrong_usage else result.code(), result.exit_code()
+    return result.code(), result.exit_code()
 
 
 def judge_disclosure(data, names, _with_keys):

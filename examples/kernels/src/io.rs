@@ -1,7 +1,7 @@
-//! Reading files and listing folders.
+//! Reading, copying and listing.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use crate::stir;
@@ -26,6 +26,32 @@ fn pieces(file: &str, size: usize) -> io::Result<(u64, u64)> {
         }
         length += read as u64;
         sum = stir(sum, u64::from(piece[read - 1]));
+    }
+}
+
+/// Copies a file in pieces of 64 KiB, with `rounds` rounds of work over each; prints length and checksum.
+pub fn copy(from: &str, to: &str, rounds: Option<&str>) -> ExitCode {
+    let Some(rounds) = rounds.map_or(Some(0), |rounds| rounds.parse().ok()) else {
+        println!("copy: the rounds must be a number");
+        return ExitCode::from(2);
+    };
+    report("copy", from, worked_over(from, to, rounds))
+}
+
+fn worked_over(from: &str, to: &str, rounds: u64) -> io::Result<(u64, u64)> {
+    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
+    let mut piece = vec![0u8; 65_536];
+    let (mut length, mut sum) = (0, 0);
+    loop {
+        let read = from.read(&mut piece)?;
+        if read == 0 {
+            return Ok((length, sum));
+        }
+        for round in 0..rounds {
+            sum = stir(sum, u64::from(piece[(sum ^ round) as usize % read]));
+        }
+        to.write_all(&piece[..read])?;
+        length += read as u64;
     }
 }
 

@@ -35,10 +35,11 @@ const MENU: [Kernel; 13] = [
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let is_name = |word: &String| ["read", "list"].contains(&word.as_str()) || kernel(word).is_some();
+    let is_name = |word: &String| ["read", "copy", "list"].contains(&word.as_str()) || kernel(word).is_some();
     let Some(at) = words.iter().position(is_name) else { return menu() };
     match (words[at].as_str(), &words[at + 1..]) {
         ("read", [file, rest @ ..]) => io::read(file, rest.first().map(String::as_str)),
+        ("copy", [from, to, rest @ ..]) => io::copy(from, to, rest.first().map(String::as_str)),
         ("list", [folder, ..]) => io::list(folder),
         (name, rest) => match (kernel(name), rest.first().map(|size| size.parse())) {
             (Some(Kernel(_, size, _, run)), None) => print(name, *size, run(*size)),
@@ -63,6 +64,7 @@ fn menu() -> ExitCode {
         println!("  {name:10} {size:>10}  {what}");
     }
     println!("kernels read FILE [BYTES]   read a file, BYTES at a time (65536)");
+    println!("kernels copy FROM TO [ROUNDS]   copy a file, with ROUNDS of work over each 64 KiB");
     println!("kernels list FOLDER         list a folder and look at each entry");
     ExitCode::from(2)
 }
