@@ -15,6 +15,8 @@ enum Failure {
     Usage(String),
     /// A file cannot be read or is not what it should be.
     File(String),
+    /// A document with exit codes of its own does not hold.
+    Document(String, brizo_receipt::Error),
 }
 
 const HELP: &str = "\
@@ -51,6 +53,10 @@ fn main() -> ExitCode {
         Err(Failure::Usage(why)) => {
             eprintln!("error: {why}\n\n`brizo-verify --help` says what can be asked");
             ExitCode::from(2)
+        }
+        Err(Failure::Document(place, error)) => {
+            eprintln!("error: {place}: {error}");
+            ExitCode::from(brizo_receipt::verifier::exit_code(&error))
         }
         Err(Failure::File(why)) => {
             eprintln!("error: {why}");

@@ -63,7 +63,7 @@ fn deployment(path: &std::path::Path) -> Result<Deployment, Failure> {
 
 fn profiles(path: &std::path::Path) -> Result<Profiles, Failure> {
     let parsed = Profiles::parse(&files::read(path, DDO_BYTES_MAX)?);
-    parsed.map_err(|e| Failure::File(format!("{}: {e}", path.display())))
+    parsed.map_err(|e| Failure::Document(path.display().to_string(), e))
 }
 
 /// The key itself, or a file that holds it.

@@ -168,7 +168,8 @@ pub fn check_signatures(receipt: &Receipt, expected: &Expectation) -> Result<Opt
             signed_by("provider", statement.provider, digest, &attestation.signature)?;
             expect("provider", expected.provider, statement.provider)?;
             expect_domain(expected.domain, &attestation.domain)?;
-            notes.push(format!("provider {} signed the attestation", statement.provider));
+            let open = unless_expected(expected.provider, "--provider");
+            notes.push(format!("provider {} signed the attestation{open}", statement.provider));
         }
     }
     match &receipt.consent {
@@ -179,11 +180,20 @@ pub fn check_signatures(receipt: &Receipt, expected: &Expectation) -> Result<Opt
             expect("consumer", expected.consumer, consent.consumer)?;
             let attested = receipt.attestation.as_ref().map(|attestation| attestation.domain);
             expect_domain(expected.domain.or(attested), &consent.domain)?;
-            notes.push(format!("consumer {} signed the spec before the run", consent.consumer));
+            let open = unless_expected(expected.consumer, "--consumer");
+            notes.push(format!("consumer {} signed the spec before the run{open}", consent.consumer));
         }
     }
     // A consent alone covers what was ordered, not what happened.
     Ok(receipt.attestation.is_some().then_some(notes))
+}
+
+/// A signature says who signed. Whether they should have, only the caller can know.
+fn unless_expected(expected: Option<Address>, option: &str) -> String {
+    match expected {
+        Some(_) => String::new(),
+        None => format!("; whether they should have was not asked ({option})"),
+    }
 }
 
 /// A signature that the caller expects is not in the receipt.

@@ -24,12 +24,16 @@ pub(super) enum Format {
 impl Format {
     /// Prints a result: `table` is made by the verb, the others from the document.
     pub(super) fn print(self, document: &Value, table: impl FnOnce() -> String) -> Result<()> {
-        match self {
-            Self::Json => println!("{}", serde_json::to_string_pretty(document)?),
-            Self::Yaml => print!("{}", yaml(document, 0)),
-            Self::Table => println!("{}", table().trim_end()),
+        let text = match self {
+            Self::Json => serde_json::to_string_pretty(document)? + "\n",
+            Self::Yaml => yaml(document, 0),
+            Self::Table => format!("{}\n", table().trim_end()),
+        };
+        match std::io::stdout().lock().write_all(text.as_bytes()) {
+            // Who reads has read enough, as `head` does; what came out is still told by the exit code.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            done => done.context("standard output"),
         }
-        Ok(())
     }
 }
 

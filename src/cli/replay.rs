@@ -175,8 +175,9 @@ impl Replay {
                 }
                 _ => "MISMATCH",
             };
+            let label = if exit == Exit::INCONCLUSIVE { "why not" } else { "differs" };
             let list: Vec<_> =
-                differences.iter().map(|difference| format!("  differs: {difference}\n")).collect();
+                differences.iter().map(|difference| format!("  {label}: {difference}\n")).collect();
             let signed = signed.map_or(String::new(), |what| format!("\nverdict   {what}"));
             format!(
                 "receipt   {}\nreplayed  {replayed}\n{}\n{verdict}{signed}",

@@ -49,7 +49,7 @@ class Vectors:
             path.relative_to(HERE).as_posix(): path.read_bytes()
             for folder in self.folders
             for path in (HERE / folder).rglob("*")
-            if path.is_file()
+            if path.is_file() and not self._is_public(path)
         }
         wrong = sorted(path for path in there.keys() | self.files.keys() if there.get(path) != self.files.get(path))
         for path in wrong:
@@ -58,6 +58,12 @@ class Vectors:
                 self._write(HERE / path, self.files.get(path))
         print(f"{len(self.files)} files in {', '.join(self.folders)}")
         return 1 if check and wrong else 0
+
+    @staticmethod
+    def _is_public(path):
+        """Whether it is one of the public vectors of log/README.md, which nobody here makes."""
+        inside = path.relative_to(HERE / "log").parts if (HERE / "log") in path.parents else ()
+        return inside[:1] in (("merkle",), ("tessera",), ("README.md",))
 
     @staticmethod
     def _write(path, content):

@@ -40,3 +40,18 @@ fn the_log_is_asked_and_compared() {
 fn the_hashing_is_explained() {
     cases::explanation(verify);
 }
+
+#[test]
+fn who_stops_reading_gets_no_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let receipt = crate::guests::repository("tests/vectors/receipt/ok-full/receipt.json");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_brizo"))
+        .args(["verify", "--format", "json"])
+        .arg(receipt)
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}

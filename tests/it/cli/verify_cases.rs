@@ -125,7 +125,7 @@ pub(crate) fn profiles(program: Program) {
         program,
         "no list",
         &[&frozen("receipt.json"), "--profiles", &list],
-        &Ends(1, None, "profiles.json"),
+        &Ends(10, None, "profiles.json"),
     );
 }
 
