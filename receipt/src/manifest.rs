@@ -23,7 +23,7 @@ impl Key {
 
     /// A key from its 32 bytes.
     #[must_use]
-    pub fn new(bytes: [u8; 32]) -> Self {
+    pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
