@@ -3,21 +3,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken promise has to be heard")]
 
+use crate::log::{Checkpoint, Entry, LogKey, TilePath, entries_of};
 use crate::{
     Disclosure, Error, Expectation, Profiles, Receipt, Result, SignedVerdict, VerdictExpectation,
     check_signatures, check_structure,
 };
 
-/// Reads the bytes behind the first one as one of four documents, checks what is in it, and panics when a promise is
+/// Reads the bytes behind the first one as the document that it chooses, checks what is in it, and panics when a promise is
 /// broken: nothing panics, what is accepted has one spelling, and errors of parsing are errors of form. Tells whether the
 /// document was accepted.
 pub fn parsers(data: &[u8]) -> bool {
     let Some((which, bytes)) = data.split_first() else { return false };
-    match which % 4 {
-        0 => receipt(bytes),
-        1 => disclosure(bytes),
-        2 => verdict(bytes),
-        _ => profiles(bytes),
+    match (which, which % 4) {
+        (b'4', _) => log_parts(bytes),
+        (b'5', _) => checkpoint(bytes),
+        (_, 0) => receipt(bytes),
+        (_, 1) => disclosure(bytes),
+        (_, 2) => verdict(bytes),
+        (_, _) => profiles(bytes),
     }
 }
 
@@ -71,6 +74,39 @@ fn profiles(bytes: &[u8]) -> bool {
         let revoked = Profiles::standing(profile.digest, Some(&read)).is_err();
         assert!(revoked || profile.state != crate::ProfileState::Revoked);
     }
+    true
+}
+
+/// An entry of a log, a bundle of them, the path of a tile, and a log's key: each has one spelling.
+fn log_parts(bytes: &[u8]) -> bool {
+    let mut useful = false;
+    if let Ok(entry) = Entry::parse(bytes) {
+        assert_eq!(entry.to_bytes(), bytes);
+        useful = true;
+    }
+    for entry in entries_of(bytes).map_while(Result::ok) {
+        let _ = Entry::parse(entry);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return useful };
+    if let Some(path) = TilePath::parse(text) {
+        assert_eq!(path.to_string(), text);
+        useful = true;
+    }
+    if let Ok(key) = LogKey::parse(text) {
+        assert_eq!(key.to_string(), text);
+        useful = true;
+    }
+    useful
+}
+
+/// A log's key on the first line, and behind it a checkpoint that it should have signed.
+fn checkpoint(bytes: &[u8]) -> bool {
+    let Some((key, note)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once('\n')) else {
+        return false;
+    };
+    let Ok(key) = LogKey::parse(key) else { return false };
+    let Ok(checkpoint) = Checkpoint::verify(note, &key) else { return false };
+    assert!(note.starts_with(&format!("{}\n{}\n", key.origin(), checkpoint.tree.size)));
     true
 }
 

@@ -42,6 +42,10 @@ impl LogKey {
             let public = BASE64_STANDARD.decode(public).ok()?;
             let (&ED25519, bytes) = public.split_first()? else { return None };
             let public = VerifyingKey::from_bytes(bytes.try_into().ok()?).ok()?;
+            // Under a key of small order anybody can sign, and a second spelling of a point would be a second key.
+            if public.is_weak() || public.to_edwards().compress().as_bytes() != bytes {
+                return None;
+            }
             let key = Self { origin: origin.into(), id: key_id(origin, &public), public };
             (is_name(origin) && key.to_string() == text).then_some(key)
         };
@@ -108,7 +112,8 @@ fn signed_text<'a>(note: &'a str, key: &LogKey) -> std::result::Result<&'a str, 
         if !is_name(name) || signature.is_empty() {
             return Err(malformed());
         }
-        if (name, id) != (key.origin(), &key.id) {
+        // The first line by the key decides, as the document says and other readers do.
+        if signed || (name, id) != (key.origin(), &key.id) {
             continue;
         }
         let valid = Signature::from_slice(signature)

@@ -155,6 +155,24 @@ async fn a_refused_order_is_logged_once() {
     assert_eq!(entries.iter().filter(|entry| entry.event == Event::Refused).count(), 1);
 }
 
+/// With the consumer's command line, what the log has already.
+fn hand_on(world: &World, receipt: &[u8], verdict: &str) {
+    std::fs::write(world.folder.path().join("receipt.json"), receipt).unwrap();
+    std::fs::write(world.folder.path().join("verdict.json"), verdict).unwrap();
+    let arguments = |node| {
+        let fixed =
+            ["receipt", "send-verdict", "verdict.json", "--receipt", "receipt.json", "--key", "consumer.key"];
+        [&fixed[..], &["--node", node, "--format", "json"]].concat()
+    };
+    let sent = world.brizo(&arguments(&world.provider.url));
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    assert_eq!(serde_json::from_slice::<Value>(&sent.stdout).unwrap()["confirms"], Value::from(true));
+    // One that is about something else is refused before anything is sent: nobody listens there.
+    std::fs::write(world.folder.path().join("verdict.json"), verdict.replace("two runs", "one run")).unwrap();
+    let refused = world.brizo(&arguments("http://127.0.0.1:9"));
+    assert_eq!(refused.status.code(), Some(11), "{}", String::from_utf8_lossy(&refused.stderr));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn verdicts_are_checked_and_logged_once() {
     let world = World::start().await;
@@ -175,6 +193,7 @@ async fn verdicts_are_checked_and_logged_once() {
     let good = verdict(about, Some(receipt.claim_hash));
     assert_eq!(send(&stranger, &good).await.unwrap()["confirms"], Value::from(true));
     send(&consumer, &good).await.unwrap();
+    hand_on(&world, &bytes, &good);
     send(&stranger, &verdict(about, None)).await.unwrap();
     grown_to(&world, 3).await;
     let events: Vec<Event> = entries(&world).await.iter().map(|entry| entry.event).collect();
