@@ -3,6 +3,7 @@
 mod args;
 mod files;
 mod receipt;
+mod screen;
 mod statements;
 mod web;
 
@@ -51,15 +52,15 @@ fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)).and_then(run) {
         Ok(code) => ExitCode::from(code),
         Err(Failure::Usage(why)) => {
-            eprintln!("error: {why}\n\n`brizo-verify --help` says what can be asked");
+            screen::complain(&format!("error: {why}\n\n`brizo-verify --help` says what can be asked"));
             ExitCode::from(2)
         }
         Err(Failure::Document(place, error)) => {
-            eprintln!("error: {place}: {error}");
+            screen::complain(&format!("error: {place}: {error}"));
             ExitCode::from(brizo_receipt::verifier::exit_code(&error))
         }
         Err(Failure::File(why)) => {
-            eprintln!("error: {why}");
+            screen::complain(&format!("error: {why}"));
             ExitCode::FAILURE
         }
     }
@@ -76,6 +77,6 @@ fn run(command: args::Command) -> Result<u8, Failure> {
 }
 
 fn say(text: &str) -> Result<u8, Failure> {
-    println!("{text}");
+    screen::show(text)?;
     Ok(0)
 }

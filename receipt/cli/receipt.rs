@@ -10,6 +10,7 @@ use brizo_receipt::{BYTES_MAX, Expectation, Profiles, Receipt};
 use crate::Failure;
 use crate::args::ReceiptOptions;
 use crate::files;
+use crate::screen::show;
 use crate::web::Web;
 
 pub(crate) fn run(options: &ReceiptOptions) -> Result<u8, Failure> {
@@ -47,10 +48,7 @@ pub(crate) fn run(options: &ReceiptOptions) -> Result<u8, Failure> {
     if let (Some(bound), Ok(receipt)) = (options.explain, Receipt::parse(&bytes)) {
         report.explanation = Some(explain(&receipt, run_key.as_ref(), bound));
     }
-    match options.json {
-        true => println!("{:#}", report.document()),
-        false => print!("{}", report.table()),
-    }
+    show(&if options.json { format!("{:#}", report.document()) } else { report.table() })?;
     Ok(report.exit_code())
 }
 
@@ -73,7 +71,7 @@ fn log_key(text: &str) -> Result<LogKey, Failure> {
         true => String::from_utf8_lossy(&files::small(path)?).trim().to_string(),
         false => text.to_string(),
     };
-    LogKey::parse(&text).map_err(|e| Failure::File(format!("--log-key: {e}")))
+    LogKey::parse(&text).map_err(|e| Failure::Usage(format!("--log-key: {e}")))
 }
 
 fn ddo(place: &str, web: &Web) -> Result<Ddo, Failure> {

@@ -7,23 +7,21 @@ use brizo_receipt::{BYTES_MAX, SMALL_BYTES_MAX};
 use crate::Failure;
 use crate::args::{DisclosureOptions, VerdictOptions};
 use crate::files;
+use crate::screen::show;
 
 pub(crate) fn disclosure(options: &DisclosureOptions) -> Result<u8, Failure> {
     let bytes = files::read(&options.disclosure, SMALL_BYTES_MAX)?;
     let content = options.file.as_deref().map(files::digest).transpose()?;
-    Ok(print(&check_disclosure(&bytes, options.receipt_hash, content), options.json))
+    print(&check_disclosure(&bytes, options.receipt_hash, content), options.json)
 }
 
 pub(crate) fn verdict(options: &VerdictOptions) -> Result<u8, Failure> {
     let bytes = files::read(&options.verdict, SMALL_BYTES_MAX)?;
     let receipt = options.receipt.as_deref().map(|path| files::read(path, BYTES_MAX)).transpose()?;
-    Ok(print(&check_verdict(&bytes, receipt.as_deref(), options.auditor), options.json))
+    print(&check_verdict(&bytes, receipt.as_deref(), options.auditor), options.json)
 }
 
-fn print(checked: &Checked, json: bool) -> u8 {
-    match json {
-        true => println!("{:#}", checked.document),
-        false => println!("{}", checked.table),
-    }
-    checked.exit_code
+fn print(checked: &Checked, json: bool) -> Result<u8, Failure> {
+    show(&if json { format!("{:#}", checked.document) } else { checked.table.clone() })?;
+    Ok(checked.exit_code)
 }

@@ -15,12 +15,20 @@ use super::problem::Problem;
 use crate::ids::JobId;
 use crate::store::{LoggedVerdict, VerdictAnswer};
 
+/// What a stranger may leave in the database with one verdict, in bytes. A replay's evidence stays far below it.
+const VERDICT_BYTES_MAX: usize = 256 << 10;
+
 pub(super) async fn submit(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
     let id: JobId = id.parse()?;
+    if caller.body.len() > VERDICT_BYTES_MAX {
+        let why =
+            format!("{} bytes, a verdict for the log has at most {VERDICT_BYTES_MAX}", caller.body.len());
+        return Err(Problem::bad_request("bad_verdict", why).hint("shorten its evidence"));
+    }
     let verdict = SignedVerdict::parse(&caller.body).map_err(|e| {
         Problem::bad_request("bad_verdict", e.to_string()).hint("`brizo replay --verdict` writes a verdict")
     })?;

@@ -75,7 +75,10 @@ impl Chain {
         for log in self.provider.get_logs(&anchored).await? {
             let event = PaymentConditions::LogAnchored::decode_log(&log.inner)
                 .map_err(|e| Error::Unreachable(format!("the node's events cannot be read: {e}")))?;
-            events.anchors.push(Tree { size: event.size, root: event.root });
+            // What was not asked for is not taken, whatever the node answers.
+            if event.provider == provider {
+                events.anchors.push(Tree { size: event.size, root: event.root });
+            }
         }
         for log in self.provider.get_logs(&committed).await? {
             let event = PaymentConditions::ReceiptCommitted::decode_log(&log.inner)

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use brizo_receipt::verifier::harmless;
 use brizo_receipt::{B256, Key, Profiles};
 use clap::ValueEnum;
 use serde_json::Value;
@@ -27,7 +28,7 @@ impl Format {
         let text = match self {
             Self::Json => serde_json::to_string_pretty(document)? + "\n",
             Self::Yaml => yaml(document, 0),
-            Self::Table => format!("{}\n", table().trim_end()),
+            Self::Table => format!("{}\n", harmless(table().trim_end())),
         };
         match std::io::stdout().lock().write_all(text.as_bytes()) {
             // Who reads has read enough, as `head` does; what came out is still told by the exit code.

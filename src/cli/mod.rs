@@ -26,6 +26,11 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exit(u8);
 
+/// An argument that means nothing, whatever the files say.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(String);
+
 impl Exit {
     pub(crate) const OK: Self = Self(0);
     /// The arguments do not fit each other.
@@ -49,6 +54,7 @@ impl Exit {
             || matches!(error.downcast_ref(), Some(ClientError::Refused { status: 400..500, .. }));
         match refused {
             true => Self::REFUSED,
+            false if error.is::<Usage>() => Self::USAGE,
             false if error.is::<replay::Inconclusive>() || error.is::<log::Unreachable>() => {
                 Self::INCONCLUSIVE
             }
@@ -125,7 +131,7 @@ impl Cli {
         match self.dispatch() {
             Ok(exit) => ExitCode::from(exit.0),
             Err(error) => {
-                eprintln!("error: {error:#}");
+                eprintln!("error: {}", brizo_receipt::verifier::harmless(&format!("{error:#}")));
                 ExitCode::from(Exit::of_error(&error).0)
             }
         }

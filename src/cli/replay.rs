@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use brizo_receipt::{
-    B256, Entry, Expectation, Key, Manifest, Outcome, OutputEntry, Receipt, blind_commit, check_structure,
-    content_digest,
+    B256, Entry, Expectation, Key, Kind as ReceiptKind, Manifest, Outcome, OutputEntry, Receipt,
+    blind_commit, check_structure, content_digest,
 };
 use clap::Args;
 use serde_json::json;
@@ -71,13 +71,13 @@ impl Replay {
         }
         let auditor = self.verdict.auditor(&receipt)?;
         let auditor = auditor.as_ref();
-        if let Some(missing) = self.missing(&receipt) {
+        let run_key = read_salt_key(self.run_key.as_deref())?;
+        if let Some(missing) = self.missing(&receipt, &run_key) {
             return self.report(&receipt, auditor, None, &[missing.into()], Exit::INCONCLUSIVE);
         }
         let Program { module, bundle, .. } = Program::load(&self.module, &self.on)?;
         let inputs = LocalInputs::take(self.input.as_deref())?;
-        let (run_key, dataset_key) =
-            (read_salt_key(self.run_key.as_deref())?, read_salt_key(self.dataset_key.as_deref())?);
+        let dataset_key = read_salt_key(self.dataset_key.as_deref())?;
         let mut differences =
             before_the_run(&receipt, &module, &bundle, &inputs.manifest, (&dataset_key, &run_key));
         let profiles = Kind::ALL.map(profile_digest_for);
@@ -119,10 +119,26 @@ impl Replay {
     }
 
     /// Something that was not given and without which nobody can be accused of anything.
-    fn missing(&self, receipt: &Receipt) -> Option<String> {
+    fn missing(&self, receipt: &Receipt, run_key: &Key) -> Option<String> {
         let spec = &receipt.claim.spec;
+        if receipt.kind == ReceiptKind::Attested {
+            return Some(
+                "the receipt is attested: its provider says what came out, and nobody can recompute it"
+                    .into(),
+            );
+        }
+        if !matches!(receipt.opening.inputs.as_slice(), [mount] if mount.path.is_empty()) {
+            let mounts = receipt.opening.inputs.len();
+            return Some(format!(
+                "the run had {mounts} mounts; this program replays runs with one, at /data/inputs itself"
+            ));
+        }
         if self.run_key.is_none() && spec.blind_commit != blind_commit(&Key::OPEN) {
             return Some("the receipt is salted with a run key: give --run-key".into());
+        }
+        // The order commits to the key, so it is the caller who has another one.
+        if spec.blind_commit != blind_commit(run_key) {
+            return Some("--run-key is not the key that the order commits to (spec.blindCommit)".into());
         }
         if self.input.is_none() && receipt.opening.inputs.iter().any(|mount| !mount.leaves.is_empty()) {
             return Some("the run read a data set: give its folder with --input".into());

@@ -11,9 +11,9 @@ use brizo_receipt::verifier::{
 use brizo_receipt::{Address, B256, Expectation, Receipt};
 use clap::{Args, ValueEnum};
 
-use super::Exit;
 use super::format::{Format, read, read_profiles, read_receipt, read_salt_key, read_text};
 use super::spec::read_outputs;
+use super::{Exit, Usage};
 use crate::client::Web;
 
 /// Check a receipt, tier by tier: structure, signature, on chain, log, opening. Trusts nobody but the node and the log key
@@ -130,7 +130,7 @@ fn read_deployment(path: &Path) -> Result<Deployment> {
 fn read_log_key(text: &str) -> Result<LogKey> {
     let path = Path::new(text);
     let text = if path.is_file() { read_text(path)? } else { text.into() };
-    LogKey::parse(text.trim()).map_err(|e| anyhow!("--log-key: {e}"))
+    LogKey::parse(text.trim()).map_err(|e| Usage(format!("--log-key: {e}")).into())
 }
 
 fn read_ddo(place: &str, web: &Web) -> Result<Ddo> {

@@ -11,7 +11,7 @@ mod signer;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 use brizo_receipt::B256;
 use brizo_receipt::log::{
@@ -44,6 +44,9 @@ pub enum Error {
         /// What is wrong, and how to mend it. Never the key.
         text: String,
     },
+    /// The log is known to contradict its own past, so nothing more is signed.
+    #[error("nothing more is signed: {0}. Put the right copy of data_dir back and start again")]
+    Halted(String),
     /// The signature cannot be made.
     #[error("the checkpoint cannot be signed: {0}")]
     Signing(String),
@@ -125,6 +128,8 @@ pub struct Log {
     /// `None` after a failure: what was half done is then done again from the rows.
     edge: Mutex<Option<Edge>>,
     published: RwLock<Published>,
+    /// Why nothing is signed any more.
+    halted: OnceLock<String>,
 }
 
 impl Log {
@@ -145,9 +150,16 @@ impl Log {
                 Published { tree: read.tree, note }
             }
         };
-        let log = Self { folder, signer, edge: Mutex::new(None), published: RwLock::new(published) };
+        let (edge, published) = (Mutex::new(None), RwLock::new(published));
+        let log = Self { folder, signer, edge, published, halted: OnceLock::new() };
         log.advance(rows)?;
         Ok(log)
+    }
+
+    /// Signs nothing from now on, because what was signed elsewhere shows another past.
+    pub fn halt(&self, why: String) {
+        // The first reason is the one to mend.
+        let _ = self.halted.set(why);
     }
 
     /// Takes in new rows and signs a checkpoint over them. Returns whether there were any.
@@ -155,6 +167,9 @@ impl Log {
     /// # Errors
     /// Of files and rows; the next call then begins from the rows again.
     pub fn advance(&self, rows: &impl Rows) -> Result<bool> {
+        if let Some(why) = self.halted.get() {
+            return Err(Error::Halted(why.clone()));
+        }
         let size = rows.size().map_err(Error::Rows)?;
         let mut held = self.edge.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.published();

@@ -39,12 +39,19 @@ impl Signer {
         if !signed_note::is_key_name_valid(origin) {
             return Err(bad(format!("{origin:?} cannot be a log's name: it has a space or a plus sign")));
         }
+        let signed = path.with_file_name("log").join("checkpoint");
         let text = match fs::metadata(path) {
             Ok(about) if about.permissions().mode() & 0o077 != 0 => {
                 return Err(bad("others may read this secret key; chmod 600 it".into()));
             }
             Ok(about) if about.len() > KEY_BYTES_MAX => return Err(bad("not the key of a log".into())),
             Ok(_) => Zeroizing::new(fs::read_to_string(path).map_err(failed(path))?),
+            Err(error) if error.kind() == ErrorKind::NotFound && signed.exists() => {
+                return Err(bad(format!(
+                    "it is gone, and {} is signed with it; put the key back from the backup, since a log keeps its key",
+                    signed.display()
+                )));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => make(path, origin)?,
             Err(error) => return Err(failed(path)(error)),
         };

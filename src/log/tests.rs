@@ -254,3 +254,26 @@ fn a_failed_write_signs_nothing_and_is_made_good_later() {
     check(&log, &folder, &rows);
     assert_eq!(log.root_at(100).unwrap(), before.tree.root);
 }
+
+/// What is known to contradict its own past adds nothing to the damage.
+#[test]
+fn a_log_that_was_halted_signs_nothing_more() {
+    let (folder, rows) = (tempfile::tempdir().unwrap(), Table::of(3));
+    let log = open(&folder, &rows).unwrap();
+    let before = check(&log, &folder, &rows);
+    rows.grow(5);
+    log.halt("anchored is another past".into());
+    let error = log.advance(&rows).unwrap_err();
+    assert!(error.to_string().contains("anchored is another past"), "{error}");
+    assert_eq!(log.published().tree, before);
+}
+
+/// A log keeps its key: a new one would begin a second log in the name of the first.
+#[test]
+fn a_lost_key_is_not_made_anew() {
+    let (folder, rows) = (tempfile::tempdir().unwrap(), Table::of(3));
+    drop(open(&folder, &rows).unwrap());
+    fs::remove_file(folder.path().join("log.key")).unwrap();
+    let error = open(&folder, &rows).unwrap_err();
+    assert!(error.to_string().contains("put the key back"), "{error}");
+}

@@ -78,7 +78,10 @@ impl Worker {
         let published = self.log.published().tree;
         let (anchored, since_s) = match &last {
             Some(last) => {
-                compare(self.log.clone(), last).await?;
+                if let Some(why) = contradiction(self.log.clone(), last).await? {
+                    self.log.halt(why.clone());
+                    anyhow::bail!("{why}; the log signs nothing more");
+                }
                 (last.tree.size, last.at_s)
             }
             // The first one is due when the first entry has waited long enough.
@@ -98,16 +101,22 @@ impl Worker {
 }
 
 /// The anchor is part of our own past; if not, this is not the log that was anchored, and nothing is added to the damage.
-async fn compare(log: Arc<Log>, last: &Anchor) -> anyhow::Result<()> {
+async fn contradiction(log: Arc<Log>, last: &Anchor) -> anyhow::Result<Option<String>> {
     let anchored = last.tree;
+    let shown = log.published().tree.size;
+    if shown < anchored.size {
+        return Ok(Some(format!(
+            "{} entries are anchored on chain, the log has {shown}: this data_dir is older than the one that was anchored",
+            anchored.size
+        )));
+    }
     let found = tokio::task::spawn_blocking(move || log.root_at(anchored.size)).await?;
-    let found = found.context("the log does not have what it has anchored on chain")?;
-    anyhow::ensure!(
-        found == anchored.root,
-        "the log's first {} entries have the root {found}, anchored on chain is {}: this data_dir is not the one that was \
-         anchored",
-        anchored.size,
-        anchored.root
-    );
-    Ok(())
+    let found = found.context("the log's own files cannot be read")?;
+    Ok((found != anchored.root).then(|| {
+        format!(
+            "the log's first {} entries have the root {found}, anchored on chain is {}: this data_dir is not the one that \
+             was anchored",
+            anchored.size, anchored.root
+        )
+    }))
 }

@@ -131,7 +131,10 @@ impl<'a> View<'a> {
         let topics = json!([LogAnchored::SIGNATURE_HASH, provider.into_word()]);
         let mut anchors = Vec::new();
         self.search::<LogAnchored>(&topics, self.deployment.block, |found| {
-            anchors.push(found.event);
+            // What was not asked for is not taken, whatever the node answers.
+            if found.event.provider == provider {
+                anchors.push(found.event);
+            }
             false
         })?;
         Ok(anchors)
@@ -217,7 +220,7 @@ impl<'a> View<'a> {
                     return Ok(());
                 }
             }
-            from = to + 1;
+            from = to.saturating_add(1);
         }
         Err(Stop::Missing(format!(
             "events were not read beyond block {from}: too many blocks; ask a node of your own"

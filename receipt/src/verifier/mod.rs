@@ -19,7 +19,7 @@ use std::fmt;
 pub use chain::Deployment;
 pub use ddo::{DDO_BYTES_MAX, Ddo};
 pub use log::LogEvidence;
-pub use node::{ANSWER_BYTES_MAX, Files, JsonRpc, Node, NodeError, Transport, plain};
+pub use node::{ANSWER_BYTES_MAX, Files, JsonRpc, Node, NodeError, Transport, harmless, plain};
 pub use opening::OpeningEvidence;
 pub use report::{Report, TierReport, exit_code};
 pub use statements::{Checked, check_disclosure, check_verdict};

@@ -137,6 +137,13 @@ impl fmt::Debug for Files<'_> {
     }
 }
 
+/// A whole output with text of strangers in it, without what could lead a terminal astray: of the control characters
+/// only line ends are left.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
 /// Text of somebody else in a form that cannot lead a terminal astray: no control characters, and not endless.
 #[must_use]
 pub fn plain(text: &str) -> String {

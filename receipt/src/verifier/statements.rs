@@ -85,11 +85,12 @@ pub fn check_verdict(verdict: &[u8], receipt: Option<&[u8]>, auditor: Option<Add
 fn about(bytes: &[u8]) -> Result<VerdictExpectation> {
     let receipt = Receipt::parse(bytes)?;
     check_structure(&receipt, &Expectation::default())?;
+    let signed = receipt.attestation.as_ref().map(|attestation| attestation.domain);
     Ok(VerdictExpectation {
         claim_hash: Some(receipt.claim_hash),
         agreement_id: Some(receipt.claim.spec.agreement_id),
         auditor: None,
-        domain: receipt.attestation.as_ref().map(|attestation| attestation.domain),
+        domain: signed.or(receipt.consent.as_ref().map(|consent| consent.domain)),
     })
 }
 

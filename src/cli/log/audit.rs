@@ -72,6 +72,8 @@ impl Audit {
             known.0.push((before.tree(&key)?, "the checkpoint of the last audit"));
         }
         let (checkpoint, note) = newest(&remote, &key)?;
+        // Every log begins as the log of nothing, so that says nothing about this one.
+        known.0.retain(|(tree, _)| tree.size > 0);
         known.0.sort_by_key(|(tree, _)| tree.size);
         let found = pass(&remote, &checkpoint.tree, &known, &scratch)?;
         let (committed, missing, first) = scratch.missing()?;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use brizo_receipt::log::{CHECKPOINT_BYTES_MAX, Checkpoint, Fetch, FetchError, LogKey, ReadError};
 use clap::{Args, Subcommand};
 
-use super::Exit;
+use super::{Exit, Usage};
 use crate::client::Files;
 
 /// Look at a provider's transparency log, and audit it.
@@ -61,11 +61,11 @@ impl Source {
 
     /// The key that was given, or the one that the log serves.
     fn key(&self, remote: &Remote) -> Result<LogKey> {
-        let text = match &self.key {
-            Some(text) => text.clone(),
-            None => text(remote, "key", 4096)?,
-        };
-        Ok(LogKey::parse(text.trim_end_matches('\n'))?)
+        if let Some(text) = &self.key {
+            // A key that was mistyped says nothing about the log.
+            return Ok(LogKey::parse(text.trim()).map_err(|e| Usage(format!("--key: {e}")))?);
+        }
+        Ok(LogKey::parse(text(remote, "key", 4096)?.trim_end_matches('\n'))?)
     }
 }
 

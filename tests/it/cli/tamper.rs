@@ -52,6 +52,8 @@ fn keys() {
     named(&run.replay(), 20, "wrong data set key");
     flip(&run.path("run.key"), 0);
     named(&run.verify(), 17, "wrong run key");
+    // The order commits to that key, so nobody but the caller is at fault.
+    named(&run.replay(), 3, "not the key that the order commits to");
 }
 
 /// The salts of what is shown are in the receipt, so whoever was given files needs no key to compare them.

@@ -373,7 +373,7 @@ pub(crate) fn log(program: Program) {
         &[&changed, "--log-key", &key],
         &Ends(15, Some("log_proof"), "do not lead"),
     );
-    check(program, "no key of a log", &[&file, "--log-key", "provider"], &Ends(1, None, "--log-key"));
+    check(program, "no key of a log", &[&file, "--log-key", "provider"], &Ends(2, None, "--log-key"));
 }
 
 /// Anchors on chain are compared with the log that is shown.
