@@ -18,20 +18,23 @@ use crate::store::{LoggedVerdict, VerdictAnswer};
 /// What a stranger may leave in the database with one verdict, in bytes. A replay's evidence stays far below it.
 const VERDICT_BYTES_MAX: usize = 256 << 10;
 
+fn read(body: &[u8]) -> Result<SignedVerdict, Problem> {
+    if body.len() > VERDICT_BYTES_MAX {
+        let why = format!("{} bytes, a verdict for the log has at most {VERDICT_BYTES_MAX}", body.len());
+        return Err(Problem::bad_request("bad_verdict", why).hint("shorten its evidence"));
+    }
+    SignedVerdict::parse(body).map_err(|e| {
+        Problem::bad_request("bad_verdict", e.to_string()).hint("`brizo replay --verdict` writes a verdict")
+    })
+}
+
 pub(super) async fn submit(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
     let id: JobId = id.parse()?;
-    if caller.body.len() > VERDICT_BYTES_MAX {
-        let why =
-            format!("{} bytes, a verdict for the log has at most {VERDICT_BYTES_MAX}", caller.body.len());
-        return Err(Problem::bad_request("bad_verdict", why).hint("shorten its evidence"));
-    }
-    let verdict = SignedVerdict::parse(&caller.body).map_err(|e| {
-        Problem::bad_request("bad_verdict", e.to_string()).hint("`brizo replay --verdict` writes a verdict")
-    })?;
+    let verdict = read(&caller.body)?;
     let about = &verdict.statement;
     let found = state.store.with(move |store| store.job(id)).await?;
     // Who knows the receipt hash knows of the job; to others it looks like none.
