@@ -72,13 +72,9 @@ impl Exit {
         Self(report.exit_code())
     }
 
-    /// The code for a disclosure that fails: it does not lead to the receipt hash, unless it is none or of another receipt.
-    pub(crate) fn of_disclosure(error: &brizo_receipt::Error) -> Self {
-        use brizo_receipt::Error;
-        match error {
-            Error::Malformed(_) | Error::Unexpected { .. } => Self::of_receipt(error),
-            _ => Self::OPENING,
-        }
+    /// The code for a disclosure or a verdict.
+    fn of_checked(checked: &brizo_receipt::verifier::Checked) -> Self {
+        Self(checked.exit_code)
     }
 }
 

@@ -3,12 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use brizo_receipt::{
-    Address, B256, Disclosure, Error, Expectation, Receipt, SMALL_BYTES_MAX, SignedVerdict,
-    VerdictExpectation, check_structure,
-};
+use brizo_receipt::verifier::{Checked, check_disclosure, check_verdict};
+use brizo_receipt::{Address, B256, SMALL_BYTES_MAX};
 use clap::Args;
-use serde_json::json;
 
 use super::super::Exit;
 use super::super::format::{Format, digest_of_file, read_at_most, read_receipt};
@@ -35,38 +32,7 @@ impl CheckDisclosure {
     pub(in crate::cli) fn run(self) -> Result<Exit> {
         let bytes = read_at_most(&self.disclosure, SMALL_BYTES_MAX)?;
         let content = self.file.as_deref().map(digest_of_file).transpose()?;
-        let checked = Disclosure::parse(&bytes).and_then(|disclosure| {
-            let mut notes = disclosure.check(self.receipt_hash)?;
-            notes.push(match content {
-                Some((size, digest)) => {
-                    disclosure.check_content(size, digest)?;
-                    "the file has these bytes".into()
-                }
-                None => "no file was compared: give --file, or compare with `b3sum`".into(),
-            });
-            Ok((disclosure, notes))
-        });
-        match checked {
-            Ok((disclosure, notes)) => {
-                let document = json!({
-                    "holds": true,
-                    "receiptHash": disclosure.claim_hash,
-                    "part": disclosure.part(),
-                    "entry": disclosure.entry,
-                    "fileCompared": content.is_some(),
-                    "notes": notes,
-                });
-                self.format.print(&document, || {
-                    format!("receipt {}\n  {}\nHOLDS", disclosure.claim_hash, notes.join("\n  "))
-                })?;
-                Ok(Exit::OK)
-            }
-            Err(error) => {
-                let document = json!({ "holds": false, "code": error.code(), "text": error.to_string() });
-                self.format.print(&document, || format!("FAILED: {error}\n  code: {}", error.code()))?;
-                Ok(Exit::of_disclosure(&error))
-            }
-        }
+        show(check_disclosure(&bytes, self.receipt_hash, content), self.format)
     }
 }
 
@@ -94,63 +60,11 @@ impl CheckVerdict {
     pub(in crate::cli) fn run(self) -> Result<Exit> {
         let bytes = read_at_most(&self.verdict, SMALL_BYTES_MAX)?;
         let receipt = self.receipt.as_deref().map(read_receipt).transpose()?;
-        let checked = SignedVerdict::parse(&bytes).and_then(|verdict| {
-            let mut expected = receipt.as_deref().map(about).transpose()?.unwrap_or_default();
-            expected.auditor = self.auditor;
-            verdict.check(&expected)?;
-            Ok(verdict)
-        });
-        let verdict = match checked {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                let document = json!({ "valid": false, "code": error.code(), "text": error.to_string() });
-                self.format.print(&document, || format!("FAILED: {error}\n  code: {}", error.code()))?;
-                return Ok(Exit::of_receipt(&error));
-            }
-        };
-        let (statement, domain) = (&verdict.statement, &verdict.domain);
-        let word = if statement.confirms() { "confirms" } else { "disputes" };
-        let document = json!({
-            "valid": true,
-            "verdict": word,
-            "statement": statement,
-            "domain": domain,
-            "receiptCompared": receipt.is_some(),
-            "evidence": verdict.evidence,
-        });
-        self.format.print(&document, || {
-            let mut text = format!(
-                "auditor   {} {word} receipt\n          {}\n",
-                statement.auditor, statement.claim_hash
-            );
-            if !statement.confirms() {
-                let none = statement.replayed_hash.is_zero();
-                let other =
-                    if none { "no hash came out".into() } else { statement.replayed_hash.to_string() };
-                text += &format!("replayed  {other}\n");
-            }
-            text += &format!("deployment chain {} contract {}\n", domain.chain_id, domain.verifying_contract);
-            if receipt.is_none() {
-                text += "not compared with a receipt: give --receipt\n";
-            }
-            if self.auditor.is_none() {
-                text += "whether this auditor counts is for you to say: --auditor names the one you expect\n";
-            }
-            format!("{text}\nevidence:\n{}", verdict.evidence)
-        })?;
-        Ok(Exit::OK)
+        show(check_verdict(&bytes, receipt.as_deref(), self.auditor), self.format)
     }
 }
 
-/// What a verdict about this receipt must say.
-fn about(bytes: &[u8]) -> Result<VerdictExpectation, Error> {
-    let receipt = Receipt::parse(bytes)?;
-    check_structure(&receipt, &Expectation::default())?;
-    let signed = receipt.attestation.as_ref().map(|attestation| attestation.domain);
-    Ok(VerdictExpectation {
-        claim_hash: Some(receipt.claim_hash),
-        agreement_id: Some(receipt.claim.spec.agreement_id),
-        auditor: None,
-        domain: signed.or(receipt.consent.as_ref().map(|consent| consent.domain)),
-    })
+fn show(checked: Checked, format: Format) -> Result<Exit> {
+    format.print(&checked.document, || checked.table.clone())?;
+    Ok(Exit::of_checked(&checked))
 }
