@@ -84,7 +84,8 @@ impl World {
         if self.form == Form::Rewritten {
             self.cells.push(instance.get_memory(&mut self.store, CELLS).unwrap());
             let end = self.call(instance, ENTRY, &[]);
-            if end != End::Values(Vec::new()) {
+            // The number is the exit code, which is 0 where nothing gives another.
+            if end != End::Values(vec![Bits::I32(0)]) {
                 return Err(end);
             }
         }
