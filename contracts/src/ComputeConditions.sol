@@ -43,6 +43,7 @@ contract ComputeConditions is IComputeConditions, Condition {
         if (checksum == 0) {
             _submittedSignature[serviceAgreementId] = signature;
         } else {
+            delete _submittedHash[serviceAgreementId];
             _fulfillUpload(serviceAgreementId, agreement, 0, checksum, signature);
         }
     }
@@ -57,6 +58,7 @@ contract ComputeConditions is IComputeConditions, Condition {
         if (signature.length == 0) {
             _submittedHash[serviceAgreementId] = checksum;
         } else {
+            delete _submittedSignature[serviceAgreementId];
             _fulfillUpload(serviceAgreementId, agreement, 0, checksum, signature);
         }
     }
@@ -102,8 +104,6 @@ contract ComputeConditions is IComputeConditions, Condition {
     ) private {
         _checkUploadSigned(id, agreement.consumer, checksum, signature);
         checksumOf[id] = checksum;
-        delete _submittedHash[id];
-        delete _submittedSignature[id];
         emit FulfillUpload(id, did, agreement.consumer, checksum);
         _fulfill(id, agreement, ComputeTemplate.UPLOAD);
     }

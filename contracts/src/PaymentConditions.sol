@@ -20,6 +20,16 @@ import {ReceiptHash} from "./libraries/ReceiptHash.sol";
 contract PaymentConditions is IPaymentConditions, Condition, Payouts {
     using SafeERC20 for IERC20;
 
+    /// @dev What is locked for an agreement, and the terms it was locked under; two slots for a fixed price, three for a
+    /// metered one.
+    struct Escrow {
+        uint128 locked;
+        uint128 base;
+        address token;
+        uint128 fuelPrice;
+        uint128 outputPrice;
+    }
+
     /// @dev Rates are per million units.
     uint256 private constant RATE_UNIT = 1_000_000;
 
@@ -32,8 +42,7 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
     /// @inheritdoc IPaymentConditions
     mapping(bytes32 id => mapping(uint64 runIndex => bytes32)) public receiptOfRun;
 
-    mapping(bytes32 id => uint256) private _locked;
-    mapping(bytes32 id => PriceTerms) private _terms;
+    mapping(bytes32 id => Escrow) private _escrows;
 
     constructor(IServiceAgreement serviceAgreement_) Condition(serviceAgreement_) {
         didRegistry = serviceAgreement_.didRegistry();
@@ -133,12 +142,14 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
 
     /// @inheritdoc IPaymentConditions
     function lockedOf(bytes32 serviceAgreementId) external view returns (address token, uint256 amount) {
-        return (_terms[serviceAgreementId].token, _locked[serviceAgreementId]);
+        Escrow storage escrow = _escrows[serviceAgreementId];
+        return (escrow.token, escrow.locked);
     }
 
     /// @inheritdoc IPaymentConditions
     function priceTermsOf(bytes32 serviceAgreementId) external view returns (PriceTerms memory) {
-        return _terms[serviceAgreementId];
+        Escrow storage escrow = _escrows[serviceAgreementId];
+        return PriceTerms(escrow.token, escrow.base, escrow.fuelPrice, escrow.outputPrice);
     }
 
     /// @inheritdoc IPaymentConditions
@@ -157,14 +168,10 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
         view
         returns (uint256)
     {
-        uint256 locked = _locked[serviceAgreementId];
-        PriceTerms storage terms = _terms[serviceAgreementId];
-        (bool fuelFits, uint256 fuel) = Math.tryMul(fuelUsed, terms.fuelPrice);
-        (bool outputFits, uint256 output) = Math.tryMul(outputBytes, terms.outputPrice);
-        (bool sumFits, uint256 sum) = Math.tryAdd(fuel, output);
-        (bool dueFits, uint256 due) = Math.tryAdd(terms.base, sum / RATE_UNIT);
-        bool fits = fuelFits && outputFits && sumFits && dueFits;
-        return fits ? Math.min(locked, due) : locked;
+        Escrow storage escrow = _escrows[serviceAgreementId];
+        // 64 by 128 bits each, so nothing here can overflow.
+        uint256 metered = fuelUsed * uint256(escrow.fuelPrice) + outputBytes * uint256(escrow.outputPrice);
+        return Math.min(escrow.locked, escrow.base + metered / RATE_UNIT);
     }
 
     // INTERNAL: STEPS
@@ -179,8 +186,13 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
             serviceAgreement.valueHash(id, ComputeTemplate.RELEASE) == _priceHash(assetId, price),
             PriceMismatch(id, price)
         );
-        _locked[id] = price;
-        _terms[id] = terms;
+        _escrows[id] = Escrow({
+            locked: _fitting(price),
+            base: _fitting(Math.min(price, terms.base)),
+            token: terms.token,
+            fuelPrice: _fitting(terms.fuelPrice),
+            outputPrice: _fitting(terms.outputPrice)
+        });
         emit PaymentLocked(id, msg.sender, agreement.publisher, price);
         _fulfill(id, ComputeTemplate.LOCK, _termsHash(assetId, price, terms));
         if (terms.token != address(0)) _pull(IERC20(terms.token), price);
@@ -207,10 +219,10 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
 
     function _refund(bytes32 id, Agreement memory agreement, bytes32 priceHash) private {
         _fulfill(id, ComputeTemplate.REFUND, priceHash);
-        uint256 amount = _locked[id];
-        _locked[id] = 0;
+        uint256 amount = _escrows[id].locked;
+        _escrows[id].locked = 0;
         emit PaymentRefund(id, agreement.publisher, agreement.consumer, amount);
-        _pay(_terms[id].token, agreement.consumer, amount);
+        _pay(_escrows[id].token, agreement.consumer, amount);
     }
 
     // INTERNAL: RECEIPTS
@@ -258,14 +270,19 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
         );
     }
 
+    function _fitting(uint256 sum) private pure returns (uint128) {
+        require(sum <= type(uint128).max, SumTooLarge(sum));
+        return uint128(sum);
+    }
+
     function _fulfill(bytes32 id, uint8 index, bytes32 valueHash) private {
         serviceAgreement.fulfillCondition(id, index, valueHash);
     }
 
     function _settle(bytes32 id, Agreement memory agreement, uint256 due) private {
-        address token = _terms[id].token;
-        uint256 rest = _locked[id] - due;
-        _locked[id] = 0;
+        address token = _escrows[id].token;
+        uint256 rest = _escrows[id].locked - due;
+        _escrows[id].locked = 0;
         emit PaymentReleased(id, agreement.consumer, agreement.publisher, due);
         if (rest > 0) emit PaymentRefund(id, agreement.publisher, agreement.consumer, rest);
         _pay(token, agreement.publisher, due);

@@ -80,6 +80,21 @@ contract LockPaymentTest is BaseTest {
         _lock(ID, 0, _fixed(address(0), 0));
     }
 
+    function test_lock_sumsTooLarge() public {
+        uint256 tooMuch = uint256(type(uint128).max) + 1;
+        PriceTerms[2] memory terms =
+            [PriceTerms(address(token), 0, tooMuch, 0), PriceTerms(address(token), 0, 0, tooMuch)];
+        for (uint256 i; i < terms.length; ++i) {
+            bytes32 id = keccak256(abi.encode(i));
+            _execute(id, PRICE, terms[i]);
+            vm.expectRevert(abi.encodeWithSelector(I.SumTooLarge.selector, tooMuch));
+            _lock(id, PRICE, terms[i]);
+        }
+        _execute(ID, tooMuch, _fixed(address(token), 0));
+        vm.expectRevert(abi.encodeWithSelector(I.SumTooLarge.selector, tooMuch));
+        _lock(ID, tooMuch, _fixed(address(token), 0));
+    }
+
     function test_lock_wrongEther() public {
         _execute(ID, PRICE, _ether());
         vm.expectRevert(abi.encodeWithSelector(I.WrongValueSent.selector, PRICE, PRICE - 1));

@@ -46,6 +46,16 @@ contract RegisterDerivedTest is BaseTest {
         assertEq(registry.ownerOf(second), consumer, "owner");
     }
 
+    function test_derived_urlIsInTheEventOnly() public {
+        _authorize(ID);
+        _register(ID, _receipt());
+        (address owner, bytes32 checksum, string memory value,) =
+            registry.getAttribute(registry.derivedDid(ID, 0));
+        assertEq(owner, consumer, "owner");
+        assertEq(checksum, _receipt(), "checksum");
+        assertEq(bytes(value).length, 0, "not stored");
+    }
+
     function test_derived_notAfterRefund() public {
         _authorize(ID);
         vm.warp(block.timestamp + DAY);

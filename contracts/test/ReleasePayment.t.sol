@@ -211,8 +211,8 @@ contract AmountDueTest is BaseTest {
 
     function testFuzz_due_neverRevertsNorExceedsLocked(
         uint256 base,
-        uint256 fuelPrice,
-        uint256 outputPrice,
+        uint128 fuelPrice,
+        uint128 outputPrice,
         uint64 fuel,
         uint64 output
     ) public {
@@ -222,10 +222,11 @@ contract AmountDueTest is BaseTest {
         assertTrue(due >= (base < PRICE ? base : PRICE), "at least the base");
     }
 
-    function test_due_overflowIsAllThatIsLocked() public {
-        _lockTerms(PRICE, PriceTerms(address(0), 0, type(uint256).max, 0));
-        assertEq(payment.amountDue(ID, 0, 0), 0, "nothing used");
-        assertEq(payment.amountDue(ID, 2, 0), PRICE, "overflow");
+    function test_due_largestSums() public {
+        uint128 most = type(uint128).max;
+        _lockTerms(most, PriceTerms(address(0), type(uint256).max, most, most));
+        assertEq(payment.amountDue(ID, type(uint64).max, type(uint64).max), most, "all that is locked");
+        assertEq(payment.priceTermsOf(ID).base, most, "a base above the price is the price");
     }
 
     function testFuzz_release_splitsExactly(uint64 base, uint32 fuelPrice, uint32 outputPrice) public {

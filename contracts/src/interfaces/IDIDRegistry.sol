@@ -106,7 +106,7 @@ interface IDIDRegistry {
     /// the sum back.
     /// @param runIndex which run of the agreement; run 0 is the one that is paid
     /// @param receiptHash hash of the run's execution claim
-    /// @param url of the derived asset's DDO, at most 2048 bytes
+    /// @param url of the derived asset's DDO, at most 2048 bytes; told in DIDAttributeRegistered and not stored
     function registerDerived(
         bytes32 serviceAgreementId,
         uint64 runIndex,
@@ -142,7 +142,7 @@ interface IDIDRegistry {
     /// @notice Checksum of `did`; for a derived asset its receipt hash.
     function checksumOf(bytes32 did) external view returns (bytes32);
 
-    /// @notice Everything stored about `did`; all zero if it is not registered.
+    /// @notice Everything stored about `did`; all zero if it is not registered. `value` is empty for a derived asset.
     function getAttribute(bytes32 did)
         external
         view

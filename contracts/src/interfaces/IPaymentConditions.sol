@@ -52,6 +52,9 @@ interface IPaymentConditions is ICondition, IPayouts {
     /// @notice A price of zero.
     error ZeroPrice();
 
+    /// @notice Price and rates are below 2^128.
+    error SumTooLarge(uint256 sum);
+
     /// @notice The ETH sent is not what is to be locked (zero for an ERC-20).
     error WrongValueSent(uint256 expected, uint256 actual);
 
@@ -83,7 +86,7 @@ interface IPaymentConditions is ICondition, IPayouts {
     /// @notice Fulfil condition 1: lock the agreed price; consumer only, once, before the lock deadline.
     /// @dev Price and terms must be exactly those hashed in the agreement; release and refund must be agreed for the
     /// same price, so that the sum can always leave again. ERC-20: approve this contract before.
-    /// Reverts: NotConsumer, WrongAsset, ZeroPrice, WrongValueSent, PriceMismatch, WrongAmountReceived.
+    /// Reverts: NotConsumer, WrongAsset, ZeroPrice, SumTooLarge, WrongValueSent, PriceMismatch, WrongAmountReceived.
     /// @param assetId the agreement's did
     /// @param price sum to lock: the most the run can cost
     /// @param terms how the price is metered; `terms.token` is what it is paid in
@@ -166,12 +169,12 @@ interface IPaymentConditions is ICondition, IPayouts {
     /// @notice What is locked for an agreement now; the amount is zero before lock and after release or refund.
     function lockedOf(bytes32 serviceAgreementId) external view returns (address token, uint256 amount);
 
-    /// @notice The terms the price was locked under; kept after settlement.
+    /// @notice The terms the price was locked under; kept after settlement. A base above the price is given as the price,
+    /// which comes to the same.
     function priceTermsOf(bytes32 serviceAgreementId) external view returns (PriceTerms memory);
 
     /// @notice What a release would pay the publisher now:
     /// min(locked, base + (fuelUsed * fuelPrice + outputBytes * outputPrice) / 1_000_000), rounded down.
-    /// @dev Where the arithmetic exceeds 256 bits, all that is locked is due.
     function amountDue(bytes32 serviceAgreementId, uint64 fuelUsed, uint64 outputBytes)
         external
         view
