@@ -57,10 +57,14 @@ abstract contract DisputeBase is BaseTest {
     }
 
     function _verdict(uint256 auditor, bytes32 replayed) internal view returns (Verdict memory) {
+        return _verdict(ID, auditor, replayed);
+    }
+
+    function _verdict(bytes32 id, uint256 auditor, bytes32 replayed) internal view returns (Verdict memory) {
         return Verdict({
             claimHash: _receipt(),
             replayedHash: replayed,
-            agreementId: ID,
+            agreementId: id,
             evidenceDigest: keccak256("evidence"),
             auditor: terms.auditors[auditor],
             issuedAt: uint64(block.timestamp)
@@ -72,20 +76,32 @@ abstract contract DisputeBase is BaseTest {
     }
 
     function _claim() internal {
+        _claim(ID);
+    }
+
+    function _claim(bytes32 id) internal {
         vm.prank(publisher);
-        disputes.claimRelease(ID, terms);
+        disputes.claimRelease(id, terms);
     }
 
     function _challenge() internal {
-        Verdict memory verdict = _verdict(0, keccak256("another result"));
+        _challenge(ID);
+    }
+
+    function _challenge(bytes32 id) internal {
+        Verdict memory verdict = _verdict(id, 0, keccak256("another result"));
         bytes memory signature = _signVerdict(auditorKeys[0], verdict);
         vm.prank(consumer);
-        disputes.challengeRelease{value: BOND}(ID, terms, verdict, signature);
+        disputes.challengeRelease{value: BOND}(id, terms, verdict, signature);
     }
 
     function _submit(uint256 auditor, bytes32 replayed) internal {
-        Verdict memory verdict = _verdict(auditor, replayed);
-        disputes.submitVerdict(ID, terms, verdict, _signVerdict(auditorKeys[auditor], verdict));
+        _submit(ID, auditor, replayed);
+    }
+
+    function _submit(bytes32 id, uint256 auditor, bytes32 replayed) internal {
+        Verdict memory verdict = _verdict(id, auditor, replayed);
+        disputes.submitVerdict(id, terms, verdict, _signVerdict(auditorKeys[auditor], verdict));
     }
 
     function _submitReverts(Verdict memory verdict, bytes memory signature, bytes memory revertData)
