@@ -101,8 +101,8 @@ contract DisputeConditions is IDisputeConditions, Condition, Payouts {
         Dispute storage dispute = _disputes[serviceAgreementId];
         _checkPhase(serviceAgreementId, dispute, Phase.Challenged);
         require(agreement.state == AgreementState.Terminated, StillOpen(serviceAgreementId));
-        dispute.phase = Phase.Rejected;
-        _settleBond(serviceAgreementId, agreement.consumer);
+        uint256 bond = _end(dispute, Phase.Rejected);
+        _payBond(serviceAgreementId, agreement.consumer, bond);
     }
 
     // VIEWS
@@ -174,24 +174,28 @@ contract DisputeConditions is IDisputeConditions, Condition, Payouts {
 
     function _pass(bytes32 id, Agreement memory agreement) private {
         Dispute storage dispute = _disputes[id];
-        dispute.phase = Phase.Passed;
+        uint256 bond = _end(dispute, Phase.Passed);
         emit ReleasePassed(id, dispute.receiptHash);
         serviceAgreement.fulfillCondition(id, ComputeTemplate.DISPUTE, dispute.termsHash);
-        _settleBond(id, agreement.publisher);
+        _payBond(id, agreement.publisher, bond);
     }
 
     function _reject(bytes32 id, Agreement memory agreement) private {
         Dispute storage dispute = _disputes[id];
-        dispute.phase = Phase.Rejected;
+        uint256 bond = _end(dispute, Phase.Rejected);
         emit ReleaseRejected(id, dispute.receiptHash);
         serviceAgreement.abortCondition(id, ComputeTemplate.DISPUTE);
-        _settleBond(id, agreement.consumer);
+        _payBond(id, agreement.consumer, bond);
     }
 
-    function _settleBond(bytes32 id, address winner) private {
-        uint256 bond = _disputes[id].bond;
+    function _end(Dispute storage dispute, Phase phase) private returns (uint256 bond) {
+        dispute.phase = phase;
+        bond = dispute.bond;
+        dispute.bond = 0;
+    }
+
+    function _payBond(bytes32 id, address winner, uint256 bond) private {
         if (bond == 0) return;
-        _disputes[id].bond = 0;
         emit BondSettled(id, winner, bond);
         _pay(address(0), winner, bond);
     }
