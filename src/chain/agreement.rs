@@ -17,8 +17,9 @@ impl ComputeTemplate {
     pub const RELEASE: u8 = 4;
     /// What each condition needs done before.
     pub const DEPENDENCIES: [&'static [u8]; 6] = [&[], &[], &[0, 1], &[2], &[1, 3], &[1]];
-    /// What each condition needs timed out before: a refund is possible once access can no longer be granted.
-    pub const TIMEOUT_DEPENDENCIES: [&'static [u8]; 6] = [&[], &[], &[], &[], &[], &[3]];
+    /// What each condition needs timed out before: a refund is possible once the release has not come in time. That is the
+    /// grant's deadline where access was not granted, and the release's own where it was.
+    pub const TIMEOUT_DEPENDENCIES: [&'static [u8]; 6] = [&[], &[], &[], &[], &[], &[4]];
     /// Names of the conditions, as in the DDO.
     pub const NAMES: [&'static str; 6] = [
         "fulfillAlgorithmUpload",
