@@ -39,10 +39,11 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
     /// @inheritdoc IPaymentConditions
     IDIDRegistry public immutable didRegistry;
 
-    /// @inheritdoc IPaymentConditions
-    mapping(bytes32 id => mapping(uint64 runIndex => bytes32)) public receiptOfRun;
-
     mapping(bytes32 id => Escrow) private _escrows;
+
+    /// @dev Of later runs; the paid one's is committed by its release. The hash itself is kept once, by the registry, where
+    /// it never changes.
+    mapping(bytes32 id => mapping(uint64 runIndex => bool)) private _committed;
 
     constructor(IServiceAgreement serviceAgreement_) Condition(serviceAgreement_) {
         didRegistry = serviceAgreement_.didRegistry();
@@ -112,11 +113,16 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
     ) external {
         Agreement memory agreement = _asPublisher(serviceAgreementId);
         require(runIndex != PAID_RUN, RunIsPaid(runIndex));
-        require(receiptOf(serviceAgreementId) != 0, NotReleased(serviceAgreementId));
+        require(
+            serviceAgreement.conditionFulfilled(serviceAgreementId, ComputeTemplate.RELEASE),
+            NotReleased(serviceAgreementId)
+        );
+        require(!_committed[serviceAgreementId][runIndex], ReceiptExists(serviceAgreementId, runIndex));
         bytes32 receiptHash = _provenReceipt(
             serviceAgreementId, runIndex, agreement.consumer, specHash, outcome, specSignature
         );
-        _commit(serviceAgreementId, runIndex, agreement.publisher, receiptHash);
+        _committed[serviceAgreementId][runIndex] = true;
+        emit ReceiptCommitted(serviceAgreementId, receiptHash, agreement.publisher, runIndex);
         if (_isAttested(agreement.templateId)) {
             emit ReceiptAttested(serviceAgreementId, receiptHash, runIndex);
         }
@@ -153,8 +159,16 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
     }
 
     /// @inheritdoc IPaymentConditions
-    function receiptOf(bytes32 serviceAgreementId) public view returns (bytes32) {
-        return receiptOfRun[serviceAgreementId][PAID_RUN];
+    function receiptOf(bytes32 serviceAgreementId) external view returns (bytes32) {
+        return receiptOfRun(serviceAgreementId, PAID_RUN);
+    }
+
+    /// @inheritdoc IPaymentConditions
+    function receiptOfRun(bytes32 serviceAgreementId, uint64 runIndex) public view returns (bytes32) {
+        bool committed = runIndex == PAID_RUN
+            ? serviceAgreement.conditionFulfilled(serviceAgreementId, ComputeTemplate.RELEASE)
+            : _committed[serviceAgreementId][runIndex];
+        return committed ? _registered(serviceAgreementId, runIndex) : bytes32(0);
     }
 
     /// @inheritdoc IPaymentConditions
@@ -212,7 +226,7 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
         bytes32 receiptHash =
             _provenReceipt(id, PAID_RUN, agreement.consumer, specHash, outcome, specSignature);
         _fulfill(id, ComputeTemplate.RELEASE, _priceHash(assetId, price));
-        _commit(id, PAID_RUN, agreement.publisher, receiptHash);
+        emit ReceiptCommitted(id, receiptHash, agreement.publisher, PAID_RUN);
         if (agreed == this.releaseAttestedPayment.selector) emit ReceiptAttested(id, receiptHash, PAID_RUN);
         _settle(id, agreement, amountDue(id, outcome.fuelUsed, outcome.outputBytes));
     }
@@ -239,14 +253,12 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
     ) private view returns (bytes32 receiptHash) {
         _checkSigned(consumer, ReceiptHash.jobOrderHash(id, runIndex, specHash), specSignature);
         receiptHash = ReceiptHash.receiptHash(specHash, outcome);
-        bytes32 registered = didRegistry.checksumOf(didRegistry.derivedDid(id, runIndex));
+        bytes32 registered = _registered(id, runIndex);
         require(registered == receiptHash, ReceiptMismatch(registered, receiptHash));
     }
 
-    function _commit(bytes32 id, uint64 runIndex, address publisher, bytes32 receiptHash) private {
-        require(receiptOfRun[id][runIndex] == 0, ReceiptExists(id, runIndex));
-        receiptOfRun[id][runIndex] = receiptHash;
-        emit ReceiptCommitted(id, receiptHash, publisher, runIndex);
+    function _registered(bytes32 id, uint64 runIndex) private view returns (bytes32) {
+        return didRegistry.checksumOf(didRegistry.derivedDid(id, runIndex));
     }
 
     function _isAttested(bytes32 templateId) private view returns (bool) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.27;
 
-import {PriceTerms} from "../src/interfaces/Types.sol";
+import {Permit, PriceTerms} from "../src/interfaces/Types.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {vm} from "./Vm.sol";
 
@@ -9,6 +9,9 @@ import {vm} from "./Vm.sol";
 /// and to renew them). Another agreement was settled before, so that balances and credits are not written first.
 /// forge-config: default.isolate = true
 contract GasTest is BaseTest {
+    bytes32 private constant PERMIT_TYPEHASH =
+        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
+
     string private constant URL =
         "https://provider.example/api/v1/jobs/0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-0/outputs";
 
@@ -18,12 +21,51 @@ contract GasTest is BaseTest {
         _walk("fixed-ether", _ether());
     }
 
+    function test_gas_meteredEther() public {
+        _walk("metered-ether", _metered(address(0)));
+    }
+
     function test_gas_fixedToken() public {
         _walk("fixed-token", _fixed(address(token), PRICE));
     }
 
     function test_gas_meteredToken() public {
         _walk("metered-token", _metered(address(token)));
+    }
+
+    function test_gas_others() public {
+        _toGranted(FIRST, PRICE, _ether());
+        _release(FIRST, PRICE);
+        _registerRun(FIRST, 1, _receipt());
+        bytes memory signature = _signOrder(CONSUMER_KEY, FIRST, 1);
+        vm.prank(publisher);
+        payment.commitReceipt(FIRST, 1, SPEC, _outcome(), signature);
+        vm.snapshotGasLastCall("others", "commitReceipt");
+        vm.prank(publisher);
+        access.grantRunAccess(FIRST, 1);
+        vm.snapshotGasLastCall("others", "grantRunAccess");
+        _execute(ID, PRICE, _ether());
+        _lock(ID, PRICE, _ether());
+        vm.warp(block.timestamp + DAY);
+        _refund(ID, PRICE);
+        vm.snapshotGasLastCall("others", "refundPayment");
+    }
+
+    function test_gas_permit() public {
+        PriceTerms memory terms = _fixed(address(token), PRICE);
+        vm.prank(consumer);
+        token.approve(address(payment), 0);
+        _execute(ID, PRICE, terms);
+        uint256 deadline = block.timestamp;
+        bytes32 structHash = keccak256(
+            abi.encode(PERMIT_TYPEHASH, consumer, address(payment), PRICE, token.nonces(consumer), deadline)
+        );
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(
+            CONSUMER_KEY, keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), structHash))
+        );
+        vm.prank(consumer);
+        payment.lockPaymentWithPermit(ID, did, PRICE, terms, Permit(deadline, v, r, s));
+        vm.snapshotGasLastCall("others", "lockPaymentWithPermit");
     }
 
     function _walk(string memory group, PriceTerms memory terms) private {
