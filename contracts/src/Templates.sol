@@ -164,7 +164,7 @@ abstract contract Templates is IServiceAgreement, Ownable2Step {
     }
 
     function _setFulfillment(Template storage template, uint8[] calldata indices, uint8 operator) private {
-        uint16 mask;
+        uint16 mask = 0;
         for (uint256 i; i < indices.length; ++i) {
             require(indices[i] < template.count, InvalidFulfillment());
             require(
