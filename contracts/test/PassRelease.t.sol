@@ -27,6 +27,7 @@ contract PassReleaseTest is DisputeBase {
         vm.warp(disputes.disputeOf(ID).resolutionDeadline);
         disputes.passRelease(ID);
         assertEq(publisher.balance, BOND, "the bond is the publisher's");
+        assertEq(disputes.disputeOf(ID).bond, 0, "no bond on the books");
         _release(ID, PRICE);
         assertEq(publisher.balance, BOND + 0.35 ether, "paid");
         _assertState(ID, AgreementState.Fulfilled);

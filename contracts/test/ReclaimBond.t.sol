@@ -17,6 +17,7 @@ contract ReclaimBondTest is DisputeBase {
         payment.forgoPayment(ID, did, PRICE);
         disputes.reclaimBond(ID);
         assertEq(consumer.balance, 100 ether, "price and bond are back");
+        assertEq(disputes.disputeOf(ID).bond, 0, "no bond on the books");
         _expectPhase(Phase.Rejected);
         disputes.reclaimBond(ID);
     }

@@ -22,6 +22,7 @@ contract SubmitVerdictTest is DisputeBase {
         emit I.BondSettled(ID, consumer, BOND);
         _submitExpected(2, 0);
         _assertPhase(Phase.Rejected);
+        assertEq(disputes.disputeOf(ID).bond, 0, "no bond on the books");
         _refund(ID, PRICE);
         assertEq(consumer.balance, 100 ether, "price and bond are back");
         assertEq(address(disputes).balance, 0, "no bond left");
