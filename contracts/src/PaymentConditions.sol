@@ -30,6 +30,13 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
         uint128 outputPrice;
     }
 
+    /// @dev A provider's last anchor.
+    struct Anchor {
+        uint64 size;
+        uint64 blockNumber;
+        bytes32 root;
+    }
+
     /// @dev Rates are per million units.
     uint256 private constant RATE_UNIT = 1_000_000;
 
@@ -44,6 +51,8 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
     /// @dev Of later runs; the paid one's is committed by its release. The hash itself is kept once, by the registry, where
     /// it never changes.
     mapping(bytes32 id => mapping(uint64 runIndex => bool)) private _committed;
+
+    mapping(address provider => Anchor) private _anchors;
 
     constructor(IServiceAgreement serviceAgreement_) Condition(serviceAgreement_) {
         didRegistry = serviceAgreement_.didRegistry();
@@ -144,7 +153,27 @@ contract PaymentConditions is IPaymentConditions, Condition, Payouts {
         _refund(serviceAgreementId, agreement, _priceHash(assetId, price));
     }
 
+    // LOGS
+
+    /// @inheritdoc IPaymentConditions
+    function anchorLog(uint64 size, bytes32 root) external {
+        Anchor storage anchor = _anchors[msg.sender];
+        require(size > anchor.size, LogNotLarger(anchor.size, size));
+        (anchor.size, anchor.blockNumber, anchor.root) = (size, uint64(block.number), root);
+        emit LogAnchored(msg.sender, size, root);
+    }
+
     // VIEWS
+
+    /// @inheritdoc IPaymentConditions
+    function anchorOf(address provider)
+        external
+        view
+        returns (uint64 size, bytes32 root, uint64 blockNumber)
+    {
+        Anchor storage anchor = _anchors[provider];
+        return (anchor.size, anchor.root, anchor.blockNumber);
+    }
 
     /// @inheritdoc IPaymentConditions
     function lockedOf(bytes32 serviceAgreementId) external view returns (address token, uint256 amount) {

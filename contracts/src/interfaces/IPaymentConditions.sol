@@ -46,6 +46,9 @@ interface IPaymentConditions is ICondition, IPayouts {
     /// ReceiptCommitted.
     event ReceiptAttested(bytes32 indexed serviceAgreementId, bytes32 indexed receiptHash, uint64 runIndex);
 
+    /// @notice A provider's transparency log had `size` entries and this root.
+    event LogAnchored(address indexed provider, uint64 size, bytes32 root);
+
     /// @notice The asset is not the agreement's.
     error WrongAsset(bytes32 expected, bytes32 actual);
 
@@ -82,6 +85,9 @@ interface IPaymentConditions is ICondition, IPayouts {
 
     /// @notice Later runs can have receipts once the first was paid.
     error NotReleased(bytes32 serviceAgreementId);
+
+    /// @notice The provider anchored a log of this size, or a larger one, before.
+    error LogNotLarger(uint64 anchored, uint64 size);
 
     /// @notice Fulfil condition 1: lock the agreed price; consumer only, once, before the lock deadline.
     /// @dev Price and terms must be exactly those hashed in the agreement; release and refund must be agreed for the
@@ -165,6 +171,17 @@ interface IPaymentConditions is ICondition, IPayouts {
     /// @dev For a publisher that cannot or will not run, or that registered a wrong receipt hash. Fulfils condition 5.
     /// Reverts: NotPublisher.
     function forgoPayment(bytes32 serviceAgreementId, bytes32 assetId, uint256 price) external;
+
+    /// @notice State size and root of the caller's own transparency log, for good; anyone, for themselves.
+    /// @dev The contract cannot see a log. It holds that the sizes of one provider strictly grow, so that two anchors never
+    /// compete for one size; whether each tree extends the last is for auditors, who compare the log with the events.
+    /// Reverts: LogNotLarger.
+    /// @param size number of entries; greater than the caller's last, so never zero
+    /// @param root root of the Merkle tree over them
+    function anchorLog(uint64 size, bytes32 root) external;
+
+    /// @notice The provider's last anchor and the block it is in; all zero before the first.
+    function anchorOf(address provider) external view returns (uint64 size, bytes32 root, uint64 blockNumber);
 
     /// @notice What is locked for an agreement now; the amount is zero before lock and after release or refund.
     function lockedOf(bytes32 serviceAgreementId) external view returns (address token, uint256 amount);
