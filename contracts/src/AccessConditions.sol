@@ -25,12 +25,23 @@ contract AccessConditions is IAccessConditions, Condition {
         Agreement memory agreement = _asPublisher(serviceAgreementId);
         bytes32 expected = didRegistry.derivedDid(serviceAgreementId, 0);
         require(derivedDid == expected, WrongDerivedDid(expected, derivedDid));
-        require(didRegistry.ownerOf(derivedDid) != address(0), DerivedDidNotRegistered(derivedDid));
-        _grantedBy[derivedDid] = serviceAgreementId;
-        emit AccessGranted(serviceAgreementId, derivedDid);
+        _grant(serviceAgreementId, derivedDid);
         serviceAgreement.fulfillCondition(
             serviceAgreementId, ComputeTemplate.GRANT, keccak256(abi.encodePacked(agreement.did))
         );
+    }
+
+    /// @inheritdoc IAccessConditions
+    function grantRunAccess(bytes32 serviceAgreementId, uint64 runIndex) external {
+        AgreementState state = _asPublisher(serviceAgreementId).state;
+        require(
+            state != AgreementState.Terminated, IServiceAgreement.AgreementNotOpen(serviceAgreementId, state)
+        );
+        require(
+            serviceAgreement.conditionFulfilled(serviceAgreementId, ComputeTemplate.GRANT),
+            FirstRunNotGranted(serviceAgreementId)
+        );
+        _grant(serviceAgreementId, didRegistry.derivedDid(serviceAgreementId, runIndex));
     }
 
     /// @inheritdoc IAccessConditions
@@ -40,5 +51,13 @@ contract AccessConditions is IAccessConditions, Condition {
         return consumer != address(0) && consumer == agreement.consumer
             && agreement.state != AgreementState.Terminated
             && serviceAgreement.conditionFulfilled(id, ComputeTemplate.GRANT);
+    }
+
+    // INTERNAL
+
+    function _grant(bytes32 id, bytes32 derivedDid) private {
+        require(didRegistry.ownerOf(derivedDid) != address(0), DerivedDidNotRegistered(derivedDid));
+        _grantedBy[derivedDid] = id;
+        emit AccessGranted(id, derivedDid);
     }
 }

@@ -6,6 +6,7 @@ import {IComputeConditions} from "./interfaces/IComputeConditions.sol";
 import {Agreement, AgreementState, IServiceAgreement} from "./interfaces/IServiceAgreement.sol";
 import {AgreementHash} from "./libraries/AgreementHash.sol";
 import {ComputeTemplate} from "./libraries/ComputeTemplate.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title ComputeConditions
 /// @notice Specified in IComputeConditions.
@@ -42,6 +43,7 @@ contract ComputeConditions is IComputeConditions, Condition {
         if (checksum == 0) {
             _submittedSignature[serviceAgreementId] = signature;
         } else {
+            delete _submittedHash[serviceAgreementId];
             _fulfillUpload(serviceAgreementId, agreement, 0, checksum, signature);
         }
     }
@@ -56,6 +58,7 @@ contract ComputeConditions is IComputeConditions, Condition {
         if (signature.length == 0) {
             _submittedHash[serviceAgreementId] = checksum;
         } else {
+            delete _submittedSignature[serviceAgreementId];
             _fulfillUpload(serviceAgreementId, agreement, 0, checksum, signature);
         }
     }
@@ -99,12 +102,19 @@ contract ComputeConditions is IComputeConditions, Condition {
         bytes32 checksum,
         bytes memory signature
     ) private {
-        _checkSigned(agreement.consumer, AgreementHash.uploadHash(id, checksum), signature);
+        _checkUploadSigned(id, agreement.consumer, checksum, signature);
         checksumOf[id] = checksum;
-        delete _submittedHash[id];
-        delete _submittedSignature[id];
         emit FulfillUpload(id, did, agreement.consumer, checksum);
         _fulfill(id, agreement, ComputeTemplate.UPLOAD);
+    }
+
+    function _checkUploadSigned(bytes32 id, address consumer, bytes32 checksum, bytes memory signature)
+        private
+        view
+    {
+        bytes32 legacy = AgreementHash.legacyUploadDigest(id, checksum);
+        if (serviceAgreement.legacySignatures() && Signatures.isValid(consumer, legacy, signature)) return;
+        _checkSigned(consumer, AgreementHash.uploadHash(id, checksum), signature);
     }
 
     function _fulfill(bytes32 id, Agreement memory agreement, uint8 index) private {

@@ -56,7 +56,7 @@ contract DIDRegistry is IDIDRegistry {
         Asset storage asset = _assets[did];
         if (asset.owner == address(0)) asset.owner = msg.sender;
         require(msg.sender == asset.owner, NotOwner(did, msg.sender));
-        _write(did, checksum, value);
+        _write(did, checksum, value, true);
         _addProviders(did, providers);
     }
 
@@ -68,7 +68,7 @@ contract DIDRegistry is IDIDRegistry {
         string calldata value
     ) external onlyDidOwner(did) {
         require(!_assets[did].derived, DerivedAssetImmutable(did));
-        _write(did, checksum, value);
+        _write(did, checksum, value, true);
         _addProviders(did, providers);
     }
 
@@ -86,7 +86,8 @@ contract DIDRegistry is IDIDRegistry {
         require(receiptHash != 0, ZeroReceiptHash());
         asset.owner = agreement.consumer;
         asset.derived = true;
-        _write(did, receiptHash, url);
+        // The URL is kept in the event only: it would cost more than everything else here, and no contract reads it.
+        _write(did, receiptHash, url, false);
         emit WasDerivedFrom(did, agreement.did, serviceAgreementId);
         emit NewAssetCreated(serviceAgreementId, did, agreement.consumer, receiptHash);
     }
@@ -157,12 +158,12 @@ contract DIDRegistry is IDIDRegistry {
         );
     }
 
-    function _write(bytes32 did, bytes32 checksum, string calldata value) private {
+    function _write(bytes32 did, bytes32 checksum, string calldata value, bool keep) private {
         uint256 length = bytes(value).length;
         require(length <= MAX_VALUE_LENGTH, ValueTooLong(length, MAX_VALUE_LENGTH));
         Asset storage asset = _assets[did];
         asset.checksum = checksum;
-        asset.value = value;
+        if (keep) asset.value = value;
         asset.updatedAt = uint64(block.timestamp);
         emit DIDAttributeRegistered(did, asset.owner, checksum, value, block.timestamp);
     }

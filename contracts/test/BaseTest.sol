@@ -44,7 +44,7 @@ abstract contract BaseTest {
     function setUp() public virtual {
         vm.warp(1_700_000_000);
         registry = new DIDRegistry();
-        sa = new ServiceAgreement(registry);
+        sa = new ServiceAgreement(registry, false);
         registry.setServiceAgreement(sa);
         compute = new ComputeConditions(sa);
         payment = new PaymentConditions(sa);
@@ -81,13 +81,31 @@ abstract contract BaseTest {
 
     function _timeoutDependencies() internal pure returns (uint8[][] memory d) {
         d = new uint8[][](6);
-        d[5] = _list(3);
+        d[5] = _list(4);
     }
 
     function _setupTemplate(bytes32 id) internal {
-        sa.setupAgreementTemplate(
-            id, _contracts(), _fingerprints(), _dependencies(), _timeoutDependencies(), _list(4), 0
-        );
+        _setupTemplate(id, _contracts(), _fingerprints(), _dependencies());
+    }
+
+    /// @dev With more than six conditions too.
+    function _setupTemplate(bytes32 id, address[] memory c, bytes4[] memory f, uint8[][] memory d) internal {
+        uint8[][] memory t = new uint8[][](c.length);
+        t[5] = _list(4);
+        sa.setupAgreementTemplate(id, c, f, d, t, _list(4), 0);
+    }
+
+    /// @dev The six conditions and a seventh, which the release waits for.
+    function _setupSeven(bytes32 id, address seventh, bytes4 fingerprint) internal {
+        address[] memory c = new address[](7);
+        bytes4[] memory f = new bytes4[](7);
+        uint8[][] memory d = new uint8[][](7);
+        for (uint256 i; i < 6; ++i) {
+            (c[i], f[i], d[i]) = (_contracts()[i], _fingerprints()[i], _dependencies()[i]);
+        }
+        (c[6], f[6]) = (seventh, fingerprint);
+        d[4] = _list(1, 3, 6);
+        _setupTemplate(id, c, f, d);
     }
 
     function _list(uint8 a) internal pure returns (uint8[] memory l) {
@@ -98,6 +116,11 @@ abstract contract BaseTest {
     function _list(uint8 a, uint8 b) internal pure returns (uint8[] memory l) {
         l = new uint8[](2);
         (l[0], l[1]) = (a, b);
+    }
+
+    function _list(uint8 a, uint8 b, uint8 c) internal pure returns (uint8[] memory l) {
+        l = new uint8[](3);
+        (l[0], l[1], l[2]) = (a, b, c);
     }
 
     // VALUES
@@ -124,6 +147,16 @@ abstract contract BaseTest {
     function _timeouts(uint256 lock, uint256 grant) internal pure returns (uint256[] memory t) {
         t = new uint256[](6);
         (t[1], t[3]) = (lock, grant);
+    }
+
+    /// @dev Values of a template with a seventh condition.
+    function _valuesSeven(PriceTerms memory t, bytes32 seventh) internal view returns (bytes32[] memory v) {
+        bytes32[] memory six = _values(PRICE, t);
+        v = new bytes32[](7);
+        for (uint256 i; i < 6; ++i) {
+            v[i] = six[i];
+        }
+        v[6] = seventh;
     }
 
     /// @dev Fuel 10 million, output 5 million bytes: under _metered, 0.1 + 0.2 + 0.05 ether.
@@ -162,17 +195,24 @@ abstract contract BaseTest {
     }
 
     function _signOrder(uint256 key, bytes32 id) internal view returns (bytes memory) {
-        return _sign(key, sa.hashTypedData(ReceiptHash.jobOrderHash(id, 0, SPEC)));
+        return _signOrder(key, id, 0);
+    }
+
+    function _signOrder(uint256 key, bytes32 id, uint64 runIndex) internal view returns (bytes memory) {
+        return _sign(key, sa.hashTypedData(ReceiptHash.jobOrderHash(id, runIndex, SPEC)));
     }
 
     // STEPS
 
     function _execute(bytes32 id, uint256 price, PriceTerms memory terms) internal {
-        bytes32[] memory v = _values(price, terms);
-        uint256[] memory t = _timeouts(DAY / 2, DAY);
-        bytes memory signature = _signAgreement(CONSUMER_KEY, id, publisher, v, t);
+        _executeUnder(TEMPLATE, id, _values(price, terms), _timeouts(DAY / 2, DAY));
+    }
+
+    function _executeUnder(bytes32 template, bytes32 id, bytes32[] memory v, uint256[] memory t) internal {
+        bytes32 digest = sa.agreementDigest(id, template, did, publisher, consumer, v, t);
+        bytes memory signature = _sign(CONSUMER_KEY, digest);
         vm.prank(publisher);
-        sa.executeAgreement(TEMPLATE, signature, consumer, v, t, id, did);
+        sa.executeAgreement(template, signature, consumer, v, t, id, did);
     }
 
     function _upload(bytes32 id) internal {
@@ -196,6 +236,11 @@ abstract contract BaseTest {
         registry.registerDerived(id, 0, receipt, "derived url");
     }
 
+    function _registerRun(bytes32 id, uint64 runIndex, bytes32 receipt) internal {
+        vm.prank(publisher);
+        registry.registerDerived(id, runIndex, receipt, "later url");
+    }
+
     function _grant(bytes32 id) internal {
         bytes32 derived = registry.derivedDid(id, 0);
         vm.prank(publisher);
@@ -215,6 +260,10 @@ abstract contract BaseTest {
 
     function _toGranted(bytes32 id, uint256 price, PriceTerms memory terms) internal {
         _execute(id, price, terms);
+        _executedToGranted(id, price, terms);
+    }
+
+    function _executedToGranted(bytes32 id, uint256 price, PriceTerms memory terms) internal {
         _upload(id);
         _lock(id, price, terms);
         _authorize(id);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.27;
 
-import {Outcome} from "../src/interfaces/Types.sol";
+import {Outcome, Verdict} from "../src/interfaces/Types.sol";
 import {AgreementHash} from "../src/libraries/AgreementHash.sol";
 import {ReceiptHash} from "../src/libraries/ReceiptHash.sol";
 import {BaseTest} from "./BaseTest.sol";
@@ -53,6 +53,20 @@ contract HashesTest is BaseTest {
     function test_uploadHash() public pure {
         bytes32 expected = 0x9e77ff5b2cc3bf2fa55281f03a30870adcc96f28e4a6c3a20a3c134c63cdb568;
         assertEq(AgreementHash.uploadHash(ID, CHECKSUM), expected, "upload");
+    }
+
+    /// @dev This one comes from ethers' encoder, a third implementation.
+    function test_verdictHash() public pure {
+        Verdict memory verdict = Verdict({
+            claimHash: keccak256("claimHash"),
+            replayedHash: keccak256("replayedHash"),
+            agreementId: keccak256("agreementId"),
+            evidenceDigest: keccak256("evidenceDigest"),
+            auditor: address(0xA0D17),
+            issuedAt: 1_767_225_610
+        });
+        bytes32 expected = 0x0eb05d97f37e5d5c9737346654c46f8b4198a73fe05a5999342de0de2921830a;
+        assertEq(ReceiptHash.verdictHash(verdict), expected, "verdict");
     }
 
     function test_agreementHash() public view {

@@ -6,7 +6,8 @@ import {IPaymentConditions as I} from "../src/interfaces/IPaymentConditions.sol"
 import {AgreementState, IServiceAgreement} from "../src/interfaces/IServiceAgreement.sol";
 import {PriceTerms} from "../src/interfaces/Types.sol";
 import {BaseTest} from "./BaseTest.sol";
-import {FeeToken} from "./mocks/OddTokens.sol";
+import {FalseToken, FeeToken, SilentToken} from "./mocks/OddTokens.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {vm} from "./Vm.sol";
 
 contract LockPaymentTest is BaseTest {
@@ -59,17 +60,11 @@ contract LockPaymentTest is BaseTest {
     }
 
     function test_lock_priceThatCouldNotLeave() public {
-        for (uint256 i = 4; i < 6; ++i) {
-            bytes32 id = keccak256(abi.encode(i));
-            bytes32[] memory v = _values(PRICE, _ether());
-            v[i] = keccak256(abi.encodePacked(did, PRICE + 1));
-            uint256[] memory t = _timeouts(0, DAY);
-            bytes memory signature = _signAgreement(CONSUMER_KEY, id, publisher, v, t);
-            vm.prank(publisher);
-            sa.executeAgreement(TEMPLATE, signature, consumer, v, t, id, did);
-            vm.expectRevert(abi.encodeWithSelector(I.PriceMismatch.selector, id, PRICE));
-            _lock(id, PRICE, _ether());
-        }
+        bytes32[] memory v = _values(PRICE, _ether());
+        v[4] = v[5] = keccak256(abi.encodePacked(did, PRICE + 1));
+        _executeUnder(TEMPLATE, ID, v, _timeouts(0, DAY));
+        vm.expectRevert(abi.encodeWithSelector(I.PriceMismatch.selector, ID, PRICE));
+        _lock(ID, PRICE, _ether());
     }
 
     function test_lock_otherAsset() public {
@@ -83,6 +78,21 @@ contract LockPaymentTest is BaseTest {
         _execute(ID, 0, _fixed(address(0), 0));
         vm.expectRevert(I.ZeroPrice.selector);
         _lock(ID, 0, _fixed(address(0), 0));
+    }
+
+    function test_lock_sumsTooLarge() public {
+        uint256 tooMuch = uint256(type(uint128).max) + 1;
+        PriceTerms[2] memory terms =
+            [PriceTerms(address(token), 0, tooMuch, 0), PriceTerms(address(token), 0, 0, tooMuch)];
+        for (uint256 i; i < terms.length; ++i) {
+            bytes32 id = keccak256(abi.encode(i));
+            _execute(id, PRICE, terms[i]);
+            vm.expectRevert(abi.encodeWithSelector(I.SumTooLarge.selector, tooMuch));
+            _lock(id, PRICE, terms[i]);
+        }
+        _execute(ID, tooMuch, _fixed(address(token), 0));
+        vm.expectRevert(abi.encodeWithSelector(I.SumTooLarge.selector, tooMuch));
+        _lock(ID, tooMuch, _fixed(address(token), 0));
     }
 
     function test_lock_wrongEther() public {
@@ -105,6 +115,35 @@ contract LockPaymentTest is BaseTest {
         _lock(ID, PRICE, _ether());
         vm.expectRevert(abi.encodeWithSelector(IServiceAgreement.ConditionAlreadyFulfilled.selector, ID, 1));
         _lock(ID, PRICE, _ether());
+    }
+
+    function test_lock_tokenThatReturnsFalse() public {
+        FalseToken odd = new FalseToken();
+        odd.mint(consumer, PRICE);
+        PriceTerms memory terms = _metered(address(odd));
+        _execute(ID, PRICE, terms);
+        vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, address(odd)));
+        _lock(ID, PRICE, terms);
+    }
+
+    function test_lock_tokenThatReturnsNothing() public {
+        SilentToken odd = new SilentToken();
+        odd.mint(consumer, PRICE);
+        vm.prank(consumer);
+        odd.approve(address(payment), PRICE);
+        _toGranted(ID, PRICE, _metered(address(odd)));
+        assertEq(odd.balanceOf(address(payment)), PRICE, "locked");
+        _release(ID, PRICE);
+        assertEq(odd.balanceOf(publisher), 0.35 ether, "paid");
+        assertEq(odd.balanceOf(consumer), 0.65 ether, "rest");
+    }
+
+    function test_lock_accountThatIsNoToken() public {
+        PriceTerms memory terms = _metered(stranger);
+        _execute(ID, PRICE, terms);
+        vm.prank(consumer);
+        (bool locked,) = address(payment).call(abi.encodeCall(payment.lockPayment, (ID, did, PRICE, terms)));
+        assertTrue(!locked, "refused");
     }
 
     function test_lock_feeOnTransferRefused() public {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.27;
 
-import {PaymentConditions} from "../src/PaymentConditions.sol";
 import {ICondition} from "../src/interfaces/ICondition.sol";
 import {IPaymentConditions as I} from "../src/interfaces/IPaymentConditions.sol";
+import {IPayouts} from "../src/interfaces/IPayouts.sol";
 import {AgreementState, IServiceAgreement} from "../src/interfaces/IServiceAgreement.sol";
 import {Outcome, PriceTerms} from "../src/interfaces/Types.sol";
 import {ReceiptHash} from "../src/libraries/ReceiptHash.sol";
 import {BaseTest} from "./BaseTest.sol";
-import {BlockingToken} from "./mocks/OddTokens.sol";
+import {BlockingToken, FalseToken} from "./mocks/OddTokens.sol";
 import {Wallet} from "./mocks/Wallet.sol";
 import {vm} from "./Vm.sol";
 
@@ -80,7 +80,7 @@ contract ReleasePaymentTest is BaseTest {
         _toGranted(ID, PRICE, _ether());
         vm.warp(block.timestamp + 365 * DAY);
         _release(ID, PRICE);
-        assertEq(publisher.balance, PRICE, "a granted result can always be paid");
+        assertEq(publisher.balance, PRICE, "good until the consumer takes the refund");
     }
 
     function test_release_consumerCannotBlockByGivingTheResultAway() public {
@@ -108,7 +108,7 @@ contract ReleasePaymentTest is BaseTest {
         _toGranted(ID, PRICE, _metered(address(blocking)));
         blocking.setBlocked(consumer, true);
         vm.expectEmit(address(payment));
-        emit I.PaymentCredited(address(blocking), consumer, 0.65 ether);
+        emit IPayouts.PaymentCredited(address(blocking), consumer, 0.65 ether);
         _release(ID, PRICE);
         assertEq(blocking.balanceOf(publisher), 0.35 ether, "paid");
         blocking.setBlocked(consumer, false);
@@ -117,8 +117,24 @@ contract ReleasePaymentTest is BaseTest {
         assertEq(blocking.balanceOf(consumer), 0.65 ether, "collected");
     }
 
+    function test_release_tokenThatReturnsFalseBecomesCredit() public {
+        FalseToken odd = new FalseToken();
+        odd.mint(consumer, PRICE);
+        vm.prank(consumer);
+        odd.approve(address(payment), PRICE);
+        _toGranted(ID, PRICE, _metered(address(odd)));
+        odd.setRefusing(true);
+        _release(ID, PRICE);
+        assertEq(payment.credits(address(odd), publisher), 0.35 ether, "publisher");
+        assertEq(payment.credits(address(odd), consumer), 0.65 ether, "consumer");
+        odd.setRefusing(false);
+        vm.prank(publisher);
+        payment.withdraw(address(odd));
+        assertEq(odd.balanceOf(publisher), 0.35 ether, "collected");
+    }
+
     function test_withdraw_nothing() public {
-        vm.expectRevert(abi.encodeWithSelector(I.NoCredit.selector, address(0), stranger));
+        vm.expectRevert(abi.encodeWithSelector(IPayouts.NoCredit.selector, address(0), stranger));
         vm.prank(stranger);
         payment.withdraw(address(0));
     }
@@ -148,7 +164,7 @@ contract ReleaseToWalletTest is BaseTest {
         assertEq(payment.credits(address(0), consumer), 0.65 ether, "credit");
         _wallet.setMode(Wallet.Mode.Accept);
         vm.expectEmit(address(payment));
-        emit I.CreditWithdrawn(address(0), consumer, 0.65 ether);
+        emit IPayouts.CreditWithdrawn(address(0), consumer, 0.65 ether);
         vm.prank(consumer);
         payment.withdraw(address(0));
         assertEq(consumer.balance, 99.65 ether, "collected");
@@ -165,7 +181,7 @@ contract ReleaseToWalletTest is BaseTest {
     }
 
     function test_wallet_cannotReenter() public {
-        _wallet.reenterWith(address(payment), abi.encodeCall(PaymentConditions.withdraw, (address(0))));
+        _wallet.reenterWith(address(payment), abi.encodeCall(IPayouts.withdraw, (address(0))));
         _release(ID, PRICE);
         assertTrue(!_wallet.reentered(), "refused");
         assertEq(address(payment).balance, payment.credits(address(0), consumer), "only credits remain");
@@ -195,8 +211,8 @@ contract AmountDueTest is BaseTest {
 
     function testFuzz_due_neverRevertsNorExceedsLocked(
         uint256 base,
-        uint256 fuelPrice,
-        uint256 outputPrice,
+        uint128 fuelPrice,
+        uint128 outputPrice,
         uint64 fuel,
         uint64 output
     ) public {
@@ -206,10 +222,11 @@ contract AmountDueTest is BaseTest {
         assertTrue(due >= (base < PRICE ? base : PRICE), "at least the base");
     }
 
-    function test_due_overflowIsAllThatIsLocked() public {
-        _lockTerms(PRICE, PriceTerms(address(0), 0, type(uint256).max, 0));
-        assertEq(payment.amountDue(ID, 0, 0), 0, "nothing used");
-        assertEq(payment.amountDue(ID, 2, 0), PRICE, "overflow");
+    function test_due_largestSums() public {
+        uint128 most = type(uint128).max;
+        _lockTerms(most, PriceTerms(address(0), type(uint256).max, most, most));
+        assertEq(payment.amountDue(ID, type(uint64).max, type(uint64).max), most, "all that is locked");
+        assertEq(payment.priceTermsOf(ID).base, most, "a base above the price is the price");
     }
 
     function testFuzz_release_splitsExactly(uint64 base, uint32 fuelPrice, uint32 outputPrice) public {

@@ -32,6 +32,63 @@ contract WalkTest is BaseTest {
         assertEq(token.balanceOf(address(payment)), 0, "escrow");
     }
 
+    /// @dev As the diagram of the computing services has it: the payment first, each side hands in its half of the upload,
+    /// and the permission is asked for with the arguments the other way round.
+    function test_walk_asInTheDiagram() public {
+        _execute(ID, PRICE, _ether());
+        _lock(ID, PRICE, _ether());
+        bytes memory signature = _signUpload(CONSUMER_KEY, ID);
+        vm.prank(consumer);
+        compute.submitHashSignature(ID, signature);
+        vm.expectEmit(address(compute));
+        emit IComputeConditions.FulfillUpload(ID, 0, consumer, CHECKSUM);
+        vm.prank(publisher);
+        compute.submitAlgorithmHash(ID, CHECKSUM);
+        vm.expectEmit(address(compute));
+        emit IComputeConditions.ComputeGranted(ID, consumer, did);
+        _authorize(ID);
+        assertTrue(compute.checkPermissions(consumer, ID), "may compute");
+        _walkResult(PRICE);
+        assertEq(publisher.balance, PRICE, "publisher");
+    }
+
+    /// @dev Whatever is tried in whatever order: what is done was allowed, and the way to the end stays open.
+    function testFuzz_walk_anyOrderOfCalls(uint256 order) public {
+        _execute(ID, PRICE, _metered(address(token)));
+        for (uint256 i; i < 24; ++i) {
+            _try(uint8(order >> (8 * i)) % 7);
+        }
+        uint8[][] memory needs = _dependencies();
+        for (uint8 i; i < 6; ++i) {
+            if (!sa.conditionFulfilled(ID, i)) continue;
+            for (uint256 j; j < needs[i].length; ++j) {
+                assertTrue(sa.conditionFulfilled(ID, needs[i][j]), "out of order");
+            }
+        }
+        for (uint8 i; i < 7; ++i) {
+            _try(i);
+        }
+        _assertState(ID, AgreementState.Fulfilled);
+        assertEq(token.balanceOf(publisher), 0.35 ether, "paid once");
+        assertEq(token.balanceOf(consumer), 99.65 ether, "rest");
+    }
+
+    function _try(uint8 step) private returns (bool done) {
+        (done,) = address(this).call(abi.encodeCall(this.take, (step)));
+    }
+
+    function take(uint8 step) external {
+        require(msg.sender == address(this), "internal");
+        if (step == 0) _upload(ID);
+        else if (step == 1) _lock(ID, PRICE, _metered(address(token)));
+        else if (step == 2) _authorize(ID);
+        else if (step == 3) _register(ID, _receipt());
+        else if (step == 4) _grant(ID);
+        else if (step == 5) _release(ID, PRICE);
+        else _refund(ID, PRICE);
+    }
+
+    /// @dev As OEP-12 has it: the publisher relays the signed checksum, and the payment comes after the upload.
     function _walk(PriceTerms memory terms, uint256 due) private {
         vm.expectEmit(address(sa));
         emit IServiceAgreement.ExecuteAgreement(ID, TEMPLATE, did, true, address(this), consumer, true);

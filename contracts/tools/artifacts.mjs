@@ -13,6 +13,7 @@ const CONTRACTS = {
   AccessConditions: "src/AccessConditions.sol",
   ComputeConditions: "src/ComputeConditions.sol",
   DIDRegistry: "src/DIDRegistry.sol",
+  DisputeConditions: "src/DisputeConditions.sol",
   PaymentConditions: "src/PaymentConditions.sol",
   ServiceAgreement: "src/ServiceAgreement.sol",
   TestToken: "src/mocks/TestToken.sol",

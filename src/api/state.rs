@@ -82,7 +82,11 @@ pub(super) fn unknown_agreement(id: AgreementId) -> Problem {
 
 /// Which deadlines this provider offers; the DDO states them and the consumer signs them.
 pub(super) fn timeouts(offer: &crate::job::ComputeOffer) -> Timeouts {
-    Timeouts { lock_s: offer.lock_timeout_s, grant_s: offer.grant_timeout_s }
+    Timeouts {
+        lock_s: offer.lock_timeout_s,
+        grant_s: offer.grant_timeout_s,
+        release_s: offer.release_timeout_s,
+    }
 }
 
 /// The policy of a data set.

@@ -17,8 +17,9 @@ impl ComputeTemplate {
     pub const RELEASE: u8 = 4;
     /// What each condition needs done before.
     pub const DEPENDENCIES: [&'static [u8]; 6] = [&[], &[], &[0, 1], &[2], &[1, 3], &[1]];
-    /// What each condition needs timed out before: a refund is possible once access can no longer be granted.
-    pub const TIMEOUT_DEPENDENCIES: [&'static [u8]; 6] = [&[], &[], &[], &[], &[], &[3]];
+    /// What each condition needs timed out before: a refund is possible once the release has not come in time. That is the
+    /// grant's deadline where access was not granted, and the release's own where it was.
+    pub const TIMEOUT_DEPENDENCIES: [&'static [u8]; 6] = [&[], &[], &[], &[], &[], &[4]];
     /// Names of the conditions, as in the DDO.
     pub const NAMES: [&'static str; 6] = [
         "fulfillAlgorithmUpload",
@@ -83,15 +84,17 @@ impl ComputeTemplate {
 pub struct Timeouts {
     /// Until when the payment can be locked; 0 means as long as access can be granted.
     pub lock_s: u64,
-    /// Until when access can be granted; from then on the consumer can take a refund.
+    /// Until when access can be granted; from then on the consumer can take a refund unless it was.
     pub grant_s: u64,
+    /// How long after the grant's deadline the consumer must wait for a refund where access was granted; 0: a week.
+    pub release_s: u64,
 }
 
 impl Timeouts {
     /// The list in the order of the conditions.
     #[must_use]
     pub fn values(self) -> [U256; 6] {
-        [0, self.lock_s, 0, self.grant_s, 0, 0].map(U256::from)
+        [0, self.lock_s, 0, self.grant_s, self.release_s, 0].map(U256::from)
     }
 }
 
@@ -108,6 +111,8 @@ pub struct OnChainAgreement {
     pub lock_deadline_s: u64,
     /// Until when access can be granted, in seconds since 1970-01-01 UTC.
     pub grant_deadline_s: u64,
+    /// From when on the consumer can take a refund although access was granted, in seconds since 1970-01-01 UTC.
+    pub release_deadline_s: u64,
     /// Whether it was fulfilled: the payment is released.
     pub fulfilled: bool,
     /// Whether it was terminated: refunded or cancelled.
@@ -181,6 +186,7 @@ impl Chain {
             consumer: found.consumer,
             lock_deadline_s: found.lockDeadline,
             grant_deadline_s: found.grantDeadline,
+            release_deadline_s: found.releaseDeadline,
             fulfilled: found.state == 2,
             terminated: found.state == 3,
         }))

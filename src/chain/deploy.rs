@@ -70,7 +70,7 @@ pub async fn deploy(rpc: &str, key: &SecretKey, with_test_token: bool) -> Result
     let provider = connect(rpc, Some(key))?;
     let chain_id = provider.get_chain_id().await?;
     let registry = DIDRegistry::deploy(provider.clone()).await?;
-    let agreement = ServiceAgreement::deploy(provider.clone(), *registry.address()).await?;
+    let agreement = ServiceAgreement::deploy(provider.clone(), *registry.address(), false).await?;
     send(registry.setServiceAgreement(*agreement.address())).await?;
     let compute = ComputeConditions::deploy(provider.clone(), *agreement.address()).await?;
     let payment = PaymentConditions::deploy(provider.clone(), *agreement.address()).await?;

@@ -44,6 +44,10 @@ pub(super) struct Publish {
     /// Seconds from an agreement until the payment must be locked; 0: as long as the above.
     #[arg(long, default_value_t = 0)]
     lock_timeout: u64,
+    /// Seconds after the grant timeout until the consumer can take a refund although access was granted, if the payment
+    /// was not released.
+    #[arg(long, default_value_t = 604_800)]
+    release_timeout: u64,
     /// How to print the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -104,6 +108,9 @@ impl Publish {
                 self.grant_timeout
             );
         }
+        if self.release_timeout == 0 {
+            bail!("--release-timeout must be above 0, or a granted run could be refunded before it is paid");
+        }
         if policy.manifest().price.max.is_zero() {
             bail!("the policy's price.max is 0; the contract locks no empty payment, so set at least 1");
         }
@@ -129,6 +136,7 @@ impl Publish {
             terms: policy::terms_of(&policy.manifest().price),
             lock_timeout_s: self.lock_timeout,
             grant_timeout_s: self.grant_timeout,
+            release_timeout_s: self.release_timeout,
             ceilings: policy.manifest().ceilings.into(),
         };
         let conditions = self.conditions(deployment.condition_keys());
@@ -147,7 +155,11 @@ impl Publish {
     }
 
     fn conditions(&self, keys: [brizo_receipt::B256; 6]) -> Vec<Condition> {
-        let timeouts = Timeouts { lock_s: self.lock_timeout, grant_s: self.grant_timeout };
+        let timeouts = Timeouts {
+            lock_s: self.lock_timeout,
+            grant_s: self.grant_timeout,
+            release_s: self.release_timeout,
+        };
         let values = timeouts.values();
         let events = [
             ("FulfillUpload", "consumer", "payment.lockPayment"),
@@ -169,7 +181,7 @@ impl Publish {
                     .chain(
                         ComputeTemplate::TIMEOUT_DEPENDENCIES[i]
                             .iter()
-                            .map(|need| (*need, self.grant_timeout)),
+                            .map(|need| (*need, values[usize::from(*need)].to())),
                     )
                     .collect(),
                 event: events[i],

@@ -31,6 +31,9 @@ pub struct ComputeOffer {
     pub lock_timeout_s: u64,
     /// Until when access can be granted, in seconds from the execution of the agreement.
     pub grant_timeout_s: u64,
+    /// How long after that the consumer must wait for a refund where access was granted; 0: as long as the contract says.
+    #[serde(default)]
+    pub release_timeout_s: u64,
     /// What one run may use at most.
     pub ceilings: OfferedCeilings,
 }

@@ -20,14 +20,15 @@ pub(super) fn filled<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Er
 }
 
 /// An amount of money in the token's smallest unit, as a decimal string: TOML's integers are too small for it.
+/// The escrow takes sums below 2^128.
 pub(super) fn amount<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
     let text = String::deserialize(from)?;
     // The parser alone would also take underscores.
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match U256::from_str_radix(&text, 10) {
-        Ok(amount) if digits => Ok(amount),
+        Ok(amount) if digits && amount <= U256::from(u128::MAX) => Ok(amount),
         _ => Err(D::Error::custom(format!(
-            "{text:?} is not an amount: write it in the smallest unit, in decimal digits, at most 2^256 - 1"
+            "{text:?} is not an amount: write it in the smallest unit, in decimal digits, at most 2^128 - 1"
         ))),
     }
 }

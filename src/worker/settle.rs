@@ -150,7 +150,7 @@ impl Worker {
         else {
             return false;
         };
-        // Once access is granted only the release is left, and it has no deadline.
+        // A release is good until the consumer takes the refund, which ends the agreement.
         let late = now_s >= agreement.grant_deadline_s && row.step != Step::Release;
         agreement.terminated || late
     }

@@ -5,8 +5,13 @@ import {ICondition} from "./ICondition.sol";
 
 /// @title ComputeConditions: which algorithm may run, and whether it may
 /// @notice Conditions 0 (upload) and 2 (authorise). The upload is proved by the consumer's signature over
-/// AlgorithmUpload(serviceAgreementId, checksum), where checksum is keccak256 of the algorithm's bytes.
+/// AlgorithmUpload(serviceAgreementId, checksum), where checksum is keccak256 of the algorithm's bytes. The publisher relays
+/// it, or each side hands in its half.
 /// @dev Roles: *publisher* and *consumer* of each agreement. Holds no money.
+/// Where `IServiceAgreement.legacySignatures` is set, eth_sign over keccak256(packed(serviceAgreementId, checksum)) counts
+/// too. (The seeds signed the checksum alone; that bound no agreement.)
+/// Invariants: nobody has permission under an agreement that was refunded or cancelled. Without the consumer's signature
+/// over this very agreement and checksum there is no upload.
 interface IComputeConditions is ICondition {
     /// @notice The consumer vouched for an algorithm.
     /// @param did the algorithm's DID, or zero for one uploaded as a file
@@ -39,7 +44,7 @@ interface IComputeConditions is ICondition {
     /// @dev Reverts: NotPublisher, ZeroChecksum, InvalidSignature.
     /// @param did the algorithm's DID, or zero for one uploaded as a file; informative
     /// @param checksum keccak256 of the algorithm's bytes
-    /// @param signedChecksum the consumer's signature over AlgorithmUpload
+    /// @param signedChecksum the consumer's signature over AlgorithmUpload: 65-byte ECDSA, or ERC-1271
     function fulfillAlgorithmUpload(
         bytes32 serviceAgreementId,
         bytes32 did,

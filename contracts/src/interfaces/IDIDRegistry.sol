@@ -7,6 +7,9 @@ import {IServiceAgreement} from "./IServiceAgreement.sol";
 /// @notice Ordinary DIDs contain their creator and derived DIDs their agreement and run, so neither can be squatted.
 /// @dev Roles: an asset's *owner* updates and transfers it; its *providers* may offer it in agreements. The *deployer*
 /// names the ServiceAgreement once and has no power afterwards. Times are in seconds (block.timestamp).
+/// Invariants: a DID belongs to whoever its formula names and to nobody before; a derived asset's checksum never changes; a
+/// provider stays one until it is removed.
+/// Warning: one DID can stand for one source only; a run over several assets has the provenance of its agreement's asset.
 interface IDIDRegistry {
     /// @notice An asset was registered or updated.
     /// @param did the asset
@@ -99,10 +102,11 @@ interface IDIDRegistry {
     /// @notice Register the outputs of a run as an asset that belongs to the agreement's consumer.
     /// @dev The agreement's publisher, after ComputeGranted, while the agreement is not terminated, once per run.
     /// Reverts: NotPublisher, ComputeNotGranted, AlreadyRegistered, ZeroReceiptHash, ValueTooLong.
-    /// Warning: the receipt hash cannot be corrected; a wrong one for run 0 makes payment impossible.
+    /// Warning: the receipt hash cannot be corrected; a wrong one for run 0 makes payment impossible, and the consumer gets
+    /// the sum back.
     /// @param runIndex which run of the agreement; run 0 is the one that is paid
     /// @param receiptHash hash of the run's execution claim
-    /// @param url of the derived asset's DDO, at most 2048 bytes
+    /// @param url of the derived asset's DDO, at most 2048 bytes; told in DIDAttributeRegistered and not stored
     function registerDerived(
         bytes32 serviceAgreementId,
         uint64 runIndex,
@@ -138,7 +142,7 @@ interface IDIDRegistry {
     /// @notice Checksum of `did`; for a derived asset its receipt hash.
     function checksumOf(bytes32 did) external view returns (bytes32);
 
-    /// @notice Everything stored about `did`; all zero if it is not registered.
+    /// @notice Everything stored about `did`; all zero if it is not registered. `value` is empty for a derived asset.
     function getAttribute(bytes32 did)
         external
         view

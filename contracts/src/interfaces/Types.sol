@@ -31,3 +31,44 @@ struct PriceTerms {
     uint256 fuelPrice;
     uint256 outputPrice;
 }
+
+/// @notice An EIP-2612 permit for exactly the price, from the caller to PaymentConditions.
+/// @param deadline last second in which it counts (block.timestamp)
+/// @param v,r,s the token holder's signature over the token's own EIP-712 digest
+struct Permit {
+    uint256 deadline;
+    uint8 v;
+    bytes32 r;
+    bytes32 s;
+}
+
+/// @notice What an auditor states under their name about a receipt (docs/RECEIPT.md).
+/// @dev Field order and types are part of the receipt format: they are hashed as an EIP-712 struct.
+/// @param claimHash the receipt hash that was re-executed
+/// @param replayedHash the receipt hash that came out; the same confirms, another (or zero) disputes
+/// @param agreementId the agreement the receipt belongs to
+/// @param evidenceDigest digest of the auditor's text
+/// @param auditor who states it
+/// @param issuedAt when, in seconds since 1970; informative
+struct Verdict {
+    bytes32 claimHash;
+    bytes32 replayedHash;
+    bytes32 agreementId;
+    bytes32 evidenceDigest;
+    address auditor;
+    uint64 issuedAt;
+}
+
+/// @notice What two parties agree on for the case that they do not agree on a result.
+/// @param window seconds in which a claimed release can be challenged, from the claim
+/// @param resolution seconds for the auditors, from the end of the window
+/// @param bond what a challenger puts up, in wei
+/// @param threshold how many auditors decide; more than half of them
+/// @param auditors at most 32, in ascending order
+struct DisputeTerms {
+    uint32 window;
+    uint32 resolution;
+    uint256 bond;
+    uint8 threshold;
+    address[] auditors;
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.27;
 
-import {Outcome} from "../interfaces/Types.sol";
+import {Outcome, Verdict} from "../interfaces/Types.sol";
 
 /// @title The receipt format's hashes (docs/RECEIPT.md), as EIP-712 structs
 /// @dev Nothing here depends on a chain or a contract: a receipt hash is the same everywhere.
@@ -25,6 +25,16 @@ library ReceiptHash {
     bytes32 internal constant JOB_ORDER_TYPEHASH = keccak256(
         bytes.concat("JobOrder(bytes32 serviceAgreementId,uint64 runIndex,JobSpec spec)", JOB_SPEC_TYPE)
     );
+
+    bytes32 internal constant VERDICT_TYPEHASH = keccak256(
+        "Verdict(bytes32 claimHash,bytes32 replayedHash,bytes32 agreementId,bytes32 evidenceDigest,address auditor,"
+        "uint64 issuedAt)"
+    );
+
+    /// @notice hashStruct(Verdict): what an auditor signs, under the deployment's domain.
+    function verdictHash(Verdict memory verdict) internal pure returns (bytes32) {
+        return keccak256(abi.encode(VERDICT_TYPEHASH, verdict));
+    }
 
     /// @notice hashStruct(Outcome).
     function outcomeHash(Outcome memory outcome) internal pure returns (bytes32) {

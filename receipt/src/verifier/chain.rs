@@ -19,6 +19,7 @@ sol! {
         uint64 lockDeadline;
         uint64 grantDeadline;
         uint8 state;
+        uint64 releaseDeadline;
     }
 
     function domainSeparator() external view returns (bytes32);

@@ -85,7 +85,11 @@ impl Session {
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {
-        Timeouts { lock_s: self.offer.lock_timeout_s, grant_s: self.offer.grant_timeout_s }
+        Timeouts {
+            lock_s: self.offer.lock_timeout_s,
+            grant_s: self.offer.grant_timeout_s,
+            release_s: self.offer.release_timeout_s,
+        }
     }
 }
 

@@ -152,7 +152,7 @@ impl FakeChain {
         assert!(is("getAgreement(bytes32)"), "nothing of ours calls {data}");
         let (publisher, consumer) = (self.parties.0.into_word(), self.parties.1.into_word());
         let executed = word((EVENT_BLOCK - 100) * BLOCK_S);
-        let words = [word(2), word(7), publisher, consumer, executed, word(0), word(0), word(2)];
+        let words = [word(2), word(7), publisher, consumer, executed, word(0), word(0), word(2), word(0)];
         format!("0x{}", words.map(|word| hex(word.as_slice())).concat())
     }
 

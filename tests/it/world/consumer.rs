@@ -53,7 +53,11 @@ impl Consumer {
     /// The body of a good initialize request.
     pub(crate) async fn agreement_body(&self, id: AgreementId) -> Value {
         let offer = self.offer().await;
-        let timeouts = Timeouts { lock_s: offer.lock_timeout_s, grant_s: offer.grant_timeout_s };
+        let timeouts = Timeouts {
+            lock_s: offer.lock_timeout_s,
+            grant_s: offer.grant_timeout_s,
+            release_s: offer.release_timeout_s,
+        };
         let parties = (self.publisher, self.key.address());
         let digest = self.deployment.agreement_digest(id, self.did, parties, &offer.terms, timeouts);
         json!({
