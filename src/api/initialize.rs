@@ -12,6 +12,7 @@ use super::ApiState;
 use super::body::Body;
 use super::problem::Problem;
 use super::state::{policy, timeouts};
+use crate::chain::ComputeTemplate;
 use crate::ids::{AgreementId, Did};
 use crate::job::{ComputeOffer, SERVICE_DEFINITION_ID, read_offer};
 use crate::policy::Consumers;
@@ -139,12 +140,13 @@ fn check_listed(dataset: &DatasetRow, consumer: Address) -> Result<(), Problem> 
 
 fn check_signature(state: &ApiState, request: &Parsed, offer: &ComputeOffer) -> Result<(), Problem> {
     let digest = state.chain.deployment().agreement_digest(
+        ComputeTemplate::Repeatable,
         request.id,
         request.did,
         (state.chain.sender(), request.consumer),
         &offer.terms,
         timeouts(offer),
-    );
+    )?;
     match recover(digest, &request.signature, "consumer") {
         Ok(signer) if signer == request.consumer => Ok(()),
         Ok(signer) => Err(Problem::unauthorized(
@@ -178,6 +180,7 @@ async fn execute(
     let mined = state
         .chain
         .execute_agreement(
+            ComputeTemplate::Repeatable,
             request.id,
             request.did,
             request.consumer,

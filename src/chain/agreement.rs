@@ -1,83 +1,12 @@
-//! The compute template and the agreement that a consumer signs. Digests are made here and checked by the contract.
+//! The agreement that a consumer signs. Digests are made here and checked by the contract.
 
-use alloy::sol_types::{SolCall, SolStruct};
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy::sol_types::SolStruct;
+use alloy_primitives::{Address, B256, U256};
 
-use super::bindings::{AccessConditions, ComputeConditions, PaymentConditions, eip712};
-use super::{Chain, Deployment, Mined, Result};
+use super::bindings::eip712;
+use super::{Chain, ComputeTemplate, Deployment, Mined, Result};
 use crate::ids::{AgreementId, Did};
 use crate::money::Terms;
-
-/// The template of compute agreements: six conditions, in the order of the DDO and of the chain (protocol of the seeds).
-#[derive(Debug, Clone, Copy)]
-pub struct ComputeTemplate;
-
-impl ComputeTemplate {
-    /// Index of `releasePayment`, which fulfils the agreement.
-    pub const RELEASE: u8 = 4;
-    /// What each condition needs done before.
-    pub const DEPENDENCIES: [&'static [u8]; 6] = [&[], &[], &[0, 1], &[2], &[1, 3], &[1]];
-    /// What each condition needs timed out before: a refund is possible once the release has not come in time. That is the
-    /// grant's deadline where access was not granted, and the release's own where it was.
-    pub const TIMEOUT_DEPENDENCIES: [&'static [u8]; 6] = [&[], &[], &[], &[], &[], &[4]];
-    /// Names of the conditions, as in the DDO.
-    pub const NAMES: [&'static str; 6] = [
-        "fulfillAlgorithmUpload",
-        "lockPayment",
-        "authorizeComputation",
-        "grantAccess",
-        "releasePayment",
-        "refundPayment",
-    ];
-    /// Contracts of the conditions, as in the DDO.
-    pub const CONTRACTS: [&'static str; 6] = [
-        "ComputeConditions",
-        "PaymentConditions",
-        "ComputeConditions",
-        "AccessConditions",
-        "PaymentConditions",
-        "PaymentConditions",
-    ];
-
-    /// `keccak256("2")`, the template id that OEP-12 names.
-    #[must_use]
-    pub fn id() -> B256 {
-        keccak256("2")
-    }
-
-    /// Selectors of the conditions' functions.
-    #[must_use]
-    pub fn fingerprints() -> [[u8; 4]; 6] {
-        [
-            ComputeConditions::fulfillAlgorithmUploadCall::SELECTOR,
-            PaymentConditions::lockPaymentCall::SELECTOR,
-            ComputeConditions::authorizeComputationCall::SELECTOR,
-            AccessConditions::grantAccessCall::SELECTOR,
-            PaymentConditions::releasePaymentCall::SELECTOR,
-            PaymentConditions::refundPaymentCall::SELECTOR,
-        ]
-    }
-
-    /// Hashes of the conditions' parameters for a data set and a price.
-    #[must_use]
-    pub fn value_hashes(did: Did, terms: &Terms) -> [B256; 6] {
-        let word = |sum: U256| sum.to_be_bytes::<32>();
-        let asset = keccak256(did.0);
-        let price = keccak256([did.0.as_slice(), &word(terms.price)].concat());
-        let lock = keccak256(
-            [
-                did.0.as_slice(),
-                &word(terms.price),
-                terms.token.as_slice(),
-                &word(terms.base),
-                &word(terms.fuel_price),
-                &word(terms.output_price),
-            ]
-            .concat(),
-        );
-        [asset, lock, asset, asset, price, price]
-    }
-}
 
 /// Deadlines of an agreement, in seconds from its execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +30,8 @@ impl Timeouts {
 /// An agreement as the chain has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OnChainAgreement {
+    /// Which conditions it has; `None` for a template that this program does not know.
+    pub template: Option<ComputeTemplate>,
     /// The data set.
     pub did: Did,
     /// Who executed it.
@@ -121,26 +52,29 @@ pub struct OnChainAgreement {
 
 impl Deployment {
     /// What the consumer signs to enter an agreement with `publisher`.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`super::Error::Mismatch`] where the deployment lacks what the template needs.
     pub fn agreement_digest(
         &self,
+        template: ComputeTemplate,
         id: AgreementId,
         did: Did,
         (publisher, consumer): (Address, Address),
         terms: &Terms,
         timeouts: Timeouts,
-    ) -> B256 {
+    ) -> Result<B256> {
         let agreement = eip712::Agreement {
             serviceAgreementId: id.0,
-            templateId: ComputeTemplate::id(),
+            templateId: template.id(),
             did: did.0,
             publisher,
             consumer,
-            conditionKeys: self.condition_keys().to_vec(),
+            conditionKeys: self.condition_keys(template)?,
             valueHashes: ComputeTemplate::value_hashes(did, terms).to_vec(),
             timeouts: timeouts.values().to_vec(),
         };
-        self.domain().digest(agreement.eip712_hash_struct())
+        Ok(self.domain().digest(agreement.eip712_hash_struct()))
     }
 }
 
@@ -151,6 +85,7 @@ impl Chain {
     /// [`super::Error::Refused`] with the contract's reason, or [`super::Error::Unreachable`].
     pub async fn execute_agreement(
         &self,
+        template: ComputeTemplate,
         id: AgreementId,
         did: Did,
         consumer: Address,
@@ -160,7 +95,7 @@ impl Chain {
     ) -> Result<Mined> {
         let call = self.service_agreement();
         let call = call.executeAgreement(
-            ComputeTemplate::id(),
+            template.id(),
             signature.to_vec().into(),
             consumer,
             ComputeTemplate::value_hashes(did, terms).to_vec(),
@@ -181,6 +116,7 @@ impl Chain {
             return Ok(None);
         }
         Ok(Some(OnChainAgreement {
+            template: ComputeTemplate::from_id(found.templateId),
             did: Did(found.did),
             publisher: found.publisher,
             consumer: found.consumer,

@@ -42,6 +42,13 @@ sol!(
 sol!(
     #[sol(rpc)]
     #[derive(Debug)]
+    DisputeConditions,
+    "contracts/abi/DisputeConditions.json"
+);
+
+sol!(
+    #[sol(rpc)]
+    #[derive(Debug)]
     TestToken,
     "contracts/abi/TestToken.json"
 );

@@ -2,12 +2,13 @@
 
 use alloy::providers::DynProvider;
 use alloy::providers::Provider;
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::Address;
 use brizo_receipt::{Domain, SecretKey};
 use serde::{Deserialize, Serialize};
 
 use super::bindings::{
-    AccessConditions, ComputeConditions, DIDRegistry, PaymentConditions, ServiceAgreement, TestToken,
+    AccessConditions, ComputeConditions, DIDRegistry, DisputeConditions, PaymentConditions, ServiceAgreement,
+    TestToken,
 };
 use super::client::{connect, send};
 use super::{ComputeTemplate, Error, Result};
@@ -30,6 +31,9 @@ pub struct Deployment {
     pub access_conditions: Address,
     /// DIDRegistry.
     pub did_registry: Address,
+    /// DisputeConditions; deployments from before it have none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dispute_conditions: Option<Address>,
     /// A token for tests, where one was deployed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub test_token: Option<Address>,
@@ -41,28 +45,9 @@ impl Deployment {
     pub fn domain(&self) -> Domain {
         Domain { chain_id: self.chain_id, verifying_contract: self.service_agreement }
     }
-
-    /// Key of each condition of the compute template, in their order.
-    #[must_use]
-    pub fn condition_keys(&self) -> [B256; 6] {
-        let contracts = self.condition_contracts();
-        let fingerprints = ComputeTemplate::fingerprints();
-        std::array::from_fn(|i| {
-            let id = ComputeTemplate::id();
-            keccak256([id.as_slice(), contracts[i].as_slice(), &fingerprints[i]].concat())
-        })
-    }
-
-    /// Contract of each condition of the compute template.
-    #[must_use]
-    pub fn condition_contracts(&self) -> [Address; 6] {
-        let (compute, payment, access) =
-            (self.compute_conditions, self.payment_conditions, self.access_conditions);
-        [compute, payment, compute, access, payment, payment]
-    }
 }
 
-/// Deploys all contracts from one account, wires them and approves the compute template.
+/// Deploys all contracts from one account, wires them and approves the compute templates.
 ///
 /// # Errors
 /// [`Error::Unreachable`] or [`Error::Rejected`]; contracts that were already deployed are left where they are, unused.
@@ -75,6 +60,7 @@ pub async fn deploy(rpc: &str, key: &SecretKey, with_test_token: bool) -> Result
     let compute = ComputeConditions::deploy(provider.clone(), *agreement.address()).await?;
     let payment = PaymentConditions::deploy(provider.clone(), *agreement.address()).await?;
     let access = AccessConditions::deploy(provider.clone(), *agreement.address()).await?;
+    let dispute = DisputeConditions::deploy(provider.clone(), *agreement.address()).await?;
     let test_token = match with_test_token {
         true => Some(*TestToken::deploy(provider.clone()).await?.address()),
         false => None,
@@ -87,26 +73,30 @@ pub async fn deploy(rpc: &str, key: &SecretKey, with_test_token: bool) -> Result
         payment_conditions: *payment.address(),
         access_conditions: *access.address(),
         did_registry: *registry.address(),
+        dispute_conditions: Some(*dispute.address()),
         test_token,
     };
-    deployment.block = set_up_template(&provider, &deployment).await?;
+    for template in ComputeTemplate::ALL {
+        deployment.block = set_up(&provider, &deployment, template).await?;
+    }
     Ok(deployment)
 }
 
-async fn set_up_template(provider: &DynProvider, deployment: &Deployment) -> Result<u64> {
+async fn set_up(provider: &DynProvider, deployment: &Deployment, template: ComputeTemplate) -> Result<u64> {
     let contract = ServiceAgreement::new(deployment.service_agreement, provider.clone());
+    let conditions = template.conditions();
     let call = contract.setupAgreementTemplate(
-        ComputeTemplate::id(),
-        deployment.condition_contracts().to_vec(),
-        ComputeTemplate::fingerprints().map(Into::into).to_vec(),
-        ComputeTemplate::DEPENDENCIES.map(<[u8]>::to_vec).to_vec(),
-        ComputeTemplate::TIMEOUT_DEPENDENCIES.map(<[u8]>::to_vec).to_vec(),
+        template.id(),
+        deployment.condition_contracts(template)?,
+        conditions.iter().map(|condition| condition.fingerprint.into()).collect(),
+        conditions.iter().map(|condition| condition.dependencies.to_vec()).collect(),
+        conditions.iter().map(|condition| condition.timeout_dependencies.to_vec()).collect(),
         vec![ComputeTemplate::RELEASE],
         0,
     );
     let mined = send(call).await?;
-    let keys = contract.getTemplateConditionKeys(ComputeTemplate::id()).call().await?;
-    if keys != deployment.condition_keys() {
+    let keys = contract.getTemplateConditionKeys(template.id()).call().await?;
+    if keys != deployment.condition_keys(template)? {
         return Err(Error::Mismatch("the contract computes other condition keys than this program".into()));
     }
     Ok(mined.block)

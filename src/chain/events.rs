@@ -55,62 +55,61 @@ impl Chain {
         Ok((logs.iter().filter_map(|log| log.topics().get(1).copied()).collect(), to))
     }
 
-    /// The `ReceiptCommitted` event of an agreement's first run; `None` before the release.
+    /// The `ReceiptCommitted` event of a run; `None` before it.
     ///
     /// # Errors
     /// Of the chain.
-    pub async fn committed(&self, id: AgreementId) -> Result<Option<Committed>> {
-        for log in self.newest_logs(self.of_agreement::<PaymentConditions::ReceiptCommitted>(id)).await? {
-            let Ok(event) = log.log_decode::<PaymentConditions::ReceiptCommitted>() else { continue };
-            let data = &event.inner.data;
-            if data.runIndex == 0 {
-                return Ok(Some(Committed {
-                    receipt_hash: data.receiptHash,
-                    publisher: data.publisher,
-                    block: log.block_number.unwrap_or_default(),
-                    tx: log.transaction_hash.unwrap_or_default(),
-                }));
-            }
-        }
-        Ok(None)
+    pub async fn committed(&self, id: AgreementId, run_index: u64) -> Result<Option<Committed>> {
+        let filter = self.of_agreement::<PaymentConditions::ReceiptCommitted>(id);
+        self.newest(filter, |log| {
+            let event = log.log_decode::<PaymentConditions::ReceiptCommitted>().ok()?;
+            let data = event.inner.data;
+            (data.runIndex == run_index).then(|| Committed {
+                receipt_hash: data.receiptHash,
+                publisher: data.publisher,
+                block: log.block_number.unwrap_or_default(),
+                tx: log.transaction_hash.unwrap_or_default(),
+            })
+        })
+        .await
     }
 
-    /// What was paid and refunded at the release of an agreement.
+    /// What was paid and refunded at the release of an agreement; nothing before it.
     ///
     /// # Errors
     /// Of the chain.
     pub async fn settlement(&self, id: AgreementId) -> Result<Settlement> {
-        let released = self.newest_logs(self.of_agreement::<PaymentConditions::PaymentReleased>(id)).await?;
-        // Refunded in the same transaction as it was released, or not at all.
-        let refunded = match released.first().and_then(|log| log.block_number) {
-            Some(block) => {
-                let filter = self.of_agreement::<PaymentConditions::PaymentRefund>(id);
-                self.provider.get_logs(&filter.from_block(block).to_block(block)).await?
-            }
-            None => Vec::new(),
+        let filter = self.of_agreement::<PaymentConditions::PaymentReleased>(id);
+        let released = self.newest(filter, |log| {
+            let event = log.log_decode::<PaymentConditions::PaymentReleased>().ok()?;
+            Some((log.block_number?, event.inner.data.amount))
+        });
+        let Some((block, paid)) = released.await? else {
+            return Ok(Settlement { paid: U256::ZERO, refunded: U256::ZERO });
         };
-        let paid =
-            released.iter().filter_map(|log| log.log_decode::<PaymentConditions::PaymentReleased>().ok());
+        // Refunded in the same transaction as it was released, or not at all.
+        let filter = self.of_agreement::<PaymentConditions::PaymentRefund>(id);
+        let refunded = self.provider.get_logs(&filter.from_block(block).to_block(block)).await?;
         let back =
             refunded.iter().filter_map(|log| log.log_decode::<PaymentConditions::PaymentRefund>().ok());
-        Ok(Settlement {
-            paid: paid.map(|event| event.inner.data.amount).fold(U256::ZERO, U256::saturating_add),
-            refunded: back.map(|event| event.inner.data.amount).fold(U256::ZERO, U256::saturating_add),
-        })
+        let refunded = back.map(|event| event.inner.data.amount).fold(U256::ZERO, U256::saturating_add);
+        Ok(Settlement { paid, refunded })
     }
 
-    /// Logs of the newest range of blocks that has any, searched from the newest block down to the deployment's.
-    async fn newest_logs(&self, filter: Filter) -> Result<Vec<Log>> {
+    /// The first that `pick` takes of the newest range of blocks that has any, searched from the newest block down to the
+    /// deployment's.
+    async fn newest<T>(&self, filter: Filter, pick: impl Fn(&Log) -> Option<T>) -> Result<Option<T>> {
         let mut to = self.block_number().await?;
         // A node that is still catching up has seen nothing of this deployment.
         if to < self.deployment.block {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         loop {
             let from = to.saturating_sub(BLOCKS_MAX - 1).max(self.deployment.block);
             let logs = self.provider.get_logs(&filter.clone().from_block(from).to_block(to)).await?;
-            if !logs.is_empty() || from <= self.deployment.block {
-                return Ok(logs);
+            let found = logs.iter().find_map(&pick);
+            if found.is_some() || from <= self.deployment.block {
+                return Ok(found);
             }
             to = from - 1;
         }

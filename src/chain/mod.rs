@@ -9,14 +9,17 @@ mod error;
 mod events;
 mod log;
 mod publisher;
+mod template;
 mod token;
 
-pub use agreement::{ComputeTemplate, OnChainAgreement, Timeouts};
+pub use agreement::{OnChainAgreement, Timeouts};
 pub use client::{Chain, Mined};
 pub use deploy::{Deployment, deploy};
 pub use error::Error;
 pub use events::{Committed, Settlement};
 pub use log::{Anchor, ProviderEvents};
+pub use publisher::PAID_RUN;
+pub use template::{ComputeTemplate, TemplateCondition};
 
 /// Result of a chain call.
 pub type Result<T> = std::result::Result<T, Error>;

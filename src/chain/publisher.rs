@@ -4,9 +4,12 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use brizo_receipt::{Outcome, Signature};
 
 use super::bindings::PaymentConditions;
-use super::{Chain, Mined, Result};
+use super::{Chain, ComputeTemplate, Mined, Result};
 use crate::ids::{AgreementId, Did};
 use crate::money::Terms;
+
+/// The run that an agreement's payment is for; later ones are committed without a payment.
+pub const PAID_RUN: u64 = 0;
 
 impl Chain {
     /// DID that registering under this seed will give.
@@ -127,12 +130,15 @@ impl Chain {
         self.send(self.registry().registerDerived(id.0, run_index, receipt_hash, url.to_string())).await
     }
 
-    /// `grantAccess` to the derived asset.
+    /// `grantAccess` to the derived asset of the paid run, `grantRunAccess` to that of a later one.
     ///
     /// # Errors
     /// Of the chain.
-    pub async fn grant_access(&self, id: AgreementId, derived: Did) -> Result<Mined> {
-        self.send(self.access().grantAccess(id.0, derived.0)).await
+    pub async fn grant_access(&self, id: AgreementId, run_index: u64, derived: Did) -> Result<Mined> {
+        match run_index {
+            PAID_RUN => self.send(self.access().grantAccess(id.0, derived.0)).await,
+            later => self.send(self.access().grantRunAccess(id.0, later)).await,
+        }
     }
 
     /// `checkPermissions` of AccessConditions: may this consumer have this asset?
@@ -143,37 +149,49 @@ impl Chain {
         Ok(self.access().checkPermissions(consumer, asset.0).call().await?)
     }
 
-    /// `releasePayment`: commits the receipt hash, which the contract recomputes, and settles the payment.
+    /// Commits a run's receipt hash, which the contract recomputes: `releasePayment`, or `releaseAttestedPayment` under the
+    /// template for containers, which settle the payment as well; for a later run `commitReceipt`, which moves no money.
     ///
     /// # Errors
     /// Of the chain.
-    pub async fn release_payment(
+    pub async fn commit_receipt(
         &self,
-        id: AgreementId,
-        did: Did,
-        price: U256,
-        spec_hash: B256,
-        outcome: &Outcome,
+        template: ComputeTemplate,
+        (id, did, price): (AgreementId, Did, U256),
+        run_index: u64,
+        claim: (B256, &Outcome),
         signature: &Signature,
     ) -> Result<Mined> {
-        let outcome = PaymentConditions::Outcome {
-            status: outcome.status,
-            exitCode: outcome.exit_code,
-            trapCode: outcome.trap_code,
-            fuelUsed: outcome.fuel_used,
-            outputBytes: outcome.output_bytes,
-            outputsRoot: outcome.outputs_root,
-        };
-        let signature = Bytes::from(signature.0.to_vec());
-        self.send(self.payment().releasePayment(id.0, did.0, price, spec_hash, outcome, signature)).await
+        let (spec_hash, outcome) = (claim.0, outcome_of(claim.1));
+        let (payment, signature) = (self.payment(), Bytes::from(signature.0.to_vec()));
+        if run_index != PAID_RUN {
+            return self.send(payment.commitReceipt(id.0, run_index, spec_hash, outcome, signature)).await;
+        }
+        match template {
+            ComputeTemplate::Attested => {
+                let call = payment.releaseAttestedPayment(id.0, did.0, price, spec_hash, outcome, signature);
+                self.send(call).await
+            }
+            ComputeTemplate::Repeatable | ComputeTemplate::Disputed => {
+                self.send(payment.releasePayment(id.0, did.0, price, spec_hash, outcome, signature)).await
+            }
+        }
     }
 
-    /// Receipt hash that was committed at release; zero before.
+    /// Receipt hash that was committed for a run; zero before.
     ///
     /// # Errors
     /// Of the chain.
-    pub async fn receipt_of(&self, id: AgreementId) -> Result<B256> {
-        Ok(self.payment().receiptOf(id.0).call().await?)
+    pub async fn receipt_of(&self, id: AgreementId, run_index: u64) -> Result<B256> {
+        Ok(self.payment().receiptOfRun(id.0, run_index).call().await?)
+    }
+
+    /// `forgoPayment`: gives the locked sum back to the consumer, by the publisher, at any time before the release.
+    ///
+    /// # Errors
+    /// Of the chain.
+    pub async fn forgo_payment(&self, id: AgreementId, did: Did, price: U256) -> Result<Mined> {
+        self.send(self.payment().forgoPayment(id.0, did.0, price)).await
     }
 
     /// `refundPayment`, by the consumer, after the deadline.
@@ -182,5 +200,16 @@ impl Chain {
     /// Of the chain.
     pub async fn refund_payment(&self, id: AgreementId, did: Did, price: U256) -> Result<Mined> {
         self.send(self.payment().refundPayment(id.0, did.0, price)).await
+    }
+}
+
+fn outcome_of(outcome: &Outcome) -> PaymentConditions::Outcome {
+    PaymentConditions::Outcome {
+        status: outcome.status,
+        exitCode: outcome.exit_code,
+        trapCode: outcome.trap_code,
+        fuelUsed: outcome.fuel_used,
+        outputBytes: outcome.output_bytes,
+        outputsRoot: outcome.outputs_root,
     }
 }

@@ -139,13 +139,14 @@ impl Publish {
             release_timeout_s: self.release_timeout,
             ceilings: policy.manifest().ceilings.into(),
         };
-        let conditions = self.conditions(deployment.condition_keys());
+        let template = ComputeTemplate::Repeatable;
+        let conditions = self.conditions(template, &deployment.condition_keys(template)?);
         let document = job::ddo(&DdoParts {
             did,
             name: &self.name,
             description: &policy.manifest().description,
             public_url: &parts.config.public_url,
-            template_id: ComputeTemplate::id(),
+            template_id: template.id(),
             conditions: &conditions,
             flavour: "wasi/wasmtime:48",
             offer: &offer,
@@ -154,7 +155,7 @@ impl Publish {
         serde_json::to_string_pretty(&document).context("the DDO")
     }
 
-    fn conditions(&self, keys: [brizo_receipt::B256; 6]) -> Vec<Condition> {
+    fn conditions(&self, template: ComputeTemplate, keys: &[brizo_receipt::B256]) -> Vec<Condition> {
         let timeouts = Timeouts {
             lock_s: self.lock_timeout,
             grant_s: self.grant_timeout,
@@ -169,22 +170,25 @@ impl Publish {
             ("PaymentReleased", "publisher", "serviceAgreement.fulfillAgreement"),
             ("PaymentRefund", "consumer", "serviceAgreement.terminateAgreement"),
         ];
-        (0..6)
-            .map(|i| Condition {
-                name: ComputeTemplate::NAMES[i],
-                contract: ComputeTemplate::CONTRACTS[i],
-                key: keys[i],
-                timeout_s: values[i].to(),
-                needs: ComputeTemplate::DEPENDENCIES[i]
+        let conditions = template.conditions().into_iter().zip(keys).zip(values.into_iter().zip(events));
+        conditions
+            .map(|((condition, key), (timeout, event))| Condition {
+                name: condition.name,
+                contract: condition.contract,
+                key: *key,
+                timeout_s: timeout.to(),
+                needs: condition
+                    .dependencies
                     .iter()
                     .map(|need| (*need, 0))
                     .chain(
-                        ComputeTemplate::TIMEOUT_DEPENDENCIES[i]
+                        condition
+                            .timeout_dependencies
                             .iter()
                             .map(|need| (*need, values[usize::from(*need)].to())),
                     )
                     .collect(),
-                event: events[i],
+                event,
             })
             .collect()
     }

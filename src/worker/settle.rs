@@ -1,12 +1,13 @@
 //! The outbox: tells the chain what is owed. Each step first looks whether its effect is there already, so it can be
 //! repeated after a crash at any point, and money moves once.
 
+use alloy_primitives::U256;
 use anyhow::Context as _;
 use brizo_receipt::B256;
 use tokio::sync::watch;
 
 use super::Worker;
-use crate::chain::Error as ChainError;
+use crate::chain::{Error as ChainError, PAID_RUN, Settlement};
 use crate::ids::{AgreementId, JobId};
 use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
 
@@ -92,22 +93,28 @@ impl Worker {
         if self.chain.access_granted(job.consumer, derived).await? {
             return Ok(None);
         }
-        Ok(Some(self.chain.grant_access(id, derived).await?.tx.to_string()))
+        Ok(Some(self.chain.grant_access(id, job.id.run_index, derived).await?.tx.to_string()))
     }
 
     async fn release(&self, agreement: &AgreementRow, job: &JobRow) -> anyhow::Result<Option<String>> {
         let (id, did, price) = (agreement.id, agreement.did, agreement.terms.price);
         let (hash, spec_hash) = (receipt_hash(job)?, job.spec.hash());
         let outcome = job.outcome.as_ref().context("the job has no outcome")?;
-        let tx = if self.chain.receipt_of(id).await? == hash {
+        let run_index = job.id.run_index;
+        let tx = if self.chain.receipt_of(id, run_index).await? == hash {
             None
         } else {
-            let mined =
-                self.chain.release_payment(id, did, price, spec_hash, outcome, &job.signature).await?;
+            let on_chain = self.chain.agreement(id).await?.context("the agreement is not on chain")?;
+            let template = on_chain.template.context("the agreement has an unknown template")?;
+            let (terms, claim) = ((id, did, price), (spec_hash, outcome));
+            let mined = self.chain.commit_receipt(template, terms, run_index, claim, &job.signature).await?;
             Some(mined.tx.to_string())
         };
         let (job_id, now_s) = (job.id, self.clock.now_s());
-        let settlement = self.chain.settlement(id).await?;
+        let settlement = match run_index {
+            PAID_RUN => self.chain.settlement(id).await?,
+            _ => Settlement { paid: U256::ZERO, refunded: U256::ZERO },
+        };
         self.store
             .with(move |store| store.settle_job(job_id, settlement.paid, settlement.refunded, now_s))
             .await?;
@@ -151,7 +158,9 @@ impl Worker {
             return false;
         };
         // A release is good until the consumer takes the refund, which ends the agreement.
-        let late = now_s >= agreement.grant_deadline_s && row.step != Step::Release;
+        // Later runs have no deadlines.
+        let first = row.job.is_none_or(|job| job.run_index == PAID_RUN);
+        let late = first && now_s >= agreement.grant_deadline_s && row.step != Step::Release;
         agreement.terminated || late
     }
 

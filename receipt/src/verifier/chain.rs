@@ -58,6 +58,9 @@ pub struct Deployment {
     pub access_conditions: Address,
     /// DIDRegistry, which has the checksum of each DDO.
     pub did_registry: Address,
+    /// DisputeConditions, where there is one; not asked here.
+    #[serde(default)]
+    pub dispute_conditions: Option<Address>,
     /// A token for tests; not asked here.
     #[serde(default)]
     pub test_token: Option<Address>,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::file::Saved;
 use super::follow::step;
 use super::prepare::Session;
-use crate::chain::{Committed, Settlement};
+use crate::chain::{Committed, PAID_RUN, Settlement};
 use crate::cli::Exit;
 use crate::cli::format::{Format, write};
 use crate::cli::spec::write_outputs;
@@ -29,7 +29,7 @@ pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, form
     let bytes = session.client.get(&format!("{base}/receipt")).await?;
     let receipt = Receipt::parse(&bytes)?;
     let files = download(session, &base, &receipt).await?;
-    let committed = session.chain.committed(saved.service_agreement_id).await?;
+    let committed = session.chain.committed(saved.service_agreement_id, PAID_RUN).await?;
     if committed.is_none() && state == "settled" {
         bail!("the provider says that the job is settled, but the chain has no receipt hash for it");
     }

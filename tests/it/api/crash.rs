@@ -11,7 +11,7 @@ async fn check_world(world: &World, consumer: &Consumer, job: JobId) {
     let status = consumer.wait_for(job, "settled").await;
     let bytes = consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await.unwrap();
     let receipt = Receipt::parse(&bytes).unwrap();
-    let committed = consumer.chain.committed(job.agreement).await.unwrap().unwrap();
+    let committed = consumer.chain.committed(job.agreement, 0).await.unwrap().unwrap();
     let expected = Expectation {
         claim_hash: Some(committed.receipt_hash),
         consumer: Some(consumer.key.address()),
@@ -71,7 +71,7 @@ async fn killed_after_the_commit() {
     let job = settle_with(&world, &consumer, Fault::LoseTransaction(1), async || {}).await;
     consumer.wait_for(job, "publishing").await;
     world.provider.kill();
-    assert!(consumer.chain.receipt_of(job.agreement).await.unwrap().is_zero(), "nothing is on chain yet");
+    assert!(consumer.chain.receipt_of(job.agreement, 0).await.unwrap().is_zero(), "nothing is on chain yet");
     world.proxy.set(Fault::None);
     world.provider = crate::world::Provider::start(world.folder.path()).await;
     check_world(&world, &consumer, job).await;

@@ -21,7 +21,7 @@ async fn a_job_is_run_settled_and_proven() {
     // The receipt holds, and the chain committed to its hash.
     let bytes = consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await.unwrap();
     let receipt = Receipt::parse(&bytes).unwrap();
-    let committed = consumer.chain.committed(id).await.unwrap().unwrap();
+    let committed = consumer.chain.committed(id, 0).await.unwrap().unwrap();
     let expected = Expectation {
         claim_hash: Some(committed.receipt_hash),
         agreement_id: Some(id.0),

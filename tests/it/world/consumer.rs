@@ -1,7 +1,7 @@
 //! A consumer with a key, who can also do what no honest one would.
 
 use alloy_primitives::U256;
-use brizo::chain::{Chain, Deployment, Mined, Timeouts};
+use brizo::chain::{Chain, ComputeTemplate, Deployment, Mined, Timeouts};
 use brizo::client::{Client, Error, fetch};
 use brizo::ids::{AgreementId, JobId};
 use brizo::job::{self, ComputeOffer};
@@ -59,7 +59,10 @@ impl Consumer {
             release_s: offer.release_timeout_s,
         };
         let parties = (self.publisher, self.key.address());
-        let digest = self.deployment.agreement_digest(id, self.did, parties, &offer.terms, timeouts);
+        let digest = self
+            .deployment
+            .agreement_digest(ComputeTemplate::Repeatable, id, self.did, parties, &offer.terms, timeouts)
+            .unwrap();
         json!({
             "did": self.did, "serviceAgreementId": id, "serviceDefinitionId": "0",
             "signature": hex0x(&self.key.sign(digest).unwrap().0), "consumerAddress": self.key.address(),
