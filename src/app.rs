@@ -19,7 +19,7 @@ use crate::log::Log;
 use crate::nudge::Nudge;
 use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Kind, Progress, Settings, inspect};
 use crate::store::Store;
-use crate::worker::{LogRows, Options, Worker};
+use crate::worker::{ChainRows, LogRows, Options, Worker};
 
 /// Uploads that are taken in at the same time.
 const UPLOADS_MAX: usize = 4;
@@ -67,6 +67,11 @@ pub async fn serve(parts: Parts) -> Result<()> {
         // A chain that is down for the moment is no reason not to start: the loops try again.
         Err(error) => tracing::warn!(%error, "the chain cannot be checked now"),
         Ok(()) => {}
+    }
+    let chain = chain.with_journal(config.sending(), Arc::new(ChainRows(store.clone())))?;
+    let followed = chain.resume().await?;
+    if followed > 0 {
+        tracing::info!(transactions = followed, "transactions of an earlier process are followed on");
     }
     let (clock, nudge) = (Clock::system(), Nudge::default());
     let given_back = store.release_leases(clock.now_s())?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use brizo_receipt::SecretKey;
 use serde::Deserialize;
 
-use crate::chain::Deployment;
+use crate::chain::{Deployment, Sending, open_keystore};
 use crate::job::{NodeCeilings, Runtime};
 use crate::sandbox::{COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT};
 
@@ -42,11 +42,11 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Base URL under which consumers reach this provider; stands in DDOs.
     pub public_url: String,
-    /// URL of an Ethereum node (JSON-RPC over HTTP).
+    /// URL of an Ethereum node (JSON-RPC over HTTP), or several with commas between them: the first that works is asked.
     pub rpc: String,
     /// File that `brizo contracts deploy` wrote.
     pub deployment: PathBuf,
-    /// File with the publisher's secret key: 64 hex digits, readable by its owner only.
+    /// File with the publisher's secret key: 64 hex digits or a keystore, readable by its owner only.
     pub key_file: PathBuf,
     /// How often the chain and the queue are looked at, in milliseconds.
     #[serde(default = "default_poll_interval_ms")]
@@ -57,12 +57,33 @@ pub struct Config {
     /// Descriptions of the runtimes on which bundles can run; a data set's policy still has to approve each.
     #[serde(default)]
     pub runtimes: Vec<PathBuf>,
+    /// How the chain is read and written.
+    #[serde(default)]
+    pub chain: ChainConfig,
     /// What this host gives to one job.
     #[serde(default)]
     pub node: NodeConfig,
     /// The transparency log.
     #[serde(default)]
     pub log: LogConfig,
+}
+
+/// How the chain is read and written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainConfig {
+    /// Blocks that an event or a transaction must be deep before it counts; 1: in the newest block.
+    pub confirmations: u64,
+    /// Seconds after which a transaction that is not mined is repeated with a higher fee.
+    pub bump_after_s: u64,
+    /// The most that is paid for a unit of gas, in gwei; absent: no limit.
+    pub fee_max_gwei: Option<u64>,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self { confirmations: 1, bump_after_s: 60, fee_max_gwei: None }
+    }
 }
 
 /// The transparency log.
@@ -150,6 +171,17 @@ impl Config {
         format!("{}/log", url.split_once("://").map_or(url.as_str(), |(_, rest)| rest))
     }
 
+    /// How transactions are sent.
+    #[must_use]
+    pub fn sending(&self) -> Sending {
+        Sending {
+            confirmations: self.chain.confirmations.max(1),
+            bump_after: Duration::from_secs(self.chain.bump_after_s.max(1)),
+            fee_max: self.chain.fee_max_gwei.map(|gwei| u128::from(gwei) * 1_000_000_000),
+            poll: self.poll_interval(),
+        }
+    }
+
     /// The poll interval.
     #[must_use]
     pub fn poll_interval(&self) -> Duration {
@@ -188,13 +220,37 @@ pub fn read_deployment(path: &Path) -> Result<Deployment, Error> {
     })
 }
 
-/// Reads a secret key of 64 hex digits. The file must be closed to everybody but its owner.
+/// Environment variable with the password of an encrypted key file.
+pub const KEY_PASSWORD: &str = "BRIZO_KEY_PASSWORD";
+/// Environment variable with a file whose first line is that password.
+pub const KEY_PASSWORD_FILE: &str = "BRIZO_KEY_PASSWORD_FILE";
+
+/// The password of encrypted key files: from the file that [`KEY_PASSWORD_FILE`] names, or [`KEY_PASSWORD`] itself.
+///
+/// # Errors
+/// [`Error`] with the file that cannot be read or that others may read; `None` where neither is set.
+pub fn key_password() -> Result<Option<zeroize::Zeroizing<String>>, Error> {
+    if let Some(path) = std::env::var_os(KEY_PASSWORD_FILE) {
+        let text = read_secret_text(Path::new(&path))?;
+        return Ok(Some(text.lines().next().unwrap_or_default().to_string().into()));
+    }
+    Ok(std::env::var(KEY_PASSWORD).ok().map(Into::into))
+}
+
+/// Reads a secret key: 64 hex digits, or a keystore (Web3 Secret Storage) with its password in the environment. The file must be
+/// closed to everybody but its owner.
 ///
 /// # Errors
 /// [`Error`] with the file; never with its content.
 pub fn read_key(path: &Path) -> Result<SecretKey, Error> {
     let content = |text: &str| Error::Content { path: path.to_path_buf(), text: text.into() };
     let text = read_secret_text(path)?;
+    if text.trim_start().starts_with('{') {
+        let password = key_password()?.ok_or_else(|| {
+            content("an encrypted key; set BRIZO_KEY_PASSWORD_FILE to a file with its password, or BRIZO_KEY_PASSWORD")
+        })?;
+        return open_keystore(path, &password).map_err(|text| content(&text));
+    }
     let mut bytes = zeroize::Zeroizing::new([0u8; 32]);
     hex::decode_to_slice(text.trim().trim_start_matches("0x"), &mut *bytes)
         .map_err(|_| content("not a secret key of 64 hex digits"))?;

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Writes abi/<Name>.json from src/ with the settings of foundry.toml, so that the Rust build needs neither npm nor forge.
+// Writes abi/<Name>.json and abi/runtime.json from src/ with the settings of foundry.toml, so that the Rust build needs neither
+// npm nor forge. runtime.json is what a chain shows of each contract, with the places that its constructor fills.
 // `--check` writes nothing and exits 1 if a file is stale.
 import fs from "node:fs";
 import path from "node:path";
@@ -33,7 +34,7 @@ function settings() {
     metadata: { bytecodeHash: setting("bytecode_hash"), appendCBOR: true },
     evmVersion: setting("evm_version"),
     viaIR: setting("via_ir") === "true",
-    outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
+    outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] } },
   };
 }
 
@@ -57,11 +58,20 @@ function artifact(contracts, name) {
   return `${JSON.stringify({ contractName: name, abi, bytecode: { object } }, null, 2)}\n`;
 }
 
+function runtime(contracts) {
+  const entries = Object.keys(CONTRACTS).map((name) => {
+    const { object, immutableReferences } = contracts[CONTRACTS[name]][name].evm.deployedBytecode;
+    const immutables = Object.values(immutableReferences ?? {}).flat().map(({ start, length }) => [start, length]);
+    return [name, { code: `0x${object}`, immutables: immutables.sort((a, b) => a[0] - b[0]) }];
+  });
+  return `${JSON.stringify(Object.fromEntries(entries), null, 1)}\n`;
+}
+
 const check = process.argv.includes("--check");
 const contracts = compile();
-for (const name of Object.keys(CONTRACTS)) {
+const texts = Object.keys(CONTRACTS).map((name) => [name, artifact(contracts, name)]);
+for (const [name, text] of [...texts, ["runtime", runtime(contracts)]]) {
   const file = path.join(root, "abi", `${name}.json`);
-  const text = artifact(contracts, name);
   const current = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
   if (current === text) continue;
   if (check) {

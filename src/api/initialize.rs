@@ -12,7 +12,7 @@ use super::ApiState;
 use super::body::Body;
 use super::problem::Problem;
 use super::state::{policy, timeouts};
-use crate::chain::ComputeTemplate;
+use crate::chain::{ComputeTemplate, NewAgreement};
 use crate::ids::{AgreementId, Did};
 use crate::job::{ComputeOffer, SERVICE_DEFINITION_ID, read_offer};
 use crate::policy::Consumers;
@@ -139,14 +139,7 @@ fn check_listed(dataset: &DatasetRow, consumer: Address) -> Result<(), Problem> 
 }
 
 fn check_signature(state: &ApiState, request: &Parsed, offer: &ComputeOffer) -> Result<(), Problem> {
-    let digest = state.chain.deployment().agreement_digest(
-        ComputeTemplate::Repeatable,
-        request.id,
-        request.did,
-        (state.chain.sender(), request.consumer),
-        &offer.terms,
-        timeouts(offer),
-    )?;
+    let digest = state.chain.deployment().agreement_digest(&agreement(state, request, offer))?;
     match recover(digest, &request.signature, "consumer") {
         Ok(signer) if signer == request.consumer => Ok(()),
         Ok(signer) => Err(Problem::unauthorized(
@@ -163,6 +156,18 @@ fn check_signature(state: &ApiState, request: &Parsed, offer: &ComputeOffer) -> 
     })
 }
 
+fn agreement<'a>(state: &ApiState, request: &Parsed, offer: &'a ComputeOffer) -> NewAgreement<'a> {
+    NewAgreement {
+        template: ComputeTemplate::Repeatable,
+        id: request.id,
+        did: request.did,
+        publisher: state.chain.sender(),
+        consumer: request.consumer,
+        terms: &offer.terms,
+        timeouts: timeouts(offer),
+    }
+}
+
 /// Puts the agreement on chain; `None` when it is there already, from a request whose answer was lost.
 async fn execute(
     state: &ApiState,
@@ -177,18 +182,8 @@ async fn execute(
             && !there.terminated;
         return if ours { Ok(None) } else { Err(used(request.id)) };
     }
-    let mined = state
-        .chain
-        .execute_agreement(
-            ComputeTemplate::Repeatable,
-            request.id,
-            request.did,
-            request.consumer,
-            &offer.terms,
-            timeouts(offer),
-            &request.signature.0,
-        )
-        .await?;
+    let new = agreement(state, request, offer);
+    let mined = state.chain.execute_agreement(&new, &request.signature.0).await?;
     Ok(Some(mined))
 }
 

@@ -157,7 +157,7 @@ impl From<ChainError> for Problem {
             }
             ChainError::Refused(why) => Self::unprocessable(code, format!("the contract refused: {why}"))
                 .hint("compare what was signed with the asset's DDO and with the state on chain"),
-            ChainError::Rejected(_) | ChainError::Mismatch(_) => {
+            ChainError::Rejected(_) | ChainError::Mismatch(_) | ChainError::Journal(_) => {
                 tracing::error!(%error, "the chain does not take the provider's transactions");
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,

@@ -64,11 +64,14 @@ impl ApiState {
     /// The agreement with what the chain says about its payment now; the listener may not have read that far yet.
     pub(super) async fn fresh_agreement(&self, id: AgreementId) -> Result<AgreementRow, Problem> {
         let known = self.agreement(id).await?;
-        if known.locked || self.chain.locked(id).await?.is_zero() {
+        if known.locked {
             return Ok(known);
         }
-        // Block 0 moves no cursor: the cursor only grows.
-        self.store.with(move |store| store.record_locked(&[id.0], 0)).await?;
+        let (locked, block) = self.chain.locked_for_good(id).await?;
+        if locked.is_zero() {
+            return Ok(known);
+        }
+        self.store.with(move |store| store.record_lock(id, block)).await?;
         self.nudge.now();
         self.agreement(id).await
     }

@@ -50,58 +50,60 @@ pub struct OnChainAgreement {
     pub terminated: bool,
 }
 
+/// What a consumer and a publisher agree on.
+#[derive(Debug, Clone, Copy)]
+pub struct NewAgreement<'a> {
+    /// Which conditions it has.
+    pub template: ComputeTemplate,
+    /// Its identifier, which the consumer chooses.
+    pub id: AgreementId,
+    /// The data set.
+    pub did: Did,
+    /// Who executes it and is paid.
+    pub publisher: Address,
+    /// Who signs it and pays.
+    pub consumer: Address,
+    /// The price.
+    pub terms: &'a Terms,
+    /// The deadlines.
+    pub timeouts: Timeouts,
+}
+
 impl Deployment {
-    /// What the consumer signs to enter an agreement with `publisher`.
+    /// What the consumer signs to enter an agreement.
     ///
     /// # Errors
     /// [`super::Error::Mismatch`] where the deployment lacks what the template needs.
-    pub fn agreement_digest(
-        &self,
-        template: ComputeTemplate,
-        id: AgreementId,
-        did: Did,
-        (publisher, consumer): (Address, Address),
-        terms: &Terms,
-        timeouts: Timeouts,
-    ) -> Result<B256> {
+    pub fn agreement_digest(&self, new: &NewAgreement<'_>) -> Result<B256> {
         let agreement = eip712::Agreement {
-            serviceAgreementId: id.0,
-            templateId: template.id(),
-            did: did.0,
-            publisher,
-            consumer,
-            conditionKeys: self.condition_keys(template)?,
-            valueHashes: ComputeTemplate::value_hashes(did, terms).to_vec(),
-            timeouts: timeouts.values().to_vec(),
+            serviceAgreementId: new.id.0,
+            templateId: new.template.id(),
+            did: new.did.0,
+            publisher: new.publisher,
+            consumer: new.consumer,
+            conditionKeys: self.condition_keys(new.template)?,
+            valueHashes: ComputeTemplate::value_hashes(new.did, new.terms).to_vec(),
+            timeouts: new.timeouts.values().to_vec(),
         };
         Ok(self.domain().digest(agreement.eip712_hash_struct()))
     }
 }
 
 impl Chain {
-    /// `executeAgreement`: puts a signed agreement on chain, with the sender as publisher.
+    /// `executeAgreement`: puts a signed agreement on chain. The sender must be its publisher.
     ///
     /// # Errors
     /// [`super::Error::Refused`] with the contract's reason, or [`super::Error::Unreachable`].
-    pub async fn execute_agreement(
-        &self,
-        template: ComputeTemplate,
-        id: AgreementId,
-        did: Did,
-        consumer: Address,
-        terms: &Terms,
-        timeouts: Timeouts,
-        signature: &[u8; 65],
-    ) -> Result<Mined> {
+    pub async fn execute_agreement(&self, new: &NewAgreement<'_>, signature: &[u8; 65]) -> Result<Mined> {
         let call = self.service_agreement();
         let call = call.executeAgreement(
-            template.id(),
+            new.template.id(),
             signature.to_vec().into(),
-            consumer,
-            ComputeTemplate::value_hashes(did, terms).to_vec(),
-            timeouts.values().to_vec(),
-            id.0,
-            did.0,
+            new.consumer,
+            ComputeTemplate::value_hashes(new.did, new.terms).to_vec(),
+            new.timeouts.values().to_vec(),
+            new.id.0,
+            new.did.0,
         );
         self.send(call).await
     }

@@ -10,16 +10,16 @@ use alloy::providers::{DynProvider, PendingTransactionBuilder, Provider, Provide
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256};
 use brizo_receipt::SecretKey;
-use tokio::sync::Mutex;
 
 use super::bindings::{
     AccessConditions, ComputeConditions, DIDRegistry, PaymentConditions, ServiceAgreement,
 };
+use super::journal::Journal;
+use super::nodes::Nodes;
+use super::sender::{Sender, Sending};
 use super::{Deployment, Error, Result};
 
-/// How long a node may take to answer one request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a transaction is waited for; after that it may still be mined, and its effect is looked for.
+/// How long a transaction is waited for; after that it may still be mined, and it is followed on.
 const MINED_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A deployment as seen through a node. Cheap to clone.
@@ -27,9 +27,8 @@ const MINED_TIMEOUT: Duration = Duration::from_secs(120);
 pub struct Chain {
     pub(super) provider: DynProvider,
     pub(super) deployment: Deployment,
-    sender: Address,
-    /// One transaction is given its nonce at a time; two at once would be given the same one.
-    sending: Arc<Mutex<()>>,
+    pub(super) sending: Sending,
+    sender: Option<Arc<Sender>>,
 }
 
 /// A transaction that is in a block.
@@ -41,34 +40,56 @@ pub struct Mined {
     pub block: u64,
 }
 
-/// A provider that signs with `key`, or one that can only read.
-pub(super) fn connect(rpc: &str, key: Option<&SecretKey>) -> Result<DynProvider> {
-    let url = rpc.parse().map_err(|e| Error::Mismatch(format!("{rpc:?} is not a URL: {e}")))?;
-    let http = alloy::transports::http::reqwest::Client::builder()
-        .timeout(REQUEST_TIMEOUT)
-        .build()
-        .map_err(|e| Error::Unreachable(e.to_string()))?;
-    let Some(key) = key else {
-        return Ok(ProviderBuilder::new().connect_reqwest(http, url).erased());
-    };
+/// A provider that signs with `key`, for deployments; they are one task and wait for each step.
+pub(super) fn connect(rpc: &str, key: &SecretKey) -> Result<DynProvider> {
     let signer = PrivateKeySigner::from_bytes(&B256::from(key.to_bytes()))
         .map_err(|_| Error::Mismatch("the key is not a secp256k1 key".into()))?;
     Ok(ProviderBuilder::new()
-        // A nonce is asked of the node for each transaction: after a restart or a failed sending none is skipped.
         .with_simple_nonce_management()
         .wallet(EthereumWallet::from(signer))
-        .connect_reqwest(http, url)
+        .connect_client(Nodes::new(rpc, None)?.client())
         .erased())
 }
 
 impl Chain {
-    /// Connects to a deployment. Sends nothing yet; the node may be down.
+    /// Connects to a deployment through one node, or several with commas between their URLs: the first that works is asked.
+    /// Sends nothing yet; they may be down.
     ///
     /// # Errors
     /// [`Error::Mismatch`] for an address that is no URL.
     pub fn connect(rpc: &str, deployment: Deployment, key: Option<&SecretKey>) -> Result<Self> {
-        let sender = key.map_or(Address::ZERO, SecretKey::address);
-        Ok(Self { provider: connect(rpc, key)?, deployment, sender, sending: Arc::default() })
+        let nodes = Nodes::new(rpc, Some(deployment.chain_id))?;
+        let provider = ProviderBuilder::new().connect_client(nodes.client()).erased();
+        let sender = match key {
+            Some(key) => Some(Arc::new(Sender::new(provider.clone(), deployment.chain_id, key)?)),
+            None => None,
+        };
+        Ok(Self { provider, deployment, sending: Sending::default(), sender })
+    }
+
+    /// Sends as `sending` says, and writes transactions down in `journal` before it sends them. Before the first is sent.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] once the connection is shared.
+    pub fn with_journal(mut self, sending: Sending, journal: Arc<dyn Journal>) -> Result<Self> {
+        self.sending = sending;
+        if let Some(sender) = &mut self.sender {
+            let shared = || Error::Mismatch("the connection is in use already".into());
+            let sender = Arc::get_mut(sender).ok_or_else(shared)?;
+            (sender.sending, sender.journal) = (sending, journal);
+        }
+        Ok(self)
+    }
+
+    /// Follows again the transactions that an earlier process left in the journal. Returns how many there are.
+    ///
+    /// # Errors
+    /// [`Error::Journal`].
+    pub async fn resume(&self) -> Result<usize> {
+        match &self.sender {
+            Some(sender) => sender.resume().await,
+            None => Ok(0),
+        }
     }
 
     /// The deployment.
@@ -77,10 +98,10 @@ impl Chain {
         &self.deployment
     }
 
-    /// Address that transactions are sent from.
+    /// Address that transactions are sent from; zero where there is no key.
     #[must_use]
     pub fn sender(&self) -> Address {
-        self.sender
+        self.sender.as_ref().map_or(Address::ZERO, |sender| sender.address)
     }
 
     /// Asks the node for its chain and compares it with the deployment's.
@@ -126,16 +147,16 @@ impl Chain {
     /// # Errors
     /// [`Error::Unreachable`].
     pub async fn has_pending(&self) -> Result<bool> {
-        let mined = self.provider.get_transaction_count(self.sender).await?;
-        Ok(self.provider.get_transaction_count(self.sender).pending().await? > mined)
+        let mined = self.provider.get_transaction_count(self.sender()).await?;
+        Ok(self.provider.get_transaction_count(self.sender()).pending().await? > mined)
     }
 
-    /// Sends a call as a transaction and waits until it is in a block.
+    /// Sends a call as a transaction and waits until it is deep enough in the chain.
     pub(super) async fn send<P: Provider, D: CallDecoder>(&self, call: CallBuilder<P, D>) -> Result<Mined> {
-        let sending = self.sending.lock().await;
-        let pending = call.send().await?;
-        drop(sending);
-        mined(pending).await
+        let sender = self.sender.as_ref();
+        let sender =
+            sender.ok_or_else(|| Error::Mismatch("there is no key to sign transactions with".into()))?;
+        sender.send(call.into_transaction_request(), MINED_TIMEOUT).await
     }
 
     pub(super) fn service_agreement(&self) -> ServiceAgreement::ServiceAgreementInstance<DynProvider> {

@@ -52,7 +52,7 @@ impl Deployment {
 /// # Errors
 /// [`Error::Unreachable`] or [`Error::Rejected`]; contracts that were already deployed are left where they are, unused.
 pub async fn deploy(rpc: &str, key: &SecretKey, with_test_token: bool) -> Result<Deployment> {
-    let provider = connect(rpc, Some(key))?;
+    let provider = connect(rpc, key)?;
     let chain_id = provider.get_chain_id().await?;
     let registry = DIDRegistry::deploy(provider.clone()).await?;
     let agreement = ServiceAgreement::deploy(provider.clone(), *registry.address(), false).await?;

@@ -7,6 +7,7 @@ use alloy::transports::{RpcError, TransportErrorKind};
 use super::bindings::{
     AccessConditions, ComputeConditions, DIDRegistry, PaymentConditions, ServiceAgreement,
 };
+use super::nodes::WrongChain;
 
 /// Why a call or a transaction did not do what it should.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum Error {
     /// The node answers, but not with what this deployment needs.
     #[error("the deployment does not fit the chain: {0}")]
     Mismatch(String),
+    /// The journal of transactions cannot be read or written, so nothing was sent.
+    #[error("the journal of transactions: {0}")]
+    Journal(String),
 }
 
 impl Error {
@@ -34,6 +38,7 @@ impl Error {
             Self::Refused(_) => "chain_refused",
             Self::Rejected(_) => "chain_rejected",
             Self::Mismatch(_) => "chain_mismatch",
+            Self::Journal(_) => "chain_journal",
         }
     }
 }
@@ -53,6 +58,11 @@ impl From<ContractError> for Error {
 
 impl From<RpcError<TransportErrorKind>> for Error {
     fn from(error: RpcError<TransportErrorKind>) -> Self {
+        if let RpcError::Transport(TransportErrorKind::Custom(why)) = &error
+            && let Some(wrong) = why.downcast_ref::<WrongChain>()
+        {
+            return Self::Mismatch(format!("the node {wrong}"));
+        }
         let RpcError::ErrorResp(answer) = &error else { return Self::Unreachable(error.to_string()) };
         match answer.as_revert_data() {
             Some(data) => Self::Refused(reason(&data)),

@@ -1,16 +1,28 @@
 //! Events, read with `eth_getLogs` from a block that the caller remembers; a websocket would only be a wake-up.
 
+use alloy::eips::BlockId;
+use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, U256};
 
 use super::bindings::PaymentConditions;
-use super::{Chain, Result};
+use super::{Chain, Error, Result};
 use crate::ids::AgreementId;
-use alloy::providers::Provider;
 
 /// Blocks asked for at once; nodes refuse larger ranges.
 pub(super) const BLOCKS_MAX: u64 = 1_000;
+
+/// Payments that were locked in a range of blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedEvents {
+    /// Agreement and block of each.
+    pub locked: Vec<(B256, u64)>,
+    /// Last block of the range.
+    pub to: u64,
+    /// Its hash: if it changes, the range was reorganised.
+    pub hash: B256,
+}
 
 /// A receipt hash on chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,24 +47,47 @@ pub struct Settlement {
 }
 
 impl Chain {
-    /// Agreements whose payment was locked in favour of `publisher` after block `after`, and the block up to which was
-    /// read (at most the newest).
+    /// Agreements whose payment was locked in favour of `publisher` after block `after`, as far as the chain is deep enough
+    /// and at most [`BLOCKS_MAX`] blocks; `None` when there is no such block yet.
     ///
     /// # Errors
-    /// Of the chain.
-    pub async fn locked_since(&self, after: u64, publisher: Address) -> Result<(Vec<B256>, u64)> {
-        let newest = self.block_number().await?;
-        let to = newest.min(after.saturating_add(BLOCKS_MAX));
+    /// Of the chain, and [`Error::Unreachable`] while it is being reorganised.
+    pub async fn locked_since(&self, after: u64, publisher: Address) -> Result<Option<LockedEvents>> {
+        let to = self.settled_block().await?.min(after.saturating_add(BLOCKS_MAX));
         if to <= after {
-            return Ok((Vec::new(), after.min(newest)));
+            return Ok(None);
         }
         let filter = self
             .filter::<PaymentConditions::PaymentLocked>()
             .topic3(publisher.into_word())
             .from_block(after + 1)
             .to_block(to);
+        let before = self.block_hash(to).await?;
         let logs = self.provider.get_logs(&filter).await?;
-        Ok((logs.iter().filter_map(|log| log.topics().get(1).copied()).collect(), to))
+        // The events are those of one history only if its end was the same before and after.
+        let (Some(hash), true) = (before, before == self.block_hash(to).await?) else {
+            return Err(Error::Unreachable("the newest blocks change while they are read".into()));
+        };
+        let locked = logs.iter().filter_map(|log| Some((log.topics().get(1).copied()?, log.block_number?)));
+        Ok(Some(LockedEvents { locked: locked.collect(), to, hash }))
+    }
+
+    /// Hash of a block; `None` where the node has none with this number.
+    ///
+    /// # Errors
+    /// Of the chain.
+    pub async fn block_hash(&self, number: u64) -> Result<Option<B256>> {
+        let block = self.provider.get_block(BlockId::number(number)).await?;
+        Ok(block.map(|block| block.header.hash))
+    }
+
+    /// The newest block that is deep enough to count.
+    ///
+    /// # Errors
+    /// Of the chain.
+    pub async fn settled_block(&self) -> Result<u64> {
+        let above = self.sending.confirmations.max(1) - 1;
+        Ok(self.block_number().await?.saturating_sub(above))
     }
 
     /// The `ReceiptCommitted` event of a run; `None` before it.

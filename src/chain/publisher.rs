@@ -1,5 +1,6 @@
 //! What publisher and consumer do on chain, one function for each transaction, and the views that show its effect.
 
+use alloy::eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use brizo_receipt::{Outcome, Signature};
 
@@ -98,6 +99,16 @@ impl Chain {
     /// Of the chain.
     pub async fn locked(&self, id: AgreementId) -> Result<U256> {
         Ok(self.payment().lockedOf(id.0).call().await?.amount)
+    }
+
+    /// The sum that was locked at the newest block that is deep enough, and that block.
+    ///
+    /// # Errors
+    /// Of the chain.
+    pub async fn locked_for_good(&self, id: AgreementId) -> Result<(U256, u64)> {
+        let block = self.settled_block().await?;
+        let locked = self.payment().lockedOf(id.0).block(BlockId::number(block)).call().await?;
+        Ok((locked.amount, block))
     }
 
     /// `amountDue`: what the contract would pay for a run.

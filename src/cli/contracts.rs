@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::format::{Format, write};
-use crate::chain::{Chain, deploy};
+use crate::chain::{Chain, Deployment, deploy};
 use crate::config::{read_deployment, read_key};
 
 /// Deploy and look at the contracts.
@@ -19,7 +19,7 @@ pub(super) enum Contracts {
         /// URL of an Ethereum node (JSON-RPC over HTTP).
         #[arg(long, env = "RPC")]
         rpc: String,
-        /// File with the deployer's secret key. The deployer becomes owner of the templates.
+        /// File with the deployer's secret key, plain or a keystore. The deployer becomes owner of the templates.
         #[arg(long)]
         key_file: PathBuf,
         /// Deployment file to write; must not exist.
@@ -29,7 +29,8 @@ pub(super) enum Contracts {
         #[arg(long)]
         test_token: bool,
     },
-    /// Check a deployment file against the chain and print it.
+    /// Compare a deployment with the contracts of this release (code, wiring, templates) and print it. Exit code 1 if one is
+    /// not what it should be.
     Show {
         /// URL of an Ethereum node.
         #[arg(long, env = "RPC")]
@@ -55,23 +56,47 @@ impl Contracts {
                 }
                 let key = read_key(&key_file)?;
                 let deployment = deploy(&rpc, &key, test_token).await?;
+                let chain = Chain::connect(&rpc, deployment.clone(), None)?;
                 write(&out, serde_json::to_string_pretty(&deployment)? + "\n")?;
                 println!("deployed on chain {}; addresses are in {}", deployment.chain_id, out.display());
+                let wrong: Vec<_> =
+                    chain.inspect_deployment().await?.into_iter().filter_map(|found| found.problem).collect();
+                if !wrong.is_empty() {
+                    bail!("the chain does not show what was deployed: {}", wrong.join("; "));
+                }
+                println!("verified: code, wiring and templates are this release's");
             }
             Self::Show { rpc, deployment, format } => {
                 let deployment = read_deployment(&deployment)?;
                 let chain = Chain::connect(&rpc, deployment.clone(), None)?;
                 chain.check().await?;
-                let mut document = serde_json::to_value(&deployment)?;
-                document["newestBlock"] = json!(chain.block_number().await?);
-                format.print(&document, || {
-                    let lines = document.as_object().into_iter().flatten();
-                    lines
-                        .map(|(key, value)| format!("{key:<20} {}\n", value.to_string().trim_matches('"')))
-                        .collect()
-                })?;
+                return show(&chain, &deployment, format).await;
             }
         }
         Ok(Exit::OK)
     }
+}
+
+async fn show(chain: &Chain, deployment: &Deployment, format: Format) -> Result<Exit> {
+    let found = chain.inspect_deployment().await?;
+    let contracts = found
+        .iter()
+        .map(|one| json!({ "contract": one.contract, "address": one.address, "problem": one.problem }));
+    let newest = chain.block_number().await?;
+    let document = json!({
+        "chainId": deployment.chain_id,
+        "block": deployment.block,
+        "newestBlock": newest,
+        "contracts": contracts.collect::<Vec<_>>(),
+    });
+    format.print(&document, || {
+        let lines = found.iter().map(|one| {
+            let problem = one.problem.as_deref().unwrap_or("as in this release");
+            format!("{:<20} {}  {problem}\n", one.contract, one.address)
+        });
+        let lines: String = lines.collect();
+        let (chain, block) = (deployment.chain_id, deployment.block);
+        format!("chain                {chain}\nblock                {block}, newest {newest}\n{lines}")
+    })?;
+    Ok(if found.iter().all(|one| one.problem.is_none()) { Exit::OK } else { Exit::FAILED })
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per verb. `main` parses, dispatches and turns the result into an exit code.
 
+mod agreement;
 mod check;
 mod compile_worker;
 mod contracts;
@@ -33,6 +34,8 @@ pub(crate) struct Usage(String);
 
 impl Exit {
     pub(crate) const OK: Self = Self(0);
+    /// What was looked at is not what it should be.
+    pub(crate) const FAILED: Self = Self(1);
     /// The arguments do not fit each other.
     pub(crate) const USAGE: Self = Self(2);
     /// Neither success nor failure: something that is needed for a verdict is missing.
@@ -110,6 +113,8 @@ enum Command {
     #[command(subcommand)]
     Contracts(contracts::Contracts),
     #[command(subcommand)]
+    Agreement(agreement::Agreement),
+    #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
     Key(key::Key),
@@ -150,6 +155,7 @@ impl Cli {
             Command::Log(verb) => block_on(verb.run()),
             Command::Job(verb) => block_on(verb.run()),
             Command::Contracts(verb) => block_on(verb.run()),
+            Command::Agreement(verb) => block_on(verb.run()),
         }
     }
 }

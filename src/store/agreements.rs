@@ -1,6 +1,6 @@
 //! Agreements, what is known of them, and how far the chain was read.
 
-use brizo_receipt::{Address, B256};
+use brizo_receipt::Address;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::row::{Place, to_json};
@@ -149,34 +149,6 @@ impl Store {
         })
     }
 
-    /// Records events of the chain up to a block: payments that were locked. Agreements of others are passed over.
-    ///
-    /// # Errors
-    /// Of SQLite.
-    pub fn record_locked(&self, locked: &[B256], up_to_block: u64) -> Result<()> {
-        self.write(|sql| {
-            for id in locked {
-                let id = AgreementId(*id);
-                sql.execute("UPDATE agreement SET locked = 1 WHERE id = ?1", [id.to_string()])?;
-                authorize_when_ready(sql, id)?;
-            }
-            sql.execute(
-                "INSERT INTO cursor (one, block) VALUES (1, ?1)
-                 ON CONFLICT (one) DO UPDATE SET block = max(block, excluded.block)",
-                [up_to_block],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// The last block whose events were recorded.
-    ///
-    /// # Errors
-    /// Of SQLite.
-    pub fn cursor(&self) -> Result<Option<u64>> {
-        Ok(self.lock().query_row("SELECT block FROM cursor", [], |row| row.get(0)).optional()?)
-    }
-
     /// Records that the computation is authorised on chain.
     ///
     /// # Errors
@@ -190,7 +162,7 @@ impl Store {
 }
 
 /// Both the upload and the payment are conditions of the authorisation, in either order.
-fn authorize_when_ready(sql: &rusqlite::Transaction<'_>, id: AgreementId) -> Result<()> {
+pub(super) fn authorize_when_ready(sql: &rusqlite::Transaction<'_>, id: AgreementId) -> Result<()> {
     let ready: Option<bool> = sql
         .query_row(
             "SELECT locked AND algorithm IS NOT NULL FROM agreement WHERE id = ?1",

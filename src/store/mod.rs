@@ -4,6 +4,7 @@
 //! [`Store::with`]. The same methods can stand over Postgres later; nothing above knows which it is.
 
 mod agreements;
+mod chain;
 mod datasets;
 mod jobs;
 mod log;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 pub use agreements::AgreementRow;
+pub use chain::{BLOCKS_KEPT, SeenBlock};
 pub use datasets::DatasetRow;
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
 pub use log::{LoggedVerdict, VerdictAnswer};

@@ -204,16 +204,69 @@ fn a_dead_step_takes_the_later_ones_with_it() {
     assert_eq!(store.waiting_steps().unwrap(), 0);
 }
 
+fn seen(number: u64) -> SeenBlock {
+    SeenBlock { number, hash: B256::repeat_byte(number as u8) }
+}
+
+#[test]
+fn a_reorganisation_takes_payments_back_until_they_are_seen_again() {
+    let store = store();
+    let id = AgreementId(B256::repeat_byte(4));
+    store.set_upload(id, &upload(), None).unwrap();
+    store.record_locked(&[], seen(5)).unwrap();
+    store.record_locked(&[(id.0, 8)], seen(9)).unwrap();
+    let row = store.due_steps(NOW).unwrap().remove(0);
+    store.step_done(row.id, Some("0x1")).unwrap();
+    store.set_granted(id).unwrap();
+    assert_eq!(store.blocks_seen().unwrap(), [seen(9), seen(5)]);
+
+    assert!(store.roll_back(8).unwrap().is_empty(), "block 8 itself is still there");
+    assert_eq!(store.roll_back(5).unwrap(), [id]);
+    let agreement = store.agreement(id).unwrap().unwrap();
+    assert!(!agreement.locked && !agreement.granted);
+    assert_eq!((store.cursor().unwrap(), store.blocks_seen().unwrap()), (Some(5), vec![seen(5)]));
+    assert_eq!(store.waiting_steps().unwrap(), 0);
+
+    store.record_lock(id, 7).unwrap();
+    assert!(store.agreement(id).unwrap().unwrap().locked);
+    assert_eq!(store.due_steps(NOW).unwrap().remove(0).step, Step::Authorize, "asked for again");
+}
+
+#[test]
+fn only_the_last_blocks_are_kept() {
+    let store = store();
+    for number in 1..=BLOCKS_KEPT + 3 {
+        store.record_locked(&[], seen(number)).unwrap();
+    }
+    let kept = store.blocks_seen().unwrap();
+    assert_eq!((kept.len() as u64, kept.last().unwrap().number), (BLOCKS_KEPT, 4));
+}
+
+#[test]
+fn transactions_are_written_down_for_each_sender() {
+    let store = store();
+    for (sender, nonce, sent) in [("a", 2, "x"), ("a", 1, "y"), ("b", 1, "z"), ("a", 2, "x2")] {
+        store.save_chain_tx(sender, nonce, sent).unwrap();
+    }
+    store.remove_chain_tx("b", 7).unwrap();
+    assert_eq!(store.chain_txs("a").unwrap(), ["y", "x2"]);
+    store.remove_chain_tx("a", 1).unwrap();
+    assert_eq!(
+        (store.chain_txs("a").unwrap(), store.chain_txs("b").unwrap()),
+        (vec!["x2".into()], vec!["z".into()])
+    );
+}
+
 #[test]
 fn the_authorisation_needs_upload_and_payment_in_either_order() {
     let store = store();
     store.insert_agreement(&agreement(6), NOW).unwrap();
     let (first, second) = (AgreementId(B256::repeat_byte(4)), AgreementId(B256::repeat_byte(6)));
     store.set_upload(first, &upload(), None).unwrap();
-    store.record_locked(&[second.0, B256::repeat_byte(99)], 7).unwrap();
+    store.record_locked(&[(second.0, 6), (B256::repeat_byte(99), 7)], seen(7)).unwrap();
     assert_eq!((store.waiting_steps().unwrap(), store.cursor().unwrap()), (0, Some(7)));
-    store.record_locked(&[first.0], 9).unwrap();
-    store.record_locked(&[first.0], 8).unwrap();
+    store.record_locked(&[(first.0, 9)], seen(9)).unwrap();
+    store.record_locked(&[(first.0, 8)], seen(8)).unwrap();
     store.set_upload(second, &upload(), None).unwrap();
     let mut steps: Vec<_> =
         store.due_steps(NOW).unwrap().into_iter().map(|row| (row.agreement, row.step)).collect();

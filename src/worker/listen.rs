@@ -1,8 +1,11 @@
-//! The listener: reads `PaymentLocked` from a persisted block on and records it; the outbox then authorises.
+//! The listener: reads `PaymentLocked` from a persisted block on and records it; the outbox then authorises. Where the chain
+//! was reorganised below that block, what was read there is taken back first.
 
+use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::Worker;
+use crate::store::{BLOCKS_KEPT, SeenBlock};
 
 impl Worker {
     pub(super) async fn listen(self, mut stop: watch::Receiver<bool>) {
@@ -12,7 +15,7 @@ impl Worker {
                 Ok(()) => silent = false,
                 Err(error) if !silent => {
                     // Said once, not at every look.
-                    tracing::warn!(%error, "events cannot be read; trying again");
+                    tracing::warn!(error = %format!("{error:#}"), "events cannot be read; trying again");
                     silent = true;
                 }
                 Err(_) => {}
@@ -24,21 +27,63 @@ impl Worker {
     }
 
     async fn read_events(&self) -> anyhow::Result<()> {
+        self.follow_reorganisation().await?;
         loop {
             let after = self.store.with(|store| store.cursor()).await?;
             let after = after.unwrap_or(self.chain.deployment().block);
-            let (locked, read_to) = self.chain.locked_since(after, self.chain.sender()).await?;
-            if read_to <= after {
+            let Some(read) = self.chain.locked_since(after, self.chain.sender()).await? else {
                 return Ok(());
+            };
+            for (id, block) in &read.locked {
+                tracing::info!(agreement = %hex::encode(id), block, "payment locked");
             }
-            for id in &locked {
-                tracing::info!(agreement = %hex::encode(id), "payment locked");
-            }
-            let any = !locked.is_empty();
-            self.store.with(move |store| store.record_locked(&locked, read_to)).await?;
+            let any = !read.locked.is_empty();
+            let seen = SeenBlock { number: read.to, hash: read.hash };
+            self.store.with(move |store| store.record_locked(&read.locked, seen)).await?;
             if any {
                 self.nudge.now();
             }
         }
+    }
+
+    /// Compares the blocks that were read with the chain's of today, and forgets what it does not have any more.
+    async fn follow_reorganisation(&self) -> anyhow::Result<()> {
+        let seen = self.store.with(|store| store.blocks_seen()).await?;
+        let Some(newest) = seen.first().copied() else { return Ok(()) };
+        let mut kept = None;
+        for block in &seen {
+            match self.chain.block_hash(block.number).await? {
+                Some(hash) if hash == block.hash => {
+                    kept = Some(block.number);
+                    break;
+                }
+                Some(_) => {}
+                // A node that is behind says nothing about what is true.
+                None => return Ok(()),
+            }
+        }
+        if kept == Some(newest.number) {
+            return Ok(());
+        }
+        let kept = match kept {
+            Some(block) => block,
+            None if (seen.len() as u64) < BLOCKS_KEPT => self.chain.deployment().block,
+            None => {
+                return Err(anyhow::anyhow!("none of the last {} ranges is there", seen.len())).context(
+                    "the node has another history than the one that was read; is it the right chain?",
+                );
+            }
+        };
+        let lost = self.store.with(move |store| store.roll_back(kept)).await?;
+        tracing::warn!(
+            from = newest.number,
+            to = kept,
+            payments = lost.len(),
+            "the chain was reorganised; reading again"
+        );
+        for agreement in lost {
+            tracing::warn!(%agreement, "its payment is not in the chain for now");
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The worker: claims jobs and runs them, listens to the chain, does what the outbox owes it, and publishes the log. It meets `api` in the
 //! store only; the `Nudge` between them saves waiting and carries no information.
 
+mod journal;
 mod listen;
 mod publish;
 mod run;
@@ -21,6 +22,7 @@ use crate::nudge::Nudge;
 use crate::sandbox::Engine;
 use crate::store::Store;
 
+pub use journal::ChainRows;
 pub use publish::LogRows;
 
 /// Seconds a worker may be silent before its job goes to another one.

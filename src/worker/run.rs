@@ -160,6 +160,10 @@ impl Worker {
 
     /// A job that waited too long is not run: its outputs could not be granted, and so not paid, any more.
     fn check_deadline(&self, agreement: &AgreementRow, policy: &Policy) -> Result<(), Failure> {
+        if !agreement.locked {
+            // Tried again: most payments are soon in the new chain as well.
+            return Err(anyhow::anyhow!("a reorganisation of the chain took the payment back").into());
+        }
         let needed = policy.manifest().ceilings.wall_clock_s.saturating_add(job::PUBLISH_MARGIN_S);
         if agreement.grant_deadline_s.saturating_sub(self.clock.now_s()) >= needed {
             return Ok(());

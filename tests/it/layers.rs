@@ -20,13 +20,14 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 23] = [
+const HOMES: [(&str, &[&str]); 24] = [
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
     ("rusqlite", &["store"]),
     ("refinery", &["store"]),
     ("alloy", &["chain"]),
+    ("tower", &["chain"]),
     ("axum", &["api", "app"]),
     ("tower_http", &["api"]),
     ("base64", &["api", "log"]),

@@ -12,7 +12,7 @@ use super::algorithm::Algorithm;
 use super::file::{JobFile, Saved};
 use super::follow::step;
 use super::prepare::Session;
-use crate::chain::{Chain, ComputeTemplate};
+use crate::chain::{Chain, ComputeTemplate, NewAgreement};
 use crate::cli::Exit;
 use crate::cli::format::{random, write_secret};
 use crate::cli::run::{CLOCK_START, CLOCK_STEP};
@@ -36,14 +36,15 @@ pub(super) async fn agree(session: &Session) -> Result<Saved> {
     };
     let known = session.chain.agreement(saved.service_agreement_id).await?.is_some();
     step(if known { "resume" } else { "agree" }, &format!("agreement {}", saved.service_agreement_id));
-    let digest = session.chain.deployment().agreement_digest(
-        ComputeTemplate::Repeatable,
-        saved.service_agreement_id,
-        file.did,
-        (session.offer.publisher, session.key.address()),
-        &session.offer.terms,
-        session.timeouts(),
-    )?;
+    let digest = session.chain.deployment().agreement_digest(&NewAgreement {
+        template: ComputeTemplate::Repeatable,
+        id: saved.service_agreement_id,
+        did: file.did,
+        publisher: session.offer.publisher,
+        consumer: session.key.address(),
+        terms: &session.offer.terms,
+        timeouts: session.timeouts(),
+    })?;
     let body = json!({
         "did": file.did,
         "serviceAgreementId": saved.service_agreement_id,

@@ -13,12 +13,20 @@ pub(crate) struct Anvil {
 
 impl Anvil {
     pub(crate) fn start(timestamp_s: Option<u64>) -> Self {
+        let time = timestamp_s.map(|at| ["--timestamp".to_string(), at.to_string()]);
+        Self::spawn(&time.map(Vec::from).unwrap_or_default())
+    }
+
+    /// With another chain id than usual.
+    pub(crate) fn start_as(chain_id: u64) -> Self {
+        Self::spawn(&["--chain-id".to_string(), chain_id.to_string()])
+    }
+
+    fn spawn(args: &[String]) -> Self {
         let port = free_port();
         let mut command = Command::new(binary());
         command.args(["--silent", "--port", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-        if let Some(timestamp_s) = timestamp_s {
-            command.args(["--timestamp", &timestamp_s.to_string()]);
-        }
+        command.args(args);
         let child = command.spawn().unwrap();
         wait_for_port(port);
         Self { child, url: format!("http://127.0.0.1:{port}") }
@@ -26,23 +34,25 @@ impl Anvil {
 
     /// Lets time pass on the chain.
     pub(crate) async fn pass(&self, seconds: u64) {
-        self.call("evm_increaseTime", serde_json::json!([seconds])).await;
-        self.call("evm_mine", serde_json::json!([])).await;
+        self.ask("evm_increaseTime", serde_json::json!([seconds])).await;
+        self.ask("evm_mine", serde_json::json!([])).await;
     }
 
     /// Whether transactions are mined as they come. Turning it on mines what waits.
     pub(crate) async fn mine_at_once(&self, at_once: bool) {
-        self.call("evm_setAutomine", serde_json::json!([at_once])).await;
+        self.ask("evm_setAutomine", serde_json::json!([at_once])).await;
         if at_once {
-            self.call("evm_mine", serde_json::json!([])).await;
+            self.ask("evm_mine", serde_json::json!([])).await;
         }
     }
 
-    async fn call(&self, method: &str, params: serde_json::Value) {
+    /// Asks the chain itself; fails the test where it refuses.
+    pub(crate) async fn ask(&self, method: &str, params: serde_json::Value) -> serde_json::Value {
         let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let answer = reqwest::Client::new().post(&self.url).json(&body).send().await.unwrap();
-        let answer: serde_json::Value = answer.json().await.unwrap();
+        let mut answer: serde_json::Value = answer.json().await.unwrap();
         assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].take()
     }
 
     pub(crate) fn url(&self) -> &str {

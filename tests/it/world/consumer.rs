@@ -1,7 +1,7 @@
 //! A consumer with a key, who can also do what no honest one would.
 
 use alloy_primitives::U256;
-use brizo::chain::{Chain, ComputeTemplate, Deployment, Mined, Timeouts};
+use brizo::chain::{Chain, ComputeTemplate, Deployment, Mined, NewAgreement, Timeouts};
 use brizo::client::{Client, Error, fetch};
 use brizo::ids::{AgreementId, JobId};
 use brizo::job::{self, ComputeOffer};
@@ -58,11 +58,16 @@ impl Consumer {
             grant_s: offer.grant_timeout_s,
             release_s: offer.release_timeout_s,
         };
-        let parties = (self.publisher, self.key.address());
-        let digest = self
-            .deployment
-            .agreement_digest(ComputeTemplate::Repeatable, id, self.did, parties, &offer.terms, timeouts)
-            .unwrap();
+        let new = NewAgreement {
+            template: ComputeTemplate::Repeatable,
+            id,
+            did: self.did,
+            publisher: self.publisher,
+            consumer: self.key.address(),
+            terms: &offer.terms,
+            timeouts,
+        };
+        let digest = self.deployment.agreement_digest(&new).unwrap();
         json!({
             "did": self.did, "serviceAgreementId": id, "serviceDefinitionId": "0",
             "signature": hex0x(&self.key.sign(digest).unwrap().0), "consumerAddress": self.key.address(),

@@ -127,7 +127,7 @@ pub(crate) fn brizo(folder: &Path, args: &[&str]) -> Output {
     std::process::Command::new(env!("CARGO_BIN_EXE_brizo")).args(args).current_dir(folder).output().unwrap()
 }
 
-fn key(hex_digits: &str) -> SecretKey {
+pub(crate) fn key(hex_digits: &str) -> SecretKey {
     let mut bytes = [0; 32];
     hex::decode_to_slice(hex_digits, &mut bytes).unwrap();
     SecretKey::from_bytes(&bytes).unwrap()

@@ -1,0 +1,152 @@
+//! What must be remembered about the chain: how far its events were read, which blocks that was, and our own transactions on
+//! their way.
+
+use brizo_receipt::B256;
+use rusqlite::{OptionalExtension, params};
+
+use super::agreements::authorize_when_ready;
+use super::row::Place;
+use super::{Result, Store};
+use crate::ids::AgreementId;
+
+/// Ends of ranges that are kept. A reorganisation deeper than all of them is none that a program should mend.
+pub const BLOCKS_KEPT: u64 = 256;
+
+/// A block that was the end of a range whose events were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenBlock {
+    /// Its number.
+    pub number: u64,
+    /// Its hash at that time.
+    pub hash: B256,
+}
+
+impl Store {
+    /// Records events of the chain up to a block: payments that were locked, each with its block. Agreements of others are
+    /// passed over.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn record_locked(&self, locked: &[(B256, u64)], read_to: SeenBlock) -> Result<()> {
+        self.write(|sql| {
+            for (id, block) in locked {
+                lock(sql, AgreementId(*id), *block)?;
+            }
+            sql.execute(
+                "INSERT INTO cursor (one, block) VALUES (1, ?1)
+                 ON CONFLICT (one) DO UPDATE SET block = max(block, excluded.block)",
+                [read_to.number],
+            )?;
+            sql.execute(
+                "INSERT OR REPLACE INTO block_seen (number, hash) VALUES (?1, ?2)",
+                params![read_to.number, read_to.hash.as_slice()],
+            )?;
+            sql.execute(
+                "DELETE FROM block_seen WHERE number NOT IN (SELECT number FROM block_seen ORDER BY number DESC LIMIT ?1)",
+                [BLOCKS_KEPT],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Records a payment that the chain's state showed at `block`, before the event was read.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn record_lock(&self, id: AgreementId, block: u64) -> Result<()> {
+        self.write(|sql| lock(sql, id, block))
+    }
+
+    /// The last block whose events were recorded.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn cursor(&self) -> Result<Option<u64>> {
+        Ok(self.lock().query_row("SELECT block FROM cursor", [], |row| row.get(0)).optional()?)
+    }
+
+    /// Ends of the ranges that were read, the newest first.
+    ///
+    /// # Errors
+    /// Of SQLite or of a damaged row.
+    pub fn blocks_seen(&self) -> Result<Vec<SeenBlock>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("SELECT number, hash FROM block_seen ORDER BY number DESC")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let read = |(number, hash): (u64, Vec<u8>)| {
+            let row = number.to_string();
+            let hash = Place { table: "block_seen", row: &row }.array("hash", &hash)?;
+            Ok(SeenBlock { number, hash: B256::from(hash) })
+        };
+        rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(read).collect()
+    }
+
+    /// Forgets what was read above `block`, which the chain has taken back: those payments are not locked until they are seen
+    /// again. Returns the agreements whose payments they were.
+    ///
+    /// # Errors
+    /// Of SQLite or of a damaged row.
+    pub fn roll_back(&self, block: u64) -> Result<Vec<AgreementId>> {
+        self.write(|sql| {
+            let mut statement = sql.prepare(
+                "UPDATE agreement SET locked = 0, granted = 0, locked_block = NULL WHERE locked_block > ?1 RETURNING id",
+            )?;
+            let ids = statement.query_map([block], |row| row.get::<_, String>(0))?;
+            let ids = ids.collect::<rusqlite::Result<Vec<_>>>()?;
+            drop(statement);
+            for id in &ids {
+                // Asked for again when the payment is seen again; whether it is on chain already is looked at then.
+                sql.execute("DELETE FROM outbox WHERE agreement = ?1 AND step = 'authorize'", [id])?;
+            }
+            sql.execute("DELETE FROM block_seen WHERE number > ?1", [block])?;
+            sql.execute("UPDATE cursor SET block = ?1", [block])?;
+            let parse = |id: &String| Place { table: "agreement", row: id }.parse("id", id);
+            ids.iter().map(parse).collect()
+        })
+    }
+
+    /// Our own transactions on their way, as JSON.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn chain_txs(&self, sender: &str) -> Result<Vec<String>> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare("SELECT sent FROM chain_tx WHERE sender = ?1 ORDER BY nonce")?;
+        let rows = statement.query_map([sender], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
+    }
+
+    /// Writes a transaction down before it is sent.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn save_chain_tx(&self, sender: &str, nonce: u64, sent: &str) -> Result<()> {
+        self.write(|sql| {
+            sql.execute(
+                "INSERT OR REPLACE INTO chain_tx (sender, nonce, sent) VALUES (?1, ?2, ?3)",
+                params![sender, nonce, sent],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Forgets a transaction that has landed.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn remove_chain_tx(&self, sender: &str, nonce: u64) -> Result<()> {
+        self.write(|sql| {
+            sql.execute("DELETE FROM chain_tx WHERE sender = ?1 AND nonce = ?2", params![sender, nonce])?;
+            Ok(())
+        })
+    }
+}
+
+fn lock(sql: &rusqlite::Transaction<'_>, id: AgreementId, block: u64) -> Result<()> {
+    sql.execute(
+        "UPDATE agreement SET locked = 1, locked_block = ?2 WHERE id = ?1",
+        params![id.to_string(), block],
+    )?;
+    authorize_when_ready(sql, id)
+}

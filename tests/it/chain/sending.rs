@@ -1,0 +1,193 @@
+//! Transactions: each mined once, whatever happens to it on the way.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use brizo::chain::{Error, Sending};
+use serde_json::json;
+
+use super::{Line, amount, word};
+use crate::world::eventually;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_have_nonces_without_gaps() {
+    let line = Line::start().await;
+    let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
+    line.anvil.mine_at_once(false).await;
+    let sends: Vec<_> = (1..=20)
+        .map(|number| {
+            let chain = chain.clone();
+            tokio::spawn(async move { chain.mint_test_token(token, Line::account(number), amount(5)).await })
+        })
+        .collect();
+    eventually("all wait", async || line.counts().await.1 == before + 20).await;
+    assert_eq!(line.journal().len(), 20);
+    line.anvil.mine_at_once(true).await;
+    let mut hashes = BTreeSet::new();
+    for send in sends {
+        hashes.insert(send.await.unwrap().unwrap().tx);
+    }
+    assert_eq!(hashes.len(), 20);
+    for number in 1..=20 {
+        assert_eq!(line.tokens(Line::account(number)).await, 5);
+    }
+    eventually("the journal is empty", async || line.journal().is_empty()).await;
+    assert_eq!(line.counts().await, (before + 20, before + 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_call_is_sent_once_while_it_is_on_its_way() {
+    let line = Line::start().await;
+    let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
+    line.anvil.mine_at_once(false).await;
+    let send = || {
+        let chain = chain.clone();
+        tokio::spawn(async move { chain.mint_test_token(token, Line::account(1), amount(5)).await.unwrap() })
+    };
+    let (first, second) = (send(), send());
+    eventually("it waits", async || line.counts().await.1 == before + 1).await;
+    let third = send();
+    line.anvil.mine_at_once(true).await;
+    let mined = [first.await.unwrap(), second.await.unwrap(), third.await.unwrap()];
+    assert!(mined.iter().all(|one| one == &mined[0]), "{mined:?}");
+    assert_eq!((line.tokens(Line::account(1)).await, line.counts().await.0), (5, before + 1));
+    // It has landed, so asking again is another one.
+    chain.mint_test_token(token, Line::account(1), amount(5)).await.unwrap();
+    assert_eq!(line.tokens(Line::account(1)).await, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stuck_transaction_offers_more_until_it_is_mined() {
+    let line = Line::start().await;
+    let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
+    line.anvil.mine_at_once(false).await;
+    let send = tokio::spawn(async move { chain.mint_test_token(token, Line::account(1), amount(5)).await });
+    eventually("it waits", async || line.journal().len() == 1).await;
+    let first: serde_json::Value = serde_json::from_str(&line.journal()[0]).unwrap();
+    // Blocks cost a thousand times more from now on, and this one takes nothing.
+    let fee = first["fees"]["max"].as_u64().unwrap() * 1_000;
+    line.anvil.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{fee:#x}")])).await;
+    line.anvil.ask("evm_mine", json!([])).await;
+    assert_eq!(line.counts().await.0, before, "it does not pay enough");
+    let offers = async || {
+        let journal = line.journal();
+        let Some(text) = journal.first() else { return 0 };
+        let sent: serde_json::Value = serde_json::from_str(text).unwrap();
+        sent["fees"]["max"].as_u64().unwrap()
+    };
+    eventually("it offers enough", async || offers().await > fee / 2).await;
+    line.anvil.mine_at_once(true).await;
+    let mined = send.await.unwrap().unwrap();
+    assert_ne!(json!(mined.tx), first["hashes"][0], "another form of it was mined");
+    assert_eq!((line.tokens(Line::account(1)).await, line.counts().await.0), (5, before + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_offered_than_allowed() {
+    let mut line = Line::start().await;
+    line.sending = Sending { fee_max: Some(2_500_000_000), ..line.sending };
+    let (chain, token) = (line.chain(), line.token());
+    // Ten gwei.
+    line.anvil.ask("anvil_setNextBlockBaseFeePerGas", json!(["0x2540be400"])).await;
+    line.anvil.ask("evm_mine", json!([])).await;
+    let send = async || chain.mint_test_token(token, Line::account(1), amount(5)).await;
+    let error = send().await.unwrap_err();
+    assert!(matches!(error, Error::Rejected(_)), "{error}");
+    assert!(line.journal().is_empty(), "what was not taken is not followed");
+    // Base fees fall by an eighth with each empty block.
+    for _ in 0..20 {
+        line.anvil.ask("evm_mine", json!([])).await;
+    }
+    let mined = send().await.unwrap();
+    let sent = line.anvil.ask("eth_getTransactionByHash", json!([mined.tx])).await;
+    let fee =
+        u64::from_str_radix(sent["maxFeePerGas"].as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    assert!(fee <= 2_500_000_000, "{fee}");
+    assert_eq!(line.tokens(Line::account(1)).await, 5);
+}
+
+/// The process is gone while a transaction waits, and the node forgets it: the next process sends it again.
+#[test]
+fn a_new_process_follows_what_the_old_one_sent() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let (line, before, hash) = first.block_on(async {
+        let line = Line::start().await;
+        let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
+        line.anvil.mine_at_once(false).await;
+        tokio::spawn(async move { chain.mint_test_token(token, Line::account(1), amount(5)).await });
+        eventually("it waits", async || line.counts().await.1 == before + 1).await;
+        let sent: serde_json::Value = serde_json::from_str(&line.journal()[0]).unwrap();
+        (line, before, sent["hashes"][0].clone())
+    });
+    first.shutdown_timeout(Duration::ZERO);
+    runtime().block_on(async {
+        line.anvil.ask("anvil_dropTransaction", json!([hash])).await;
+        assert_eq!(line.counts().await.1, before, "the node has forgotten it");
+        let chain = line.chain();
+        assert_eq!(chain.resume().await.unwrap(), 1);
+        eventually("it is sent again", async || line.counts().await.1 == before + 1).await;
+        // The outbox asks for the same again, and waits for the one that is on its way.
+        let (again, token) = (chain.clone(), line.token());
+        let again =
+            tokio::spawn(async move { again.mint_test_token(token, Line::account(1), amount(5)).await });
+        line.anvil.mine_at_once(true).await;
+        again.await.unwrap().unwrap();
+        eventually("the journal is empty", async || line.journal().is_empty()).await;
+        assert_eq!((line.tokens(Line::account(1)).await, line.counts().await.0), (5, before + 1));
+        assert_eq!(line.chain().resume().await.unwrap(), 0);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_programs_with_one_key_both_get_through() {
+    let line = Line::start().await;
+    let (token, (before, _)) = (line.token(), line.counts().await);
+    let chains = [line.chain(), line.plain_chain()];
+    let sends: Vec<_> = (1..=16u8)
+        .map(|number| {
+            let chain = chains[usize::from(number % 2)].clone();
+            tokio::spawn(async move {
+                // Overtaken for good is an answer too: whoever asks does it again.
+                loop {
+                    match chain.mint_test_token(token, Line::account(number), amount(5)).await {
+                        Err(Error::Rejected(_)) => {}
+                        ended => return ended.map(|_| ()),
+                    }
+                }
+            })
+        })
+        .collect();
+    for send in sends {
+        send.await.unwrap().unwrap();
+    }
+    for number in 1..=16 {
+        assert_eq!(line.tokens(Line::account(number)).await, 5, "account {number}");
+    }
+    assert_eq!(line.counts().await, (before + 16, before + 16));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_counts_is_as_deep_as_was_asked_for() {
+    let mut line = Line::start().await;
+    line.sending = Sending { confirmations: 3, ..line.sending };
+    let (chain, token) = (line.chain(), line.token());
+    let top = chain.block_number().await.unwrap();
+    assert_eq!(chain.settled_block().await.unwrap(), top - 2);
+    let send = tokio::spawn(async move { chain.mint_test_token(token, Line::account(1), amount(5)).await });
+    eventually("it is mined", async || line.tokens(Line::account(1)).await == 5).await;
+    line.anvil.ask("evm_mine", json!([])).await;
+    assert!(!send.is_finished() && line.journal().len() == 1, "two blocks are not three");
+    line.anvil.ask("evm_mine", json!([])).await;
+    assert_eq!(send.await.unwrap().unwrap().block, top + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_contract_refuses_is_not_sent() {
+    let line = Line::start().await;
+    let (chain, counts) = (line.chain(), line.counts().await);
+    let id = brizo::ids::AgreementId(word(9));
+    let error = chain.grant_access(id, 0, brizo::ids::Did(word(1))).await.unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+    assert_eq!((line.counts().await, line.journal().len()), (counts, 0));
+}
