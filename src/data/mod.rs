@@ -7,10 +7,12 @@ mod archive;
 mod blobs;
 mod ingest;
 mod known;
+mod sweep;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use blobs::{BlobStore, Mapped};
 pub use ingest::ingest;
+pub use sweep::Swept;
 
 use std::path::PathBuf;
 

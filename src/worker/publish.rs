@@ -31,7 +31,7 @@ impl Rows for LogRows {
 
 impl Worker {
     /// Takes new rows into the log whenever there are any.
-    pub(super) async fn publish_log(self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn publish_log(mut self, mut stop: watch::Receiver<bool>) {
         let mut silent = false;
         loop {
             let (log, rows) = (self.log.clone(), LogRows(self.store.clone()));
@@ -52,7 +52,7 @@ impl Worker {
     }
 
     /// Anchors the log on chain every `anchor_every_s`, unless nothing is new.
-    pub(super) async fn anchor_log(self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn anchor_log(mut self, mut stop: watch::Receiver<bool>) {
         let every_s = self.options.anchor_every_s;
         if every_s == 0 {
             return;

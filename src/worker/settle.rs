@@ -15,7 +15,7 @@ use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
 const WAIT_MAX_S: u64 = 30;
 
 impl Worker {
-    pub(super) async fn settle(self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn settle(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             match self.do_due_steps().await {
                 Ok(true) => continue,

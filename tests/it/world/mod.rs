@@ -37,6 +37,10 @@ pub(crate) struct Settings {
     pub(crate) compile_cpu_seconds: Option<u64>,
     /// Seconds between two anchors of the log.
     pub(crate) anchor_every_s: Option<u64>,
+    /// Seconds that jobs may still run when the provider is asked to end.
+    pub(crate) grace_s: u64,
+    /// Jobs that may wait.
+    pub(crate) waiting_max: Option<u64>,
 }
 
 /// Everything of one test. Ends its processes when it is dropped.
@@ -145,6 +149,11 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     );
     if let Some(seconds) = settings.compile_cpu_seconds {
         config += &format!("[node]\ncompile_cpu_seconds = {seconds}\n");
+    }
+    // A killed provider is the tests' doing, not the jobs'.
+    config += &format!("[queue]\nquarantine_after = 1000\ngrace_s = {}\n", settings.grace_s);
+    if let Some(jobs) = settings.waiting_max {
+        config += &format!("waiting_max = {jobs}\n");
     }
     if let Some(seconds) = settings.anchor_every_s {
         config += &format!("[log]\nanchor_every_s = {seconds}\n");
