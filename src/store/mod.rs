@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::failpoint;
+
 pub use agreements::AgreementRow;
 pub use chain::{BLOCKS_KEPT, SeenBlock};
 pub use datasets::DatasetRow;
@@ -82,6 +84,9 @@ pub enum Error {
         /// Its state.
         state: String,
     },
+    /// A test wanted the write to fail.
+    #[error(transparent)]
+    Injected(#[from] crate::failpoint::Met),
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
@@ -162,6 +167,11 @@ impl Store {
     /// A transaction that writes, and is on disk when this returns.
     fn write<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.connections.write(Durability::OnDisk, body)
+    }
+
+    /// As [`Store::write`], with a failpoint around it.
+    fn write_at<T>(&self, place: &'static str, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        failpoint::around(place, || self.write(body))
     }
 
     /// A transaction that a power cut may take back; for what is then simply done again.

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::row::Place;
 use super::{Result, Store};
+use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
 
 /// A transaction that is owed. The order is the order in which one job's steps are done.
@@ -101,13 +102,16 @@ impl Store {
     /// Of SQLite.
     pub fn step_done(&self, id: i64, tx: Option<&str>) -> Result<()> {
         // Forgotten in a power cut it is found on chain again.
-        self.write_lightly(|sql| {
-            sql.execute(
-                "UPDATE outbox SET state = 'done', tx = coalesce(?2, tx), problem = NULL WHERE id = ?1",
-                params![id, tx],
-            )?;
-            Ok(())
-        })
+        let note = || {
+            self.write_lightly(|sql| {
+                sql.execute(
+                    "UPDATE outbox SET state = 'done', tx = coalesce(?2, tx), problem = NULL WHERE id = ?1",
+                    params![id, tx],
+                )?;
+                Ok(())
+            })
+        };
+        failpoint::around("step", note)
     }
 
     /// The step did not work; it is tried again at `next_s`.

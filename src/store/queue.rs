@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::row::{Place, to_json};
 use super::rules::{CANDIDATES_MAX, PASSED_MAX, QueueRules};
 use super::{Claimed, Commit, Error, NewJob, OutputRow, Result, Step, Store, exists, log, outbox, overdue};
+use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
 use crate::job::{End, State};
 
@@ -65,7 +66,7 @@ impl Store {
     pub fn insert_job(&self, job: &NewJob, decision: &str, now_s: u64) -> Result<JobId> {
         let id = JobId { agreement: AgreementId(job.spec.agreement_id), run_index: job.spec.run_index };
         let memory_bytes = job.spec.memory_limit.saturating_add(job.spec.output_limit).min(i64::MAX as u64);
-        self.write(|sql| {
+        self.write_at("admit", |sql| {
             let agreement = id.agreement.to_string();
             let (consumer, start_by_s): (String, u64) = sql
                 .prepare_cached("SELECT consumer, grant_deadline_s FROM agreement WHERE id = ?1")?
@@ -129,37 +130,40 @@ impl Store {
         if !self.anything_to_claim(now_s)? {
             return Ok(None);
         }
-        self.write_lightly(|sql| {
-            overdue::reclaim(sql, self.rules(), now_s)?;
-            let Some(id) = choose(sql, self.rules(), now_s)? else { return Ok(None) };
-            let taken = sql
-                .prepare_cached(
-                    "UPDATE job SET state = ?2, lease_owner = ?3, lease_until_s = ?4, state_until_s = ?5,
+        let take = || {
+            self.write_lightly(|sql| {
+                overdue::reclaim(sql, self.rules(), now_s)?;
+                let Some(id) = choose(sql, self.rules(), now_s)? else { return Ok(None) };
+                let taken = sql
+                    .prepare_cached(
+                        "UPDATE job SET state = ?2, lease_owner = ?3, lease_until_s = ?4, state_until_s = ?5,
                             attempt = attempt + 1
                      WHERE id = ?1 RETURNING spec, spec_signature, run_key, invocation, attempt",
-                )?
-                .query_row(
-                    params![
-                        id,
-                        State::Preparing.word(),
-                        owner,
-                        now_s + lease_s,
-                        now_s.saturating_add(self.rules().prepare_s)
-                    ],
-                    |row| claimed_columns(&id, row),
-                )?;
-            take_turn(sql, &id)?;
-            let claimed = match taken {
-                // One row that cannot be read must not stand in the way of all the others.
-                Err(damaged @ Error::Damaged { .. }) => {
-                    overdue::put_aside(sql, &id, &damaged.to_string(), now_s)?;
-                    return Ok(None);
-                }
-                other => other?,
-            };
-            note(sql, &id, now_s, &format!("preparing, attempt {}", claimed.attempt))?;
-            Ok(Some(claimed))
-        })
+                    )?
+                    .query_row(
+                        params![
+                            id,
+                            State::Preparing.word(),
+                            owner,
+                            now_s + lease_s,
+                            now_s.saturating_add(self.rules().prepare_s)
+                        ],
+                        |row| claimed_columns(&id, row),
+                    )?;
+                take_turn(sql, &id)?;
+                let claimed = match taken {
+                    // One row that cannot be read must not stand in the way of all the others.
+                    Err(damaged @ Error::Damaged { .. }) => {
+                        overdue::put_aside(sql, &id, &damaged.to_string(), now_s)?;
+                        return Ok(None);
+                    }
+                    other => other?,
+                };
+                note(sql, &id, now_s, &format!("preparing, attempt {}", claimed.attempt))?;
+                Ok(Some(claimed))
+            })
+        };
+        failpoint::around("claim", take)
     }
 
     fn anything_to_claim(&self, now_s: u64) -> Result<bool> {
@@ -215,7 +219,7 @@ impl Store {
     /// [`Error::LeaseLost`] when another worker has the job; then nothing is written.
     pub fn commit_job(&self, claimed: &Claimed, commit: &Commit, now_s: u64) -> Result<()> {
         let id = claimed.id.to_string();
-        self.write(|sql| {
+        self.write_at("commit", |sql| {
             let committed = sql
                 .prepare_cached(
                     "UPDATE job SET state = ?3, end = ?4, outcome = ?5, receipt_hash = ?6, receipt = ?7,
@@ -302,7 +306,7 @@ impl Store {
     /// # Errors
     /// Of SQLite.
     pub fn settle_job(&self, id: JobId, paid: U256, refunded: U256, now_s: u64) -> Result<()> {
-        self.write(|sql| {
+        self.write_at("settle", |sql| {
             let settled = sql.execute(
                 "UPDATE job SET state = ?2, paid = ?3, refunded = ?4, problem = NULL, ended_s = ?5
                  WHERE id = ?1 AND state = 'publishing'",

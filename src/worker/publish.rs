@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::Worker;
 use crate::chain::Anchor;
+use crate::failpoint;
 use crate::log::{Log, Rows};
 use crate::store::Store;
 
@@ -35,8 +36,11 @@ impl Worker {
         let mut silent = false;
         loop {
             let (log, rows) = (self.log.clone(), LogRows(self.store.clone()));
-            let advanced = tokio::task::spawn_blocking(move || log.advance(&rows)).await;
-            match advanced.map_err(anyhow::Error::from).and_then(|result| Ok(result?)) {
+            let advanced = tokio::task::spawn_blocking(move || {
+                failpoint::around("log", || Ok::<_, anyhow::Error>(log.advance(&rows)?))
+            })
+            .await;
+            match advanced.map_err(anyhow::Error::from).and_then(|result| result) {
                 Ok(_) => silent = false,
                 Err(error) if !silent => {
                     // Said once, not at every look. Nothing is lost: the rows are there.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::{LEASE_S, Worker};
 use crate::data::Error as DataError;
+use crate::failpoint;
 use crate::job::{self, End, Released, State};
 use crate::policy::Policy;
 use crate::sandbox::{
@@ -302,7 +303,7 @@ impl Worker {
         for bytes in outputs.files.values().chain(streams) {
             // Most runs print nothing to one stream; nothing need not be written again.
             if !(bytes.is_empty() && self.blobs.contains(content_digest(&[]))) {
-                self.blobs.put(bytes.as_slice())?;
+                failpoint::around("blob", || Ok::<_, Failure>(self.blobs.put(bytes.as_slice())?))?;
             }
         }
         Ok(())

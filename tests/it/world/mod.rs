@@ -245,6 +245,22 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
     }
 }
 
+/// Repeats a request until it is answered: the provider may be dead or made to fail.
+pub(crate) async fn persist<T, E: std::fmt::Display>(
+    what: &str,
+    mut request: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match request().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(std::time::Instant::now() < end, "not within a minute: {what}: {error:#}"),
+        }
+        let _ =
+            tokio::time::timeout(std::time::Duration::from_millis(20), std::future::pending::<()>()).await;
+    }
+}
+
 /// A path in the world's folder.
 pub(crate) fn inside(world: &World, path: &str) -> PathBuf {
     world.folder.path().join(path)

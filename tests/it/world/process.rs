@@ -14,6 +14,11 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, None)
+    }
+
+    /// With a failpoint.
+    pub(crate) fn start_with(folder: &Path, failpoint: Option<&str>) -> Self {
         let config = std::fs::read_to_string(folder.join("brizo.toml")).unwrap();
         let url = config
             .lines()
@@ -28,6 +33,7 @@ impl Provider {
             .current_dir(folder)
             .stdout(Stdio::null())
             .stderr(log)
+            .envs(failpoint.map(|failpoint| (brizo::failpoint::VARIABLE, failpoint)))
             .spawn()
             .unwrap();
         wait_for_port(url.rsplit(':').next().unwrap().parse().unwrap());
@@ -38,6 +44,11 @@ impl Provider {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Whether the process is no more.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// SIGTERM: asks it to end, and waits until it has.
