@@ -117,6 +117,8 @@ fn every_table_was_looked_at_for_blobs() {
         statement.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap();
     let known = [
         "agreement",
+        "block_seen",
+        "chain_tx",
         "cursor",
         "dataset",
         "history",
