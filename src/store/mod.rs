@@ -16,6 +16,7 @@ mod retention;
 mod row;
 mod rules;
 mod scratch;
+mod wal;
 mod writer;
 
 use std::path::Path;
@@ -117,6 +118,7 @@ impl Store {
         // FULL: a commit that was acknowledged is on disk, because money follows from it.
         writing.pragma_update(None, "synchronous", "full")?;
         let writing = prepare(writing)?;
+        wal::grow(&writing, path)?;
         let reading = Connection::open(path)?;
         reading.busy_timeout(BUSY_TIMEOUT)?;
         reading.pragma_update(None, "query_only", true)?;

@@ -77,7 +77,8 @@ fn a_full_disk_is_told_and_leaves_a_store_that_works() {
     let pages: u64 = store.lock().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     let bound = |pages: u64| store.write(|sql| Ok(sql.pragma_update(None, "max_page_count", pages)?));
     bound(pages + 2).unwrap();
-    let fill = || store.write(|sql| Ok(sql.execute("INSERT INTO tally VALUES (zeroblob(100000), 1)", [])?));
+    // More than the room that opening leaves free.
+    let fill = || store.write(|sql| Ok(sql.execute("INSERT INTO tally VALUES (zeroblob(9000000), 1)", [])?));
     let error = fill().unwrap_err();
     let Error::Sql(sql) = &error else { panic!("{error}") };
     assert_eq!(sql.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull), "{error}");
