@@ -7,6 +7,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod container;
 pub mod data;
 pub mod failpoint;
 pub mod ids;

@@ -175,11 +175,13 @@ pub enum TrapCode {
     UncaughtException = 10,
     /// `throw_ref` of no exception.
     NullReference = 11,
+    /// The system killed a process because memory was used up (containers only).
+    Killed = 12,
 }
 
 impl TrapCode {
     /// All codes, for tables and parsing.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Unreachable,
         Self::MemoryOutOfBounds,
         Self::DivisionByZero,
@@ -191,6 +193,7 @@ impl TrapCode {
         Self::BadPointer,
         Self::UncaughtException,
         Self::NullReference,
+        Self::Killed,
     ];
 
     /// Short text for people.
@@ -208,6 +211,7 @@ impl TrapCode {
             Self::BadPointer => "pointer outside memory given to the host",
             Self::UncaughtException => "exception that nothing caught",
             Self::NullReference => "reference to nothing",
+            Self::Killed => "killed by the system",
         }
     }
 }

@@ -115,6 +115,12 @@ impl Control {
         Self { wall_clock_max: Some(max), ..Self::default() }
     }
 
+    /// Why the run is to end, if somebody wants it to.
+    #[must_use]
+    pub fn raised(&self) -> Option<Aborted> {
+        self.interrupt.raised()
+    }
+
     /// Ends the run at its next loop head or call.
     pub fn stop(&self) {
         self.interrupt.raise(Aborted::Stopped);

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::guests::repository;
 
 /// Layers, lowest first. Modules of one layer do not name each other.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["ids", "money", "clock", "failpoint", "signed_request", "nudge"],
     &["policy"],
     &["job"],
     &["store", "chain", "sandbox", "data", "log"],
+    &["container"],
     &["api", "worker"],
     &["config", "client"],
     &["app", "telemetry"],
@@ -20,7 +21,9 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 24] = [
+const HOMES: [(&str, &[&str]); 26] = [
+    ("bollard", &["container"]),
+    ("futures_util", &["container"]),
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -40,7 +43,7 @@ const HOMES: [(&str, &[&str]); 24] = [
     ("toml", &["policy", "config"]),
     ("cap_std", &["data"]),
     ("memmap2", &["data"]),
-    ("tar", &["data"]),
+    ("tar", &["data", "container"]),
     ("clap", &["cli", "main"]),
     ("indicatif", &["cli"]),
     ("tempfile", &["cli", "sandbox"]),

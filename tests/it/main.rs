@@ -4,6 +4,7 @@
 mod api;
 mod chain;
 mod cli;
+mod container;
 mod guests;
 mod layers;
 mod sandbox;

@@ -659,7 +659,7 @@ def contradictions():
     refuse("claim-trap-code-with-exit", "an exit with a trap code", outcome={"trapCode": 1})
     refuse("claim-trap-code-with-out-of-fuel", "out of fuel with a trap code", outcome={"status": 2, "trapCode": 1})
     refuse("claim-trap-without-code", "a trap without a code", outcome={"status": 1})
-    refuse("claim-trap-code-undefined", "trap code 12", outcome={"status": 1, "trapCode": 12})
+    refuse("claim-trap-code-undefined", "trap code 13", outcome={"status": 1, "trapCode": 13})
     refuse("claim-memory-limit-without-code", "memory limit is a trap too", outcome={"status": 3})
     refuse("claim-exit-code-with-trap", "a trap with an exit code", outcome={"status": 1, "trapCode": 1, "exitCode": 1})
     refuse("claim-exit-code-with-output-limit", "an output limit with an exit code", outcome={"status": 5, "exitCode": 1})

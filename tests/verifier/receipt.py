@@ -9,7 +9,7 @@ from .strictjson import parse, parse_file
 FILE_MOST = 134_217_728
 KINDS = ("re-executable", "attested")
 STATUS_EXIT, STATUS_TRAP, STATUS_FUEL, STATUS_MEMORY, STATUS_STACK = 0, 1, 2, 3, 4
-STATUSES, TRAP_CODES = range(6), range(1, 12)
+STATUSES, TRAP_CODES = range(6), range(1, 13)
 STREAMS = ("stderr", "stdout")  # the last two outputs, in this order
 
 RUN_INFO = forms.struct(

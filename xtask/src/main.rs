@@ -2,6 +2,7 @@
 
 mod background;
 mod command;
+mod containers;
 mod contracts;
 mod demo;
 mod deny;
@@ -24,6 +25,7 @@ cargo xtask VERB
 
   tools                            node, npm, and from npm solc, anvil and forge
   guests                           the example algorithms, in every language, as wasm in examples/target/guests
+  containers                       an engine, and parts of images, for the tests of containers
   contracts [--check]              contracts/abi from contracts/src, or whether it is stale
   test [--quick] [FILTER]          every check, in order; the first that fails ends it
                                    --quick: without the contracts' own checks, other formats' tools and cargo-deny
@@ -58,6 +60,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<(), String> {
         }
         ["tools"] => tools::ready(root).map(drop),
         ["guests"] => guests::build_all(root).map(drop),
+        ["containers"] => containers::ready(root).map(|note| note.iter().for_each(|note| println!("{note}"))),
         ["contracts"] => tools::ready(root).and_then(|_| contracts::artifacts(root, false)),
         ["contracts", "--check"] => tools::ready(root).and_then(|_| contracts::artifacts(root, true)),
         ["test" | "ci", rest @ ..] => test::run_all(root, &test_choice(rest)?),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{ask, capture, clean, clean_in, run};
 use crate::tools::{self, ANVIL_VARIABLE};
-use crate::{contracts, deny, guests, python};
+use crate::{containers, contracts, deny, guests, python};
 
 /// What to leave out.
 #[derive(Debug, Default)]
@@ -38,9 +38,10 @@ enum Part {
     Slow,
 }
 
-const STEPS: [(&str, Part, Check); 13] = [
+const STEPS: [(&str, Part, Check); 14] = [
     ("tools", Part::Tests, make_tools),
     ("guests", Part::Tests, |bench| guests::build_all(bench.root)),
+    ("containers", Part::Tests, |bench| containers::ready(bench.root)),
     ("format", Part::Style, format),
     ("clippy", Part::Style, clippy),
     ("contracts: artefacts", Part::Slow, |bench| contracts::artifacts(bench.root, true).map(|()| None)),
