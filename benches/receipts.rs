@@ -143,6 +143,7 @@ impl Bench {
             mounts: vec![job::mount(None, &self.inputs, &DATASET_KEY)],
             outputs: &manifest,
             outputs_key: &outputs_key,
+            kind: brizo_receipt::Kind::ReExecutable,
             run_info: &run_info,
         };
         let mut receipt = job::receipt(&parts, |_| false);

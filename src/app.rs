@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{B256, Entry, EntryKind};
+use brizo_receipt::{B256, Entry, EntryKind, content_digest};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -15,6 +15,7 @@ use crate::api::{ApiState, router};
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::config::{Config, read_deployment, read_key, read_runtime};
+use crate::container::{Containers, MEMORY_BYTES_MIN, Owner};
 use crate::data::BlobStore;
 use crate::job::{Installed, RUNTIME_FOLDER};
 use crate::log::Log;
@@ -82,6 +83,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         tracing::info!(jobs = given_back, "jobs of an earlier process go back to the queue");
     }
     let runtimes = Arc::new(install(&config.runtimes, &blobs)?);
+    let containers = containers(&config, &runtimes).await?;
     let log = Arc::new(open_log(&config, &store).await?);
     let cache = ArtefactCache::open(&config.data_dir.join("compiled"))?;
     let worker = Worker {
@@ -92,6 +94,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
             compiler: compiler(&config)?,
             ..Settings::default()
         })?,
+        containers,
         blobs: blobs.clone(),
         key,
         log: log.clone(),
@@ -151,6 +154,23 @@ async fn serve_until_asked(worker: Worker, listener: TcpListener, api: ApiState)
     Ok(())
 }
 
+/// The containers of this provider. What an earlier process left is removed; an engine that cannot be used is said to
+/// be, and is asked again for each job.
+async fn containers(config: &Config, runtimes: &[Installed]) -> Result<Containers> {
+    let folder = config.data_dir.canonicalize().with_context(|| format!("{}", config.data_dir.display()))?;
+    let name = hex::encode(&content_digest(folder.as_os_str().as_encoded_bytes())[..8]);
+    let containers = Containers::new(&config.containers.socket, Owner::Provider(name));
+    if runtimes.iter().any(|one| one.runtime.image.is_some()) {
+        match containers.sweep().await.and(containers.facts().await) {
+            Ok(facts) => tracing::info!(engine = facts.text(), "container engine found"),
+            Err(error) => {
+                tracing::warn!(code = error.code(), hint = error.hint(), %error, "no containers can be run now");
+            }
+        }
+    }
+    Ok(containers)
+}
+
 /// Compares the log's files with the database before anything is served or signed.
 async fn open_log(config: &Config, store: &Store) -> Result<Log> {
     let (folder, origin, rows) = (config.data_dir.clone(), config.log_origin(), LogRows(store.clone()));
@@ -170,20 +190,27 @@ fn install(descriptions: &[PathBuf], blobs: &BlobStore) -> Result<Vec<Installed>
             let path = beside.join(file);
             std::fs::read(&path).with_context(|| format!("{}", path.display()))
         };
-        let module = read(&runtime.module)?;
-        let inspection = inspect(&module, u64::MAX).with_context(|| format!("runtime {}", path.display()))?;
-        if inspection.kind == Kind::Component {
-            bail!("{}: a runtime is a core module, this is a component", path.display());
-        }
-        blobs.put(&*module)?;
+        let (module, memory_bytes_min) = match runtime.image_digest() {
+            // Whether the engine has it is seen when it is needed.
+            Some(image) => (image, MEMORY_BYTES_MIN),
+            None => {
+                let module = read(&runtime.module)?;
+                let inspection =
+                    inspect(&module, u64::MAX).with_context(|| format!("runtime {}", path.display()))?;
+                if inspection.kind == Kind::Component {
+                    bail!("{}: a runtime is a core module, this is a component", path.display());
+                }
+                blobs.put(&*module)?;
+                (inspection.digest, inspection.memory_bytes_min)
+            }
+        };
         let mut files = Vec::new();
         for (place, file) in &runtime.files {
             let bytes = read(file)?;
             blobs.put(&*bytes)?;
             files.push(Entry::of(EntryKind::File, format!("{RUNTIME_FOLDER}/{place}"), &bytes));
         }
-        tracing::info!(name = runtime.name, module = %inspection.digest, "runtime installed");
-        let (module, memory_bytes_min) = (inspection.digest, inspection.memory_bytes_min);
+        tracing::info!(name = runtime.name, %module, image = runtime.image.is_some(), "runtime installed");
         runtimes.push(Installed { module, memory_bytes_min, runtime, files });
     }
     Ok(runtimes)

@@ -13,6 +13,9 @@ use crate::sandbox::{COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT};
 use crate::store::QueueRules;
 use crate::worker::memory_to_use;
 
+/// Where Docker Engine listens unless told otherwise.
+pub const CONTAINER_SOCKET_DEFAULT: &str = "/var/run/docker.sock";
+
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -74,6 +77,23 @@ pub struct Config {
     /// How long things are kept.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// The engine that runs containers.
+    #[serde(default)]
+    pub containers: ContainersConfig,
+}
+
+/// The engine that runs containers. It is asked only where a runtime is an image.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContainersConfig {
+    /// Its Unix socket.
+    pub socket: PathBuf,
+}
+
+impl Default for ContainersConfig {
+    fn default() -> Self {
+        Self { socket: CONTAINER_SOCKET_DEFAULT.into() }
+    }
 }
 
 /// How long things are kept.

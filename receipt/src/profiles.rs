@@ -100,6 +100,15 @@ impl Profiles {
         self.profiles.iter().find(|profile| profile.digest == digest)
     }
 
+    /// Whether receipts under a profile of this release's list are attested: those of containers, by their name.
+    ///
+    /// # Errors
+    /// Never in a release that was tested.
+    pub fn is_attested_only(digest: B256) -> Result<bool> {
+        let found = Self::of_this_release()?.find(digest);
+        Ok(found.is_some_and(|profile| profile.name.starts_with("brizo-container/")))
+    }
+
     /// Says in a sentence under which profile a receipt is, by the list of this release and a `newer` one. What either of
     /// them revokes is revoked: no list gives a profile back.
     ///

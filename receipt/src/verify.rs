@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use alloy_primitives::{Address, B256};
 
 use crate::outputs::check_outputs_list;
-use crate::{Domain, Error, Profiles, Receipt, Result, RunInfo, check_path, recover, root_of_leaves};
+use crate::{Domain, Error, Kind, Profiles, Receipt, Result, RunInfo, check_path, recover, root_of_leaves};
 
 /// How far a receipt has been verified. Each tier includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,9 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     let spec = &receipt.claim.spec;
     receipt.claim.outcome.check(spec)?;
     let profile = Profiles::standing(spec.profile, expected.profiles.as_ref())?;
+    if receipt.kind == Kind::ReExecutable && Profiles::is_attested_only(spec.profile)? {
+        return Err(Error::Contradiction("kind is re-executable, the profile is one of containers".into()));
+    }
     check_lists(receipt)?;
     check_run_info(&receipt.run_info)?;
     same_hash("claimHash", receipt.claim_hash, receipt.claim.hash())?;

@@ -13,6 +13,7 @@ use super::auth::Caller;
 use super::initialize::signature;
 use super::problem::Problem;
 use super::state::policy;
+use crate::container;
 use crate::ids::AgreementId;
 use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobState};
 use crate::sandbox::{Kind, profile_digest_for};
@@ -128,7 +129,11 @@ async fn admit(
     };
     // An algorithm that is not there is refused by its own check.
     let component = facts.upload.as_ref().is_some_and(|upload| upload.component);
-    let kind = if component { Kind::Component } else { Kind::Core };
+    let profile = match (policy.manifest().images.is_empty(), component) {
+        (false, _) => container::profile_digest(),
+        (true, true) => profile_digest_for(Kind::Component),
+        (true, false) => profile_digest_for(Kind::Core),
+    };
     let admission = Admission {
         caller,
         spec: &new.spec,
@@ -136,7 +141,7 @@ async fn admit(
         domain: &state.domain(),
         run_key: &new.run_key,
         invocation: &new.invocation,
-        profile: profile_digest_for(kind),
+        profile,
         agreement: &facts,
         dataset: &DatasetFacts { did: dataset.did, inputs_root: job::inputs_root(dataset.root) },
         policy: &policy,

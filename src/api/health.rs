@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use brizo_receipt::B256;
 use serde_json::{Value, json};
 
 use super::ApiState;
 use super::problem::Problem;
+use crate::container::{self, PROFILE_NAME};
 use crate::sandbox::{Kind, profile_digest_for, profile_document_for, profile_name_for};
 
 /// Healthy means: the database answers and the chain is the right one.
@@ -34,17 +36,27 @@ pub(super) async fn about(State(state): State<ApiState>) -> Json<Value> {
 
 pub(super) async fn environments(State(state): State<ApiState>) -> Json<Value> {
     Json(json!({
-        "environments": Kind::ALL.map(|kind| environment(&state, kind)),
+        "environments": environments_of(&state),
         "runtimes": *state.runtimes,
         "log": { "key": state.log.key().to_string(), "path": "/log" },
     }))
 }
 
-fn environment(state: &ApiState, kind: Kind) -> Value {
-    let document: Value = serde_json::from_str(&profile_document_for(kind)).unwrap_or(Value::Null);
+/// Modules of either kind, and containers where a runtime is an image.
+fn environments_of(state: &ApiState) -> Vec<Value> {
+    let of = |kind| (profile_name_for(kind), "wasm", profile_digest_for(kind), profile_document_for(kind));
+    let images = state.runtimes.iter().any(|one| one.runtime.image.is_some());
+    let container = (PROFILE_NAME, "container", container::profile_digest(), container::profile_document());
+    let all = Kind::ALL.map(of).into_iter().chain(images.then_some(container));
+    all.map(|environment| described(state, environment)).collect()
+}
+
+fn described(state: &ApiState, (id, flavour, profile, document): (&str, &str, B256, String)) -> Value {
+    let document: Value = serde_json::from_str(&document).unwrap_or(Value::Null);
     json!({
-        "id": profile_name_for(kind),
-        "profile": profile_digest_for(kind),
+        "id": id,
+        "flavour": flavour,
+        "profile": profile,
         "document": document,
         "ceilings": {
             "fuel": state.node.fuel.to_string(),

@@ -13,6 +13,7 @@ use super::body::Body;
 use super::problem::Problem;
 use super::state::{policy, timeouts};
 use crate::chain::{ComputeTemplate, NewAgreement};
+use crate::container;
 use crate::ids::{AgreementId, Did};
 use crate::job::{ComputeOffer, SERVICE_DEFINITION_ID, read_offer};
 use crate::policy::Consumers;
@@ -126,6 +127,15 @@ pub(super) fn offer(dataset: &DatasetRow) -> Result<ComputeOffer, Problem> {
     read_offer(&ddo).map_err(|why| Problem::internal("the stored DDO has no offer", &anyhow::anyhow!(why)))
 }
 
+/// Which template an offer's agreements are made from: receipts of containers are released as attested.
+fn template(offer: &ComputeOffer) -> ComputeTemplate {
+    if offer.profile == container::profile_digest() {
+        ComputeTemplate::Attested
+    } else {
+        ComputeTemplate::Repeatable
+    }
+}
+
 /// A consumer whom the policy will never admit costs the publisher no transaction.
 fn check_listed(dataset: &DatasetRow, consumer: Address) -> Result<(), Problem> {
     match &policy(dataset)?.manifest().consumers {
@@ -158,7 +168,7 @@ fn check_signature(state: &ApiState, request: &Parsed, offer: &ComputeOffer) -> 
 
 fn agreement<'a>(state: &ApiState, request: &Parsed, offer: &'a ComputeOffer) -> NewAgreement<'a> {
     NewAgreement {
-        template: ComputeTemplate::Repeatable,
+        template: template(offer),
         id: request.id,
         did: request.did,
         publisher: state.chain.sender(),

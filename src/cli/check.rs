@@ -13,6 +13,7 @@ use self::twice::{Findings, Twice};
 use super::Exit;
 use super::format::{Format, parse_bytes, read};
 use super::program::{OnRuntime, Program};
+use crate::container;
 use crate::data::pack;
 use crate::sandbox::{
     Inspection, Kind, Refused, inspect, profile_digest_for, profile_document_for, profile_name_for,
@@ -109,19 +110,28 @@ impl Check {
     /// What a publisher approves of a bundle: the archive that a consumer uploads, and the runtime.
     fn check_bundle(self) -> Result<Exit> {
         let program = Program::load(&self.algorithm, &self.on)?;
+        if program.image.is_some() && self.twice.twice {
+            bail!(
+                "--twice is for what can be repeated; a container is not (`brizo run --twice` observes it)"
+            );
+        }
         let own = &program.bundle.own;
         let archive = pack(own.iter().map(|file| (file.path.as_str(), (*file.bytes).as_ref())))?;
         if archive.len() as u64 > self.max_size {
             bail!("the bundle has {} bytes, at most {} are taken", archive.len(), self.max_size);
         }
-        let (digest, runtime) = (content_digest(&archive), content_digest(&program.module));
+        let digest = content_digest(&archive);
+        let (runtime, list) = match &program.image {
+            Some(image) => (format!("sha256:{}", hex::encode(image.digest)), "images"),
+            None => (content_digest(&program.module).to_string(), "runtimes"),
+        };
         let files: Vec<_> = own.iter().map(|file| file.path.clone()).collect();
         let document = json!({
             "digest": digest, "bytes": archive.len().to_string(), "runtime": runtime, "files": files,
         });
         let table = format!(
             "a bundle of {} files\ndigest (BLAKE3)     {digest}\nsize                {} bytes\nruntime             {runtime}\n\n\
-             a policy approves the digest under [[algorithms]] and the runtime under [[runtimes]]",
+             a policy approves the digest under [[algorithms]] and the runtime under [[{list}]]",
             files.len(),
             archive.len(),
         );
@@ -139,15 +149,22 @@ pub(super) struct Profile {
     /// Of components instead of core modules.
     #[arg(long)]
     component: bool,
+    /// Of containers instead of core modules.
+    #[arg(long, conflicts_with = "component")]
+    container: bool,
 }
 
 impl Profile {
     pub(super) fn run(self) -> Result<Exit> {
         let kind = if self.component { Kind::Component } else { Kind::Core };
+        let (digest, document) = match self.container {
+            true => (container::profile_digest(), container::profile_document()),
+            false => (profile_digest_for(kind), profile_document_for(kind)),
+        };
         if self.digest {
-            println!("{}", profile_digest_for(kind));
+            println!("{digest}");
         } else {
-            print!("{}", profile_document_for(kind));
+            print!("{document}");
         }
         Ok(Exit::OK)
     }

@@ -3,6 +3,7 @@
 mod agreement;
 mod check;
 mod compile_worker;
+mod container;
 mod contracts;
 mod format;
 mod job;
@@ -12,6 +13,7 @@ mod new;
 mod policy;
 mod program;
 mod publish;
+mod ready;
 mod receipt;
 mod replay;
 mod run;
@@ -46,6 +48,10 @@ impl Exit {
     pub(crate) const REFUSED: Self = Self(5);
     pub(crate) const OPENING: Self = Self(17);
     pub(crate) const MISMATCH: Self = Self(20);
+    /// A container was run again and left the same; that proves nothing, so it is no plain success.
+    pub(crate) const SAME_OUTPUTS: Self = Self(21);
+    /// A container was run again and left something else; that disproves nothing.
+    pub(crate) const DIFFERENT_OUTPUTS: Self = Self(22);
 
     /// The code for an error: refusals of gate and provider, verdicts that are not possible, and plain failures.
     fn of_error(error: &anyhow::Error) -> Self {
@@ -54,6 +60,7 @@ impl Exit {
             return Self::of_receipt(error);
         }
         let refused = error.is::<crate::sandbox::Refused>()
+            || container::refused(error)
             || matches!(error.downcast_ref(), Some(ClientError::Refused { status: 400..500, .. }));
         match refused {
             true => Self::REFUSED,
@@ -89,7 +96,7 @@ impl Exit {
 ///
 /// Exit codes: 0 success · 1 failure · 2 wrong usage · 3 inconclusive · 4 the algorithm did not end with exit code 0 ·
 /// 5 refused by gate, policy or provider · 10–17 a receipt or a log does not hold (docs/RECEIPT.md §10) · 20 a replay gives
-/// another result.
+/// another result · 21, 22 a container that was run again left the same, or something else (neither is a proof).
 #[derive(Debug, Parser)]
 #[command(name = "brizo", version, max_term_width = 110)]
 pub struct Cli {

@@ -10,6 +10,7 @@ use clap::Args;
 use super::format::read;
 use super::spec::LocalInputs;
 use crate::config::read_runtime;
+use crate::container::Image;
 use crate::job::{RUNTIME_FOLDER, Runtime, Start};
 use crate::sandbox::InputFile;
 
@@ -27,8 +28,10 @@ pub(super) struct OnRuntime {
 /// A program, read.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// The bytes that are compiled.
+    /// The bytes that are compiled; none where there is an image.
     pub(super) module: Vec<u8>,
+    /// The image of the container.
+    pub(super) image: Option<Image>,
     /// How it is started.
     pub(super) start: Start,
     /// What is mounted at `/data/algorithm`.
@@ -56,17 +59,25 @@ impl Program {
             if algorithm.is_dir() {
                 bail!("{} is a folder: name the runtime that runs it with --runtime", algorithm.display());
             }
-            return Ok(Self { module: read(algorithm)?, start: Start::default(), bundle: Bundle::default() });
+            return Ok(Self {
+                module: read(algorithm)?,
+                image: None,
+                start: Start::default(),
+                bundle: Bundle::default(),
+            });
         };
         let runtime = read_runtime(path)?;
         let mut bundle = Bundle::read(algorithm)?;
+        bundle.unnamed(&runtime);
         bundle.main = on.main.clone().or(bundle.main);
         let main = bundle.main.clone();
         runtime.check_bundle(bundle.own.iter().map(|file| file.path.as_str()), main.as_deref())?;
         let beside = path.parent().unwrap_or(Path::new("."));
         bundle.add(&runtime, beside)?;
+        let image = runtime.image_digest().map(|digest| Image { digest, pull: runtime.pull.clone() });
         Ok(Self {
-            module: read(&beside.join(&runtime.module))?,
+            module: if image.is_some() { Vec::new() } else { read(&beside.join(&runtime.module))? },
+            image,
             start: runtime.start(main.as_deref()),
             bundle,
         })
@@ -97,6 +108,13 @@ impl Bundle {
         let entry = |file: &InputFile| Entry::of(EntryKind::File, &file.path, (*file.bytes).as_ref());
         self.manifest = Manifest::new(self.files.iter().map(entry).collect())?;
         Ok(())
+    }
+
+    /// Whether the script is one that is named by itself, which an image without a `main` does not start.
+    fn unnamed(&mut self, runtime: &Runtime) {
+        if runtime.image.is_some() && runtime.main.is_empty() {
+            self.main = None;
+        }
     }
 
     /// The leaves as a receipt lists them.

@@ -13,6 +13,7 @@ use super::policy;
 use crate::app::{self, Parts};
 use crate::chain::{ComputeTemplate, Timeouts};
 use crate::clock::Clock;
+use crate::container;
 use crate::data::ingest;
 use crate::ids::Did;
 use crate::job::{self, ComputeOffer, Condition, DdoParts};
@@ -126,12 +127,13 @@ impl Publish {
         size: (usize, u64),
     ) -> Result<String> {
         let deployment = parts.chain.deployment();
+        let containers = !policy.manifest().images.is_empty();
         let offer = ComputeOffer {
             publisher: parts.key.address(),
             chain_id: deployment.chain_id,
             service_agreement: deployment.service_agreement,
-            profile: profile_digest_for(Kind::Core),
-            component_profile: Some(profile_digest_for(Kind::Component)),
+            profile: if containers { container::profile_digest() } else { profile_digest_for(Kind::Core) },
+            component_profile: (!containers).then(|| profile_digest_for(Kind::Component)),
             inputs_root: job::inputs_root(root),
             terms: policy::terms_of(&policy.manifest().price),
             lock_timeout_s: self.lock_timeout,
@@ -139,7 +141,7 @@ impl Publish {
             release_timeout_s: self.release_timeout,
             ceilings: policy.manifest().ceilings.into(),
         };
-        let template = ComputeTemplate::Repeatable;
+        let template = if containers { ComputeTemplate::Attested } else { ComputeTemplate::Repeatable };
         let conditions = self.conditions(template, &deployment.condition_keys(template)?);
         let document = job::ddo(&DdoParts {
             did,
@@ -148,7 +150,7 @@ impl Publish {
             public_url: &parts.config.public_url,
             template_id: template.id(),
             conditions: &conditions,
-            flavour: "wasi/wasmtime:48",
+            flavour: if containers { "container" } else { "wasi/wasmtime:48" },
             offer: &offer,
             size,
         });

@@ -1,5 +1,6 @@
 //! `brizo replay`: runs a receipt's job again and compares, bit for bit.
 
+mod attested;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use super::Exit;
 use super::format::{Format, read_profiles, read_receipt, read_salt_key};
 use super::program::{Bundle, OnRuntime, Program};
 use super::spec::{LocalInputs, compile, read_outputs};
+use crate::container;
 use crate::job;
 use crate::sandbox::{Control, Kind, Order, Outputs, inspect, profile_digest_for};
 
@@ -26,6 +28,9 @@ use crate::sandbox::{Control, Kind, Order, Outputs, inspect, profile_digest_for}
 /// Runs twice, and gives no verdict if its own two runs differ. On a mismatch it names the part that differs; for an
 /// output that you hold (--outputs), the first byte. Exit code 0 when the hash is the same, 20 when it is not, 3 when no
 /// verdict is possible.
+///
+/// A receipt of a container is attested: nothing can prove or disprove it. It is run again, with the description of its
+/// image as --runtime, and what comes out is compared: exit code 21 for the same outputs, 22 for different ones.
 ///
 /// With --verdict-key and --verdict, what came out of a conclusive replay is signed, for others to rely on.
 #[derive(Debug, Args)]
@@ -75,11 +80,16 @@ impl Replay {
         if let Some(missing) = self.missing(&receipt, &run_key) {
             return self.report(&receipt, auditor, None, &[missing.into()], Exit::INCONCLUSIVE);
         }
-        let Program { module, bundle, .. } = Program::load(&self.module, &self.on)?;
+        let program = Program::load(&self.module, &self.on)?;
         let inputs = LocalInputs::take(self.input.as_deref())?;
         let dataset_key = read_salt_key(self.dataset_key.as_deref())?;
+        if receipt.kind == ReceiptKind::Attested {
+            return self.run_again(&receipt, &program, &inputs, (&dataset_key, &run_key));
+        }
+        let Program { module, bundle, .. } = program;
+        let digest = content_digest(&module);
         let mut differences =
-            before_the_run(&receipt, &module, &bundle, &inputs.manifest, (&dataset_key, &run_key));
+            before_the_run(&receipt, digest, &bundle, &inputs.manifest, (&dataset_key, &run_key));
         let profiles = Kind::ALL.map(profile_digest_for);
         if !profiles.contains(&receipt.claim.spec.profile) {
             let why = format!(
@@ -121,9 +131,11 @@ impl Replay {
     /// Something that was not given and without which nobody can be accused of anything.
     fn missing(&self, receipt: &Receipt, run_key: &Key) -> Option<String> {
         let spec = &receipt.claim.spec;
-        if receipt.kind == ReceiptKind::Attested {
+        let image = spec.profile == container::profile_digest();
+        if receipt.kind == ReceiptKind::Attested && !(image && self.on.runtime.is_some()) {
             return Some(
-                "the receipt is attested: its provider says what came out, and nobody can recompute it"
+                "the receipt is attested: its provider says what came out, and nobody can recompute it; with the \
+                 description of its image (--runtime) it can be run again, to see what comes out"
                     .into(),
             );
         }
@@ -208,14 +220,13 @@ impl Replay {
 /// What can be compared without running: a changed module, input, argument or key is named here.
 fn before_the_run(
     receipt: &Receipt,
-    module: &[u8],
+    digest: B256,
     bundle: &Bundle,
     inputs: &Manifest,
     (dataset_key, run_key): (&Key, &Key),
 ) -> Vec<Difference> {
     let spec = &receipt.claim.spec;
     let mut differences: Vec<Difference> = Vec::new();
-    let digest = content_digest(module);
     if digest != spec.module_digest {
         differences
             .push(format!("module: the receipt names {}, the file is {digest}", spec.module_digest).into());

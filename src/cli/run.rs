@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use alloy_primitives::U256;
 use anyhow::{Context, Result, bail};
@@ -12,11 +11,12 @@ use serde_json::json;
 
 use super::format::{Format, parse_bytes, parse_count, read_salt_key, write};
 use super::program::{OnRuntime, Program};
-use super::spec::{LocalInputs, check_output_folder, compile, write_outputs};
+use super::ready::{Done, Ready};
+use super::spec::{LocalInputs, check_output_folder, write_outputs};
 use super::{Exit, policy};
 use crate::clock::Clock;
 use crate::job;
-use crate::sandbox::{Control, Ending, Engine, Order, Outputs, profile_digest_for};
+use crate::sandbox::{Ending, Order, Outputs};
 
 /// First reading of the guest's clock unless told otherwise: 2000-01-01T00:00:00Z.
 pub(super) const CLOCK_START: u64 = 946_684_800_000_000_000;
@@ -30,6 +30,9 @@ pub(super) const CLOCK_STEP: u64 = 1_000;
 /// receipt hash, on any machine.
 ///
 /// Example: brizo run column_stats.wasm --input examples/data --output out -- --file penguins.csv
+///
+/// With a runtime that is an image the run is in a container: fuel is then time in microseconds, and the receipt is attested,
+/// which nobody can recompute.
 ///
 /// With a runtime, an interpreter, the algorithm is a script or a folder of them:
 /// brizo run species.py --runtime python/runtime.toml --input examples/data --output out -- --file penguins.csv
@@ -81,6 +84,9 @@ pub(super) struct Run {
     /// Compile the module anew instead of using the cache.
     #[arg(long)]
     no_cache: bool,
+    /// Run it a second time and say whether the outputs are the same; for containers, whose receipts cannot be recomputed.
+    #[arg(long)]
+    twice: bool,
     /// Folder with a data owner's policy: prints what the run would cost under it.
     #[arg(long)]
     policy: Option<PathBuf>,
@@ -101,11 +107,11 @@ impl Run {
         }
         let terms = self.policy.as_deref().map(policy::terms).transpose()?;
         let program = Program::load(&self.algorithm, &self.on)?;
-        let (engine, inspection, module) = compile(&program.module, !self.no_cache)?;
-        if inspection.memory_bytes_min > self.memory {
+        let ready = Ready::of(&program, !self.no_cache)?;
+        if ready.memory_bytes_min() > self.memory {
             bail!(
-                "the module starts with {} bytes of memory, --memory gives {}",
-                inspection.memory_bytes_min,
+                "it starts with {} bytes of memory, --memory gives {}",
+                ready.memory_bytes_min(),
                 self.memory
             );
         }
@@ -115,10 +121,10 @@ impl Run {
         let invocation = job::invocation(&program.start, &self.args, &pairs(&self.env)?, &[], None)?;
         let mount = inputs.mount(&dataset_key);
         let spec = JobSpec {
-            profile: profile_digest_for(inspection.kind),
+            profile: ready.profile(),
             agreement_id: B256::ZERO,
             run_index: 0,
-            module_digest: inspection.digest,
+            module_digest: ready.digest(),
             algorithm_root: program.bundle.manifest.root(&run_key),
             invocation_root: invocation_manifest(&invocation)?.root(&run_key),
             inputs_root: job::inputs_root(mount.root),
@@ -134,16 +140,16 @@ impl Run {
         };
         let bundle = program.bundle.files.clone();
         let order = Order::of(&spec, invocation.clone(), bundle, inputs.files.clone());
-        let (started_at, began) = (Clock::system().now_s(), Instant::now());
-        let (ending, outputs) = match engine.run(&module, &order, &Control::default())? {
-            Ok(finished) => finished,
-            Err(aborted) => bail!("{aborted} ({}); no claim, no receipt", aborted.code()),
+        let started_at = Clock::system().now_s();
+        let Done { ending, outputs, engine, run_us, cached } = ready.run(&order)?;
+        let repeated = match self.twice {
+            true => Some(observed(&ready.run(&order)?, &ending, &outputs)),
+            false => None,
         };
-        let run_us = began.elapsed().as_micros() as u64;
         let manifest = outputs.manifest()?;
         let outputs_key = job::outputs_key(&spec, &run_key, &dataset_key);
         let outcome = ending.outcome(manifest.root(&outputs_key));
-        let run_info = run_info(started_at, run_us, module.cached);
+        let run_info = run_info(started_at, engine, run_us, cached);
         let parts = job::ReceiptParts {
             spec: &spec,
             outcome: &outcome,
@@ -152,13 +158,14 @@ impl Run {
             mounts: vec![mount],
             outputs: &manifest,
             outputs_key: &outputs_key,
+            kind: ready.kind(),
             run_info: &run_info,
         };
         let receipt = job::receipt(&parts, |_| false);
         write_outputs(&self.output, &outputs.files, &outputs.folders)?;
         write(&receipt_path, receipt.to_text())?;
         let price = terms.map(|terms| (terms.due(ending.fuel_used, ending.output_bytes), terms.token));
-        self.report(&receipt, &ending, &outputs, &run_info, &receipt_path, price)
+        self.report(&receipt, &ending, &outputs, &run_info, &receipt_path, (price, repeated))
     }
 
     fn receipt_path(&self) -> PathBuf {
@@ -176,7 +183,7 @@ impl Run {
         outputs: &Outputs,
         run_info: &RunInfo,
         receipt_path: &std::path::Path,
-        price: Option<(U256, Address)>,
+        (price, repeated): (Option<(U256, Address)>, Option<bool>),
     ) -> Result<Exit> {
         let outcome = &receipt.claim.outcome;
         let good = outcome.text() == "exit 0";
@@ -196,6 +203,8 @@ impl Run {
             "outputBytes": ending.output_bytes.to_string(),
             "runMicroseconds": run_info.run_us.to_string(),
             "cachedModule": run_info.cached_module,
+            "kind": receipt.kind,
+            "observedRepeatable": repeated,
             "price": price.map(|(due, _)| due.to_string()),
             "outputs": files,
             "outputFolder": self.output,
@@ -214,8 +223,12 @@ impl Run {
                 let unit = if token.is_zero() { "wei".to_string() } else { format!("of token {token}") };
                 format!("price      about {due} {unit}, by this run's fuel and bytes\n")
             });
+            let repeated = repeated.map_or("", |same| match same {
+                true => "again      a second run left the same (observed, not proved)\n",
+                false => "again      A SECOND RUN LEFT SOMETHING ELSE: the outputs are not repeatable\n",
+            });
             format!(
-                "\nend        {}\nfuel       {} of {}\n{price}time       {:.1} ms\noutputs    {} files, {} bytes with streams, in {}\n{}\n\
+                "\nend        {}\nfuel       {} of {}\n{price}time       {:.1} ms\noutputs    {} files, {} bytes with streams, in {}\n{}\n{repeated}\
                  receipt    {}  in {}\n\nnext: brizo replay {} --module {}{input}",
                 outcome.text(),
                 ending.fuel_used,
@@ -235,6 +248,12 @@ impl Run {
     }
 }
 
+/// Whether a second run ended and left what the first did. Time is another one every time.
+fn observed(again: &Done, ending: &Ending, outputs: &Outputs) -> bool {
+    let same_end = Ending { fuel_used: ending.fuel_used, ..again.ending } == *ending;
+    same_end && again.outputs == *outputs
+}
+
 /// Variables for the guest from NAME=value.
 pub(super) fn pairs(env: &[String]) -> Result<Vec<(String, String)>> {
     let pair = |text: &String| {
@@ -246,10 +265,10 @@ pub(super) fn pairs(env: &[String]) -> Result<Vec<(String, String)>> {
 }
 
 /// Facts about this host's run, which the claim leaves out.
-fn run_info(started_at: u64, run_us: u64, cached_module: bool) -> RunInfo {
+fn run_info(started_at: u64, engine: String, run_us: u64, cached_module: bool) -> RunInfo {
     RunInfo {
         software: format!("brizo {}", env!("CARGO_PKG_VERSION")),
-        engine: Engine::version(),
+        engine,
         target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         started_at,
         run_us,

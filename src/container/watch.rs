@@ -9,6 +9,7 @@ use bollard::errors::Error as EngineError;
 use bollard::models::ContainerWaitResponse;
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use futures_util::{Stream, StreamExt};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use crate::sandbox::{Aborted, Control};
@@ -78,6 +79,8 @@ impl Guest<'_> {
         let mut ended = std::pin::pin!(ended);
         let mut watched = Watched { cause: None, took: Duration::ZERO, stdout: vec![], stderr: vec![] };
         let (mut looks, mut phase, mut open) = (interval(LOOK), Phase::Running, true);
+        // Beside the reading: an engine that waits for its streams to be taken answers nothing.
+        let mut sending = JoinSet::new();
         loop {
             let mut due = false;
             tokio::select! {
@@ -88,9 +91,14 @@ impl Guest<'_> {
                 }
                 piece = attached.output.next(), if open => open = self.take(piece, &mut watched)?,
                 _ = looks.tick() => watched.cause = watched.cause.or_else(|| self.control.raised().map(Cause::Host)),
+                Some(sent) = sending.join_next() => sent.map_err(|error| Error::Engine(error.to_string()))??,
                 () = sleep_until(self.due(phase)) => due = true,
             }
-            phase = self.proceed(phase, due, &mut watched).await?;
+            let (next, signal) = proceed(phase, due, &mut watched)?;
+            phase = next;
+            if let Some(signal) = signal {
+                sending.spawn(send(self.docker.clone(), self.name.to_string(), signal));
+            }
         }
         let drained = timeout(END_MAX, async {
             while open {
@@ -107,28 +115,6 @@ impl Guest<'_> {
             Phase::Running => self.began + self.bounds.time,
             Phase::Asked(at) => at + Duration::from_secs(GRACE_S),
             Phase::Killed(at) => at + END_MAX,
-        }
-    }
-
-    /// Asks, kills, or gives up.
-    async fn proceed(&self, phase: Phase, due: bool, watched: &mut Watched) -> Result<Phase, Error> {
-        let now = Instant::now();
-        match phase {
-            Phase::Running if watched.cause.is_some() => {
-                self.signal("SIGKILL").await?;
-                Ok(Phase::Killed(now))
-            }
-            Phase::Running if due => {
-                watched.cause = Some(Cause::Time);
-                self.signal("SIGTERM").await?;
-                Ok(Phase::Asked(now))
-            }
-            Phase::Asked(_) if due => {
-                self.signal("SIGKILL").await?;
-                Ok(Phase::Killed(now))
-            }
-            Phase::Killed(_) if due => Err(Error::Engine("a guest that was killed did not end".into())),
-            same => Ok(same),
         }
     }
 
@@ -156,14 +142,29 @@ impl Guest<'_> {
         }
         Ok(true)
     }
+}
 
-    async fn signal(&self, signal: &str) -> Result<(), Error> {
-        let options = KillContainerOptionsBuilder::new().signal(signal).build();
-        match self.docker.kill_container(self.name, Some(options)).await {
-            // It has ended meanwhile.
-            Ok(()) | Err(EngineError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
-            Err(error) => Err(error.into()),
+/// Asks, kills, or gives up: what comes next, and the signal that does it.
+fn proceed(phase: Phase, due: bool, watched: &mut Watched) -> Result<(Phase, Option<&'static str>), Error> {
+    let now = Instant::now();
+    match phase {
+        Phase::Running if watched.cause.is_some() => Ok((Phase::Killed(now), Some("SIGKILL"))),
+        Phase::Running if due => {
+            watched.cause = Some(Cause::Time);
+            Ok((Phase::Asked(now), Some("SIGTERM")))
         }
+        Phase::Asked(_) if due => Ok((Phase::Killed(now), Some("SIGKILL"))),
+        Phase::Killed(_) if due => Err(Error::Engine("a guest that was killed did not end".into())),
+        same => Ok((same, None)),
+    }
+}
+
+async fn send(docker: Docker, name: String, signal: &'static str) -> Result<(), Error> {
+    let options = KillContainerOptionsBuilder::new().signal(signal).build();
+    match docker.kill_container(&name, Some(options)).await {
+        // It has ended meanwhile.
+        Ok(()) | Err(EngineError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -174,5 +175,25 @@ fn check_end(end: Option<Result<ContainerWaitResponse, EngineError>>) -> Result<
         Some(Ok(_) | Err(EngineError::DockerContainerWaitError { .. })) => Ok(()),
         Some(Err(error)) => Err(error.into()),
         None => Err(Error::Engine("it went away during the run".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_is_asked_once_and_then_killed() {
+        let mut watched = Watched { cause: None, took: Duration::ZERO, stdout: vec![], stderr: vec![] };
+        assert_eq!(proceed(Phase::Running, false, &mut watched).unwrap(), (Phase::Running, None));
+        let (asked, signal) = proceed(Phase::Running, true, &mut watched).unwrap();
+        assert_eq!((signal, watched.cause), (Some("SIGTERM"), Some(Cause::Time)));
+        assert_eq!(proceed(asked, false, &mut watched).unwrap(), (asked, None));
+        let (killed, signal) = proceed(asked, true, &mut watched).unwrap();
+        assert_eq!(signal, Some("SIGKILL"));
+        assert_eq!(proceed(killed, false, &mut watched).unwrap(), (killed, None));
+        assert!(proceed(killed, true, &mut watched).is_err(), "then it is the engine's fault");
+        watched.cause = Some(Cause::Streams);
+        assert_eq!(proceed(Phase::Running, false, &mut watched).unwrap().1, Some("SIGKILL"));
     }
 }

@@ -23,6 +23,8 @@ pub struct ReceiptParts<'a> {
     pub outputs: &'a Manifest,
     /// The key that salts the outputs, from [`outputs_key`].
     pub outputs_key: &'a Key,
+    /// What the receipt can prove.
+    pub kind: Kind,
     /// Facts about this host's run.
     pub run_info: &'a RunInfo,
 }
@@ -51,7 +53,7 @@ pub fn receipt(parts: &ReceiptParts<'_>, withheld: impl Fn(&brizo_receipt::Entry
     let claim = ExecutionClaim { spec: parts.spec.clone(), outcome: parts.outcome.clone() };
     Receipt {
         format: FORMAT.to_string(),
-        kind: Kind::ReExecutable,
+        kind: parts.kind,
         claim_hash: claim.hash(),
         claim,
         consent: None,

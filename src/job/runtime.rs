@@ -9,6 +9,7 @@ use brizo_receipt::{B256, Entry, EntryKind, check_path};
 use serde::{Deserialize, Serialize};
 
 use super::RUNTIME_FOLDER;
+use crate::policy::parse_image;
 
 /// Where a guest finds the bundle.
 pub const ALGORITHM: &str = "/data/algorithm";
@@ -18,11 +19,20 @@ pub const ALGORITHM: &str = "/data/algorithm";
 pub struct Runtime {
     /// What people call it.
     pub name: String,
-    /// The module.
+    /// The module; absent with an image.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub module: String,
-    /// First argument: what the interpreter takes for its own path.
+    /// The image, `sha256:…`, instead of a module: then bundles run in containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Where it may be pulled from, `registry/name@sha256:…`, for runs without a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<String>,
+    /// First argument: what the interpreter takes for its own path; in an image the program.
     pub program: String,
-    /// The file of a bundle that is started, unless another one is named.
+    /// The file of a bundle that is started, unless another one is named. With an image it may be empty: then the image is
+    /// the algorithm, and the bundle only lies beside it.
+    #[serde(default)]
     pub main: String,
     /// Variables that the interpreter needs.
     #[serde(default)]
@@ -99,6 +109,9 @@ pub enum BadRuntime {
     /// A path that no manifest takes.
     #[error("{0:?} cannot be a path in a bundle: {1}")]
     Path(String, String),
+    /// What runs the bundle is not named, or not well.
+    #[error("the description of the runtime is not right: {0}")]
+    Program(String),
     /// The file to start is not there.
     #[error("the bundle has no file {0:?} to start; name the file with `main`")]
     NoMain(String),
@@ -113,15 +126,29 @@ impl Runtime {
     /// # Errors
     /// [`BadRuntime`] with the path.
     pub fn check(&self) -> Result<(), BadRuntime> {
-        self.files.keys().chain([&self.main]).try_for_each(|path| checked(path))
+        if self.image.is_some() != self.module.is_empty() {
+            return Err(BadRuntime::Program("it names either `module` or `image`".into()));
+        }
+        if let Some(image) = &self.image {
+            parse_image(image).map_err(BadRuntime::Program)?;
+        }
+        let main = (self.image.is_none() || !self.main.is_empty()).then_some(&self.main);
+        self.files.keys().chain(main).try_for_each(|path| checked(path))
+    }
+
+    /// The image's digest, where there is an image.
+    #[must_use]
+    pub fn image_digest(&self) -> Option<B256> {
+        self.image.as_deref().and_then(|image| parse_image(image).ok())
     }
 
     /// How a bundle is started on it: `main` is a path in the bundle, the description's own where none is named.
     #[must_use]
     pub fn start(&self, main: Option<&str>) -> Start {
-        let main = format!("{ALGORITHM}/{}", main.unwrap_or(&self.main));
+        let main = Some(main.unwrap_or(&self.main)).filter(|main| !main.is_empty());
+        let main = main.map(|main| format!("{ALGORITHM}/{main}"));
         let env = self.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Start { args: vec![self.program.clone(), main], env }
+        Start { args: std::iter::once(self.program.clone()).chain(main).collect(), env }
     }
 
     /// Checks the paths of a bundle: none is the runtime's, and the file to start is among them.
@@ -134,11 +161,14 @@ impl Runtime {
         main: Option<&str>,
     ) -> Result<(), BadRuntime> {
         let main = main.unwrap_or(&self.main);
-        checked(main)?;
+        let none = main.is_empty() && self.image.is_some();
+        if !none {
+            checked(main)?;
+        }
         if let Some(path) = paths.clone().find(|path| path.split('/').next() == Some(RUNTIME_FOLDER)) {
             return Err(BadRuntime::Reserved(path.into()));
         }
-        match paths.into_iter().any(|path| path == main) {
+        match none || paths.into_iter().any(|path| path == main) {
             true => Ok(()),
             false => Err(BadRuntime::NoMain(main.into())),
         }
@@ -188,6 +218,26 @@ mod tests {
         ] {
             assert!(parse(&TEXT.replacen(from, to, 1)).is_err(), "{to}");
         }
+    }
+
+    #[test]
+    fn an_image_stands_in_the_place_of_a_module() {
+        let id = format!("sha256:{}", "ab".repeat(32));
+        let text = TEXT.replace("module = \"snake.wasm\"", &format!("image = \"{id}\""));
+        let runtime = parse(&text).unwrap();
+        assert_eq!(runtime.image_digest(), Some(B256::repeat_byte(0xab)));
+        let alone = parse(&text.replace("main = \"main.sn\"", "")).unwrap();
+        assert_eq!(alone.start(None).args, ["/usr/bin/snake"]);
+        assert_eq!(alone.check_bundle(["any"].into_iter(), None), Ok(()));
+        assert_eq!(alone.check_bundle(["any"].into_iter(), Some("x")), Err(BadRuntime::NoMain("x".into())));
+        for bad in [
+            &text.replace("sha256:ab", "sha256:AB"),
+            &text.replace("sha256:", ""),
+            &TEXT.replace("main =", "image ="),
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        assert!(parse(&TEXT.replace("main = \"main.sn\"", "")).is_err(), "a module needs one");
     }
 
     #[test]

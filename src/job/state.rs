@@ -112,7 +112,7 @@ impl End {
             Self::TimedOut => "the run, or its waiting, took longer than the provider allows",
             Self::DataFailed => "the provider's copy of the data set is damaged",
             Self::AlgorithmFailed => {
-                "the module cannot be compiled by this provider, or not within its limits of time and memory"
+                "the module cannot be compiled by this provider, or not within its limits of time and memory, or the program cannot be started in its image"
             }
             Self::HostFailed => {
                 "the provider could not run it (endless recursion in the algorithm also ends like this)"

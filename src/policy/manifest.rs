@@ -30,6 +30,10 @@ pub struct Manifest {
     /// can lift that.
     #[serde(default)]
     pub runtimes: Vec<Algorithm>,
+    /// Approved images of containers. With any, the policy is one for containers: bundles run on these images, and nothing
+    /// else runs.
+    #[serde(default)]
+    pub images: Vec<Image>,
     /// Who may ask.
     pub consumers: Consumers,
     /// What may leave.
@@ -73,6 +77,21 @@ pub struct Algorithm {
     /// What people call it.
     #[serde(deserialize_with = "text::filled")]
     pub name: String,
+}
+
+/// An image of containers that the owner has looked at and approved. The digest approves; the name is for people.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Its id, `sha256:` and 64 hex digits.
+    #[serde(deserialize_with = "text::image")]
+    pub digest: B256,
+    /// What people call it.
+    #[serde(deserialize_with = "text::filled")]
+    pub name: String,
+    /// Where it may be pulled from, `registry/name@sha256:…`; nowhere if absent.
+    #[serde(default)]
+    pub pull: Option<String>,
 }
 
 /// Who may ask: exactly one of two forms, and no wildcards.
@@ -138,6 +157,33 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Time stands where fuel does in containers, so one policy cannot be for both.
+    fn check_images(&self) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        for Image { digest, name, pull } in &self.images {
+            if !seen.insert(digest) {
+                return Err(format!(
+                    "image sha256:{} ({name}) stands twice in the list",
+                    hex::encode(digest)
+                ));
+            }
+            if pull.as_ref().is_some_and(|reference| !reference.contains("@sha256:")) {
+                return Err(format!("image {name}: `pull` names no digest; write registry/name@sha256:…"));
+            }
+        }
+        let Ceilings { fuel, wall_clock_s, .. } = self.ceilings;
+        match self.images.is_empty() {
+            true => Ok(()),
+            false if !self.runtimes.is_empty() => {
+                Err("a policy lists `runtimes` or `images`, not both: publish the data twice".into())
+            }
+            false if fuel.div_ceil(1_000_000) > wall_clock_s => Err(format!(
+                "with images ceilings.fuel is in microseconds, and {fuel} is more than ceilings.wall_clock_s {wall_clock_s}"
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// What one value alone cannot show.
     fn check(&self) -> Result<(), String> {
         for (sort, list) in [("algorithm", &self.algorithms), ("runtime", &self.runtimes)] {
@@ -147,6 +193,7 @@ impl Manifest {
                 return Err(format!("{sort} {} ({}) stands twice in the list", twice.digest, twice.name));
             }
         }
+        self.check_images()?;
         let Price { base, max, .. } = &self.price;
         if base > max {
             return Err(format!("price.base {base} is above price.max {max}, so no run could ever be paid"));

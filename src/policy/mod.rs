@@ -42,10 +42,11 @@ use alloy_primitives::B256;
 
 pub use decision::{Decision, RULE_CODES, Refusal};
 pub use error::PolicyError;
-pub use manifest::{Algorithm, Ceilings, Consumers, Manifest, Price};
+pub use manifest::{Algorithm, Ceilings, Consumers, Image, Manifest, Price};
 pub use outputs::{DeclaredGlob, Outputs, StreamName};
 pub use request::{OutputKind, ReleaseOutput, ReleaseRequest, RunRequest};
 pub use rules::{Effect, Rule};
+pub use text::parse_image;
 
 /// A loaded policy: rules that were validated strictly against the shipped schema, and the manifest they work with.
 /// A clone is a reference to the same policy.
@@ -95,8 +96,11 @@ impl Policy {
     /// May this consumer run this algorithm over the data set with these limits?
     pub fn may_run(&self, request: &RunRequest) -> Decision {
         let manifest = &self.0.manifest;
-        let refusal = ceilings::check_run(&manifest.ceilings, request)
-            .or_else(|| check_runtime(&manifest.runtimes, request.runtime));
+        let refusal =
+            ceilings::check_run(&manifest.ceilings, request).or_else(|| match manifest.images.is_empty() {
+                true => check_runtime(&manifest.runtimes, request.runtime),
+                false => check_image(&manifest.images, request.runtime),
+            });
         if let Some(refusal) = refusal {
             return Decision::Refuse(refusal);
         }
@@ -129,6 +133,21 @@ fn check_runtime(approved: &[Algorithm], runtime: Option<B256>) -> Option<Refusa
         rule: "runtimes".into(),
         text: format!("runtime {digest} is not approved for this data set"),
         hint: "use a runtime that the data owner lists, or ask the owner to approve this one".into(),
+    })
+}
+
+/// Where images are approved nothing runs but a bundle on one of them: ceilings and price are those of containers.
+fn check_image(approved: &[Image], image: Option<B256>) -> Option<Refusal> {
+    if image.is_some_and(|digest| approved.iter().any(|one| one.digest == digest)) {
+        return None;
+    }
+    let what =
+        image.map_or("an algorithm without an image".into(), |it| format!("sha256:{}", hex::encode(it)));
+    Some(Refusal {
+        code: "image_not_approved",
+        rule: "images".into(),
+        text: format!("{what} is not approved for this data set, which is for containers"),
+        hint: "use an image that the data owner lists, or ask the owner to approve this one".into(),
     })
 }
 

@@ -51,6 +51,27 @@ fn only_listed_runtimes_interpret_and_no_rule_lifts_that() {
     assert!(strict.may_run(&run()).is_allow(), "and modules have none");
 }
 
+#[test]
+fn only_listed_images_run_and_nothing_beside_them() {
+    let asked = |digest: Option<u8>| RunRequest { runtime: digest.map(B256::repeat_byte), ..run() };
+    let image = |byte: &str| format!("[[images]]\ndigest = \"sha256:{}\"\nname = \"a\"\n", byte.repeat(32));
+    let open = Policy::parse(&format!("{MANIFEST}{}", image("03")), PERMIT).unwrap();
+    let code = |digest| open.may_run(&asked(digest)).refusal().map(|refusal| refusal.code);
+    assert_eq!(code(Some(3)), None);
+    assert_eq!((code(Some(4)), code(None)), (Some("image_not_approved"), Some("image_not_approved")));
+    let says = |more: &str, from: &str, to: &str| {
+        let manifest = format!("{MANIFEST}{more}").replace(from, to);
+        Policy::parse(&manifest, PERMIT).unwrap_err().to_string()
+    };
+    let runtime = format!("[[runtimes]]\ndigest = \"{}\"\nname = \"a\"\n", B256::repeat_byte(3));
+    assert!(says(&(runtime + &image("03")), "", "").contains("not both"));
+    assert!(says(&(image("03") + &image("03")), "", "").contains("twice"));
+    assert!(says(&image("03"), "sha256:", "").contains("sha256:"));
+    assert!(says(&image("0A"), "", "").contains("sha256:"));
+    assert!(says(&(image("03") + "pull = \"registry/name:latest\"\n"), "", "").contains("names no digest"));
+    assert!(says(&image("03"), "fuel = 1000,", "fuel = 10000001,").contains("microseconds"));
+}
+
 fn release() -> ReleaseRequest {
     let RunRequest { consumer, dataset, algorithm, now_s, .. } = run();
     let output = ReleaseOutput { kind: OutputKind::File, path: "a.csv".into(), bytes: 1 };

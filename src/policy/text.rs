@@ -58,6 +58,20 @@ pub(super) fn parse_address(text: &str) -> Result<Address, String> {
     })
 }
 
+/// The digest of an image: `sha256:` and 64 lower-case hex digits.
+pub fn parse_image(text: &str) -> Result<B256, String> {
+    let digits =
+        text.strip_prefix("sha256:").filter(|digits| !digits.bytes().any(|it| it.is_ascii_uppercase()));
+    let mut digest = B256::ZERO;
+    digits.and_then(|digits| hex::decode_to_slice(digits, &mut digest.0).ok()).map(|()| digest).ok_or_else(
+        || format!("{text:?} is not the id of an image: `sha256:` and 64 hex digits (docker image inspect)"),
+    )
+}
+
+pub(super) fn image<'de, D: Deserializer<'de>>(from: D) -> Result<B256, D::Error> {
+    parse_image(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
 /// An optional instant in UTC with whole seconds, such as `2027-06-30T00:00:00Z`, as seconds since 1970.
 pub(super) fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let datetime = Datetime::deserialize(from)?;

@@ -1,6 +1,7 @@
 //! The worker: claims jobs and runs them, listens to the chain, does what the outbox owes it, and publishes the log. It meets `api` in the
 //! store only; the `Nudge` between them saves waiting and carries no information.
 
+mod execute;
 mod housekeeping;
 mod journal;
 mod listen;
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::chain::Chain;
 use crate::clock::Clock;
+use crate::container::Containers;
 use crate::data::BlobStore;
 use crate::log::Log;
 use crate::nudge::Nudge;
@@ -54,6 +56,8 @@ pub struct Worker {
     pub chain: Chain,
     /// The sandbox.
     pub engine: Engine,
+    /// The containers.
+    pub containers: Containers,
     /// Modules, inputs and outputs.
     pub blobs: BlobStore,
     /// Blobs that no row names but the configuration does: those of the runtimes.

@@ -1,20 +1,21 @@
 //! One job, from the claim on the queue to the commit point.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use brizo_receipt::{B256, Consent, Manifest, RunInfo, content_digest};
 use tokio::sync::watch;
 
+use super::execute::{Executed, Program};
 use super::{LEASE_S, Worker};
+use crate::container::{self, Image};
 use crate::data::Error as DataError;
 use crate::failpoint;
 use crate::job::{self, End, Released, State};
 use crate::policy::Policy;
 use crate::sandbox::{
-    Aborted, Control, Ending, Engine, Error as SandboxError, InputFile, Module, Order, Outputs,
-    profile_digest_for,
+    Aborted, Control, Ending, Error as SandboxError, InputFile, Module, Order, Outputs, profile_digest_for,
 };
 use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreError, GivenUp, OutputRow};
 
@@ -25,7 +26,7 @@ const RUN_MARGIN_S: u64 = 60;
 const ABANDON_AFTER: Duration = Duration::from_secs(30);
 
 /// Why a job could not be brought to a claim.
-enum Failure {
+pub(super) enum Failure {
     /// The host's fault; trying again may help.
     Host(String),
     /// Trying again will not help.
@@ -51,7 +52,7 @@ struct Prepared {
     agreement: AgreementRow,
     dataset: DatasetRow,
     policy: Policy,
-    module: Module,
+    program: Program,
     /// What the data owner's rules know the algorithm by.
     approved_as: B256,
     /// The bundle, empty without one.
@@ -110,16 +111,17 @@ impl Worker {
         }
         let wall_clock_s = prepared.policy.manifest().ceilings.wall_clock_s;
         let control = Control::with_wall_clock(Duration::from_secs(wall_clock_s));
-        let (engine, module, order, held) =
-            (self.engine.clone(), prepared.module.clone(), prepared.order.clone(), control.clone());
-        let (started_at, began) = (self.clock.now_s(), Instant::now());
-        let running =
-            tokio::task::spawn_blocking(move || engine.run(&module, &order, &held).map_err(Failure::from));
-        let stage = (State::Running, wall_clock_s.saturating_add(RUN_MARGIN_S));
-        let result = self.watch(claimed, stage, running, &control, cut.clone()).await?;
-        let run_us = began.elapsed().as_micros() as u64;
-        let (ending, outputs) = result.map_err(aborted)?;
-        let run_info = run_info(started_at, run_us, prepared.module.cached);
+        let started_at = self.clock.now_s();
+        let running = self.execute(prepared.program.clone(), prepared.order.clone(), control.clone());
+        let setting_up_s = match prepared.program {
+            Program::Module(_) => RUN_MARGIN_S,
+            // Pulling an image and handing over files are part of this stage, though not of the guest's time.
+            Program::Image(_) => RUN_MARGIN_S.saturating_add(prepare_s),
+        };
+        let stage = (State::Running, wall_clock_s.saturating_add(setting_up_s));
+        let executed = self.watch(claimed, stage, running, &control, cut.clone()).await?;
+        let run_info = run_info(started_at, &executed);
+        let (ending, outputs) = executed.result.map_err(aborted)?;
         let (worker, job) = (self.clone(), claimed.clone());
         let committing =
             tokio::task::spawn_blocking(move || worker.commit(&job, &prepared, &ending, &outputs, &run_info));
@@ -132,6 +134,20 @@ impl Worker {
         let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
         let policy = Policy::parse(&dataset.policy, &dataset.rules)?;
         self.check_deadline(&agreement, &policy)?;
+        let program = match claimed.order.spec.profile == container::profile_digest() {
+            true => self.image(claimed, &policy)?,
+            false => Program::Module(self.module(claimed, control)?),
+        };
+        let upload = agreement.upload.as_ref().context("the job's algorithm is gone")?;
+        let (approved_as, bundle) = (upload.approved_as(), upload.algorithm()?);
+        let algorithm = self.mapped(&bundle)?;
+        let inputs = self.mapped(&dataset.manifest)?;
+        let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), algorithm, inputs);
+        Ok(Prepared { agreement, dataset, policy, program, approved_as, algorithm: bundle, order })
+    }
+
+    /// The module, compiled.
+    fn module(&self, claimed: &Claimed, control: &Control) -> Result<Module, Failure> {
         let digest = claimed.order.spec.module_digest;
         let bytes = self.blobs.map(digest)?;
         let inspection = self
@@ -143,20 +159,22 @@ impl Worker {
             return Err(Failure::Final(End::HostFailed, why.into()));
         }
         let compiled = self.engine.compile_unless((*bytes).as_ref(), &inspection, control);
-        let module = compiled.map_err(|e| match e {
+        compiled.map_err(|e| match e {
             SandboxError::Compile(_) | SandboxError::TooCostly(_) => {
                 Failure::Final(End::AlgorithmFailed, e.to_string())
             }
             SandboxError::Interrupted(reason) => aborted(reason),
             // A full disk under the cache is no fault of the module.
             other => Failure::from(other),
-        })?;
-        let upload = agreement.upload.as_ref().context("the job's algorithm is gone")?;
-        let (approved_as, bundle) = (upload.approved_as(), upload.algorithm()?);
-        let algorithm = self.mapped(&bundle)?;
-        let inputs = self.mapped(&dataset.manifest)?;
-        let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), algorithm, inputs);
-        Ok(Prepared { agreement, dataset, policy, module, approved_as, algorithm: bundle, order })
+        })
+    }
+
+    /// The image that the policy lists. The engine is asked for it when it runs.
+    fn image(&self, claimed: &Claimed, policy: &Policy) -> Result<Program, Failure> {
+        let digest = claimed.order.spec.module_digest;
+        let listed = policy.manifest().images.iter().find(|image| image.digest == digest);
+        let listed = listed.context("the policy does not list the image any more")?;
+        Ok(Program::Image(Image { digest, pull: listed.pull.clone() }))
     }
 
     /// The files of a manifest, verified.
@@ -275,6 +293,7 @@ impl Worker {
             mounts: vec![job::mount(Some(dataset.did.to_string()), &dataset.manifest, &dataset.key)],
             outputs: &manifest,
             outputs_key: &outputs_key,
+            kind: prepared.program.kind(),
             run_info,
         };
         let mut receipt = job::receipt(&parts, |entry| withheld.contains(&(entry.kind, &entry.path)));
@@ -358,14 +377,14 @@ fn output_row(released: &Released) -> OutputRow {
 }
 
 /// Facts about this host's run, for the attestation.
-fn run_info(started_at: u64, run_us: u64, cached_module: bool) -> RunInfo {
+fn run_info(started_at: u64, executed: &Executed) -> RunInfo {
     RunInfo {
         software: format!("brizo {}", env!("CARGO_PKG_VERSION")),
-        engine: Engine::version(),
+        engine: executed.engine.clone(),
         target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         started_at,
-        run_us,
-        cached_module,
+        run_us: executed.run_us,
+        cached_module: executed.cached,
     }
 }
 

@@ -503,12 +503,22 @@ EXPECT_ALL = {
 }
 
 
+# RECEIPT.md section 18.
+CONTAINERS = bytes.fromhex("881045ba6ceb607c672424cef8a2851458f33bae77bcaf0095f9fbb34cf6a9ce")
+
+
 def good_cases():
     good("ok-full", "two data sets, a withheld output, both signatures, every expectation", make(), EXPECT_ALL)
     local = dict(domain=LOCAL, consumer=None, key=OPEN, dataset_keys=[OPEN])
     good("ok-local-unsigned", "a local run: no agreement, no keys, no signatures", make(**local, provider=None, spec={"agreementId": bytes(32)}))
     good("ok-local-signed", "a local run that its host signed, under chain 0 and the zero address", make(**local, spec={"agreementId": bytes(32)}))
     good("ok-attested", "made in a container: nobody can recompute it", make(kind="attested"))
+    container = {"profile": CONTAINERS, "moduleDigest": bytes([0x66]) * 32, "fuelLimit": 60_000_000}
+    good("ok-container", "an image, two seconds begun of sixty", make(kind="attested", spec=container, outcome={"fuelUsed": 2_000_000}))
+    killed = {"status": 3, "trapCode": 12, "fuelUsed": 1_000_000}
+    good("ok-container-memory", "a container killed for its memory", make(kind="attested", spec=container, outcome=killed))
+    good("ok-container-time", "a container whose time was up", make(kind="attested", spec=container, outcome={"status": 2, "fuelUsed": 60_000_000}))
+    put_case("kind-container", "a container's receipt that says it can be re-executed", make(spec=container, outcome={"fuelUsed": 2_000_000}).document, "receipt_contradiction")
     good("ok-bundle", "a bundle of two files at /data/algorithm", make(bundle=BUNDLE))
     good("ok-uncaught-exception", "an exception that nothing caught", make(outcome={"status": 1, "trapCode": 10}))
     good("ok-later-run", "run 7 under its agreement", make(spec={"runIndex": 7}))

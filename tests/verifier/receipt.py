@@ -8,6 +8,8 @@ from .strictjson import parse, parse_file
 
 FILE_MOST = 134_217_728
 KINDS = ("re-executable", "attested")
+# The profile `brizo-container/1` (section 18): its receipts are attested.
+CONTAINERS = bytes.fromhex("881045ba6ceb607c672424cef8a2851458f33bae77bcaf0095f9fbb34cf6a9ce")
 STATUS_EXIT, STATUS_TRAP, STATUS_FUEL, STATUS_MEMORY, STATUS_STACK = 0, 1, 2, 3, 4
 STATUSES, TRAP_CODES = range(6), range(1, 13)
 STREAMS = ("stderr", "stdout")  # the last two outputs, in this order
@@ -196,6 +198,8 @@ def check_structure(receipt, expected, revoked):
     spec = receipt["claim"]["spec"]
     check_outcome(spec, receipt["claim"]["outcome"])
     need(spec["profile"] not in revoked, "profile_revoked", "spec.profile")
+    repeatable = receipt["kind"] == "re-executable"
+    need(not repeatable or spec["profile"] != CONTAINERS, "receipt_contradiction", "kind")
     manifest.check_mounts([one["path"] for one in receipt["opening"]["inputs"]], "opening.inputs")
     check_outputs(receipt)
     check_run_info(receipt["runInfo"])

@@ -155,7 +155,10 @@ fn why_not_run(receipt: &Receipt) -> String {
             "nothing was run here: use `brizo replay` with module, data and keys".into()
         }
         crate::Kind::Attested => {
-            "an attested receipt cannot be recomputed; it is what the provider says".into()
+            "the receipt is attested: the provider says that this image, started like this over these inputs, ended like \
+             this and left these outputs. That is signed, and nobody can recompute it: not that it ran, not that the \
+             outputs are the program's, not the time it took"
+                .into()
         }
     }
 }

@@ -7,9 +7,10 @@ use super::file::JobFile;
 use crate::cli::format::read;
 use crate::cli::program::Bundle;
 use crate::client::fetch;
+use crate::container;
 use crate::data::pack;
 use crate::job::{ComputeOffer, Installed, Start};
-use crate::sandbox::{Kind, inspect};
+use crate::sandbox::{Kind, inspect, profile_digest_for};
 
 /// An algorithm, ready to be uploaded and ordered.
 #[derive(Debug)]
@@ -20,8 +21,8 @@ pub(super) struct Algorithm {
     pub(super) query: String,
     /// BLAKE3 of the module that runs.
     pub(super) module: B256,
-    /// Its kind.
-    pub(super) kind: Kind,
+    /// The profile under which this program runs its kind: module, component or image.
+    pub(super) profile: B256,
     /// Linear memory that it needs at the start.
     pub(super) memory_bytes_min: u64,
     /// What is mounted at `/data/algorithm`.
@@ -58,7 +59,7 @@ impl Algorithm {
             upload,
             query: String::new(),
             module: inspection.digest,
-            kind: inspection.kind,
+            profile: profile_digest_for(inspection.kind),
             memory_bytes_min: inspection.memory_bytes_min,
             bundle: Manifest::default(),
             start: Start::default(),
@@ -71,12 +72,16 @@ impl Algorithm {
         let own = bundle.own.iter().map(|file| (file.path.as_str(), (*file.bytes).as_ref()));
         let upload = pack(own.clone())?;
         let facts = runtime.bundle(content_digest(&upload), own, main.as_deref())?;
+        let profile = match runtime.runtime.image {
+            Some(_) => container::profile_digest(),
+            None => profile_digest_for(Kind::Core),
+        };
         let main = main.map(|main| format!("&main={}", encoded(&main))).unwrap_or_default();
         Ok(Self {
             upload,
             query: format!("&runtime={}{main}", runtime.module),
             module: runtime.module,
-            kind: Kind::Core,
+            profile,
             memory_bytes_min: runtime.memory_bytes_min,
             bundle: Manifest::new(facts.files)?,
             start: facts.start,

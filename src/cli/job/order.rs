@@ -12,7 +12,7 @@ use super::algorithm::Algorithm;
 use super::file::{JobFile, Saved};
 use super::follow::step;
 use super::prepare::Session;
-use crate::chain::{Chain, ComputeTemplate, NewAgreement};
+use crate::chain::{Chain, NewAgreement};
 use crate::cli::Exit;
 use crate::cli::format::{random, write_secret};
 use crate::cli::run::{CLOCK_START, CLOCK_STEP};
@@ -37,7 +37,7 @@ pub(super) async fn agree(session: &Session) -> Result<Saved> {
     let known = session.chain.agreement(saved.service_agreement_id).await?.is_some();
     step(if known { "resume" } else { "agree" }, &format!("agreement {}", saved.service_agreement_id));
     let digest = session.chain.deployment().agreement_digest(&NewAgreement {
-        template: ComputeTemplate::Repeatable,
+        template: session.template(),
         id: saved.service_agreement_id,
         did: file.did,
         publisher: session.offer.publisher,
@@ -174,7 +174,7 @@ async fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
     let invocation =
         job::invocation(&algorithm.start, &file.args, &file.variables(), &[file.did.to_string()], None)?;
     let spec = JobSpec {
-        profile: session.profile(algorithm.kind)?,
+        profile: session.profile(&algorithm)?,
         agreement_id: saved.service_agreement_id.0,
         run_index: 0,
         module_digest: algorithm.module,

@@ -5,11 +5,11 @@ use brizo_receipt::{B256, SecretKey, content_digest};
 
 use super::algorithm::Algorithm;
 use super::file::JobFile;
-use crate::chain::{Chain, Timeouts};
+use crate::chain::{Chain, ComputeTemplate, Timeouts};
 use crate::client::{Client, fetch};
 use crate::config::{read_deployment, read_key};
+use crate::container;
 use crate::job::{ComputeOffer, read_offer};
-use crate::sandbox::{Kind, profile_digest_for};
 
 /// Everything that the verbs share.
 #[derive(Debug)]
@@ -38,20 +38,24 @@ impl Session {
     }
 
     /// The profile under which the algorithm runs, which is the provider's as well.
-    pub(super) fn profile(&self, kind: Kind) -> Result<B256> {
-        let (ours, theirs) = (
-            profile_digest_for(kind),
-            match kind {
-                Kind::Core => Some(self.offer.profile),
-                Kind::Component => self.offer.component_profile,
-            },
-        );
-        match theirs {
-            Some(theirs) if theirs == ours => Ok(ours),
-            Some(theirs) => {
-                bail!("the provider runs profile {theirs}, this program knows {ours}; use the same release")
-            }
-            None => bail!("the provider runs no components; compile for wasm32-wasip1"),
+    pub(super) fn profile(&self, algorithm: &Algorithm) -> Result<B256> {
+        let offered = [Some(self.offer.profile), self.offer.component_profile];
+        if offered.contains(&Some(algorithm.profile)) {
+            return Ok(algorithm.profile);
+        }
+        bail!(
+            "the data set is offered under profile {}, this program runs such an algorithm under {}; use the same \
+             release, and the kind of algorithm (module, component, image) that the data set is for",
+            self.offer.profile,
+            algorithm.profile
+        )
+    }
+
+    /// The template of the agreement: receipts of containers are released as attested.
+    pub(super) fn template(&self) -> ComputeTemplate {
+        match self.offer.profile == container::profile_digest() {
+            true => ComputeTemplate::Attested,
+            false => ComputeTemplate::Repeatable,
         }
     }
 
@@ -73,7 +77,7 @@ impl Session {
             bail!("the data set asks to lock {price}, payment.max_price is {}", self.file.payment.max_price);
         }
         let algorithm = self.algorithm().await?;
-        self.profile(algorithm.kind)?;
+        self.profile(&algorithm)?;
         if limits.fuel == 0 {
             bail!("limits.fuel is 0, so nothing would run; `brizo run` prints how much a run uses");
         }

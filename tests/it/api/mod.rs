@@ -4,6 +4,7 @@ mod bad_input;
 mod bundles;
 mod chaos;
 mod command_line;
+mod containers;
 mod crash;
 mod crash_table;
 mod log;

@@ -16,7 +16,7 @@ use super::{Engine, engine_or_skip, images, order};
 const OWNER: &str = "org.brizo.owner";
 
 /// Starts of guests, from now on.
-fn starts(docker: &Docker) -> Pin<Box<dyn Stream<Item = ()> + Send + '_>> {
+pub(super) fn starts(docker: &Docker) -> Pin<Box<dyn Stream<Item = ()> + Send + '_>> {
     let filters = HashMap::from([("type", vec!["container"]), ("event", vec!["start"])]);
     let events = docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build()));
     Box::pin(events.filter_map(|event| async {
@@ -26,7 +26,7 @@ fn starts(docker: &Docker) -> Pin<Box<dyn Stream<Item = ()> + Send + '_>> {
 }
 
 /// How many containers and volumes have this owner.
-async fn left(docker: &Docker, owner: &str) -> usize {
+pub(super) async fn left(docker: &Docker, owner: &str) -> usize {
     let label = format!("{OWNER}={owner}");
     let filters = HashMap::from([("label", vec![label.as_str()])]);
     let list = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();

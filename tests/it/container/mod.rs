@@ -2,11 +2,12 @@
 //!
 //! Without an engine each of these tests is skipped, and says so. `cargo xtask test` installs one where it can.
 
+mod command_line;
 mod crash;
 mod engine;
 mod gate;
 mod hostile;
-mod images;
+pub(crate) mod images;
 mod limits;
 mod works;
 

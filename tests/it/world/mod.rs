@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) grace_s: u64,
     /// Jobs that may wait.
     pub(crate) waiting_max: Option<u64>,
+    /// Socket of a container engine and an image on it: the data set is then for containers.
+    pub(crate) container: Option<(PathBuf, brizo::container::Image)>,
 }
 
 /// Everything of one test. Ends its processes when it is dropped.
@@ -158,6 +160,11 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     if let Some(seconds) = settings.anchor_every_s {
         config += &format!("[log]\nanchor_every_s = {seconds}\n");
     }
+    if let Some((socket, image)) = &settings.container {
+        config = config.replace("\"parrot/runtime.toml\"", "\"parrot/runtime.toml\", \"image/runtime.toml\"");
+        config += &format!("[containers]\nsocket = {socket:?}\n");
+        write_image(&folder.join("image"), image);
+    }
     std::fs::write(folder.join("brizo.toml"), config).unwrap();
     write_parrot(&folder.join("parrot"));
     std::fs::create_dir(folder.join("policy")).unwrap();
@@ -165,6 +172,18 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     if settings.impatient {
         manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 1_000_000_000_000");
         manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1");
+    }
+    if let Some((_, image)) = &settings.container {
+        let listed =
+            format!("[[images]]\ndigest = \"sha256:{}\"\nname = \"shell\"\n", hex::encode(image.digest));
+        manifest = manifest
+            .replace("[[runtimes]]", "[[algorithms]]")
+            .replace("[ceilings]", &format!("{listed}[ceilings]"));
+        manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 60_000_000");
+        for bundle in SHELL_BUNDLES {
+            let digest = brizo_receipt::content_digest(&brizo::data::pack([bundle]).unwrap());
+            manifest += &format!("[[algorithms]]\ndigest = \"{digest}\"\nname = \"script\"\n");
+        }
     }
     if settings.compile_cpu_seconds.is_some() {
         let digest = brizo_receipt::content_digest(&crate::sandbox::bomb(8));
@@ -191,6 +210,22 @@ pub(crate) fn write_parrot(folder: &Path) {
     std::fs::write(folder.join("greeting"), "hello").unwrap();
     let description = "name = \"parrot\"\nmodule = \"parrot.wasm\"\nprogram = \"/bin/parrot\"\nmain = \"main.txt\"\n\
                        [env]\nPARROT = \"grey\"\n[files]\n\"lib/greeting\" = \"greeting\"\n";
+    std::fs::write(folder.join("runtime.toml"), description).unwrap();
+}
+
+/// The bundles that the policy approves for the image: one that computes, one that waits, one that differs every time.
+pub(crate) const SHELL_BUNDLES: [(&str, &[u8]); 3] = [
+    ("main.sh", b"exec /group-aggregate \"$@\""),
+    ("main.sh", b"sleep 5; echo waited > \"$2/waited.csv\""),
+    ("main.sh", b"cat /proc/sys/kernel/random/uuid > \"$2/random.csv\""),
+];
+
+/// A runtime that is an image: a shell and the grouped aggregate.
+pub(crate) fn write_image(folder: &Path, image: &brizo::container::Image) {
+    std::fs::create_dir(folder).unwrap();
+    let digest = hex::encode(image.digest);
+    let description =
+        format!("name = \"shell\"\nimage = \"sha256:{digest}\"\nprogram = \"/bin/sh\"\nmain = \"main.sh\"\n");
     std::fs::write(folder.join("runtime.toml"), description).unwrap();
 }
 
