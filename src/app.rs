@@ -77,6 +77,19 @@ pub async fn serve(parts: Parts) -> Result<()> {
     if followed > 0 {
         tracing::info!(transactions = followed, "transactions of an earlier process are followed on");
     }
+    let listen = config.listen;
+    let (api, worker) = assemble(Parts { config, store, blobs, chain, key }).await?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
+    tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
+    serve_until_asked(worker, listener, api).await
+}
+
+/// Puts a provider together, which then neither serves nor works yet. The caller holds the folder's lock.
+///
+/// # Errors
+/// What cannot be opened or installed.
+pub async fn assemble(parts: Parts) -> Result<(ApiState, Worker)> {
+    let Parts { config, store, blobs, chain, key } = parts;
     let (clock, nudge) = (Clock::system(), Nudge::default());
     let given_back = store.release_leases(clock.now_s())?;
     if given_back > 0 {
@@ -121,10 +134,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         log,
         executing: Arc::default(),
     };
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
-    tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
-    serve_until_asked(worker, listener, api).await
+    Ok((api, worker))
 }
 
 /// Serves and works until the process is asked to end; jobs that run then may still end within the grace.

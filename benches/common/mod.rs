@@ -7,6 +7,7 @@ pub(crate) mod data;
 pub(crate) mod job;
 pub(crate) mod measure;
 pub(crate) mod promise;
+pub(crate) mod shop;
 pub(crate) mod table;
 
 use std::path::{Path, PathBuf};

@@ -92,6 +92,16 @@ impl Chain {
         }
     }
 
+    /// Over a connection that the caller has made and whose answers it answers for: benches have a node of their own in
+    /// this process.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for a key that is none.
+    pub fn over(provider: DynProvider, deployment: Deployment, key: &SecretKey) -> Result<Self> {
+        let sender = Some(Arc::new(Sender::new(provider.clone(), deployment.chain_id, key)?));
+        Ok(Self { provider, deployment, sending: Sending::default(), sender })
+    }
+
     /// The deployment.
     #[must_use]
     pub fn deployment(&self) -> &Deployment {

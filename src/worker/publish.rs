@@ -2,6 +2,7 @@
 //! chain, a few of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use brizo_receipt::log::{ENTRY_BYTES, Entry};
@@ -12,6 +13,9 @@ use crate::chain::Anchor;
 use crate::failpoint;
 use crate::log::{Log, Rows};
 use crate::store::Store;
+
+/// The least time between two checkpoints.
+const CHECKPOINT_REST: Duration = Duration::from_millis(100);
 
 /// Seconds between two looks at the last anchor on chain; shorter where anchors are closer.
 const ANCHOR_LOOK_S: u64 = 60;
@@ -32,7 +36,7 @@ impl Rows for LogRows {
 
 impl Worker {
     /// Takes new rows into the log whenever there are any.
-    pub(super) async fn publish_log(mut self, mut stop: watch::Receiver<bool>) {
+    pub async fn publish_log(mut self, mut stop: watch::Receiver<bool>) {
         let mut silent = false;
         loop {
             let (log, rows) = (self.log.clone(), LogRows(self.store.clone()));
@@ -41,7 +45,14 @@ impl Worker {
             })
             .await;
             match advanced.map_err(anyhow::Error::from).and_then(|result| result) {
-                Ok(_) => silent = false,
+                Ok(news) => {
+                    silent = false;
+                    // What comes in the next moment is signed together: a checkpoint for each job would cost as many turns
+                    // of the disk as the jobs themselves.
+                    if news && !self.rest(&mut stop).await {
+                        return;
+                    }
+                }
                 Err(error) if !silent => {
                     // Said once, not at every look. Nothing is lost: the rows are there.
                     tracing::error!(error = %format!("{error:#}"), "the log cannot be published; trying again");
@@ -53,6 +64,15 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Waits a moment, or for the end. Returns false at the end.
+    async fn rest(&self, stop: &mut watch::Receiver<bool>) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(CHECKPOINT_REST) => {}
+            _ = stop.changed() => {}
+        }
+        !*stop.borrow()
     }
 
     /// Anchors the log on chain every `anchor_every_s`, unless nothing is new.

@@ -37,11 +37,23 @@ async fn order_on(consumer: &Consumer, enough: &AtomicBool, done: &AtomicU64) ->
     while !enough.load(Ordering::SeqCst) {
         let id = consumer.new_id();
         let body = consumer.agreement_body(id).await;
-        persist("an agreement", async || consumer.post("initialize", &body).await).await;
+        persist("an agreement", async || match consumer.post("initialize", &body).await {
+            // The answer was lost, not the agreement: that of a stranger would not be shown.
+            Err(error) if error.code() == Some("agreement_exists") => {
+                consumer.client.get_json(&format!("/api/v1/agreements/{id}")).await
+            }
+            other => other,
+        })
+        .await;
         done.fetch_add(1, Ordering::SeqCst);
         persist("an upload", async || consumer.upload(id, &module).await).await;
         done.fetch_add(1, Ordering::SeqCst);
-        consumer.lock(id).await;
+        // Gas is estimated a moment before: a payment of the provider in between can make it too little.
+        persist("a payment", async || match consumer.chain.locked(id).await?.is_zero() {
+            true => consumer.try_lock(id).await.map(drop),
+            false => Ok(()),
+        })
+        .await;
         jobs.push(order_stubbornly(consumer, id, &module).await);
         done.fetch_add(1, Ordering::SeqCst);
     }

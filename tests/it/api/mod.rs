@@ -8,6 +8,7 @@ mod containers;
 mod crash;
 mod crash_table;
 mod log;
+mod settlement;
 mod verify;
 mod whole_job;
 mod withheld;

@@ -109,9 +109,13 @@ impl Consumer {
     }
 
     pub(crate) async fn lock(&self, id: AgreementId) -> Mined {
+        self.try_lock(id).await.unwrap()
+    }
+
+    pub(crate) async fn try_lock(&self, id: AgreementId) -> Result<Mined, brizo::chain::Error> {
         let terms = self.offer().await.terms;
-        self.chain.approve_token(terms.token, U256::MAX).await.unwrap();
-        self.chain.lock_payment(id, self.did, &terms).await.unwrap()
+        self.chain.approve_token(terms.token, U256::MAX).await?;
+        self.chain.lock_payment(id, self.did, &terms).await
     }
 
     /// The body of a good exec request.

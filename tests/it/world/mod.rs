@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) anchor_every_s: Option<u64>,
     /// Seconds that jobs may still run when the provider is asked to end.
     pub(crate) grace_s: u64,
+    /// How often the provider looks by itself, in milliseconds.
+    pub(crate) poll_interval_ms: Option<u64>,
     /// Jobs that may wait.
     pub(crate) waiting_max: Option<u64>,
     /// Socket of a container engine and an image on it: the data set is then for containers.
@@ -146,8 +148,9 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     let port = process::free_port();
     let mut config = format!(
         "data_dir = \"state\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\nrpc = \"{rpc}\"\n\
-         deployment = \"deployment.json\"\nkey_file = \"provider.key\"\npoll_interval_ms = 50\n\
-         runtimes = [\"parrot/runtime.toml\"]\n"
+         deployment = \"deployment.json\"\nkey_file = \"provider.key\"\npoll_interval_ms = {}\n\
+         runtimes = [\"parrot/runtime.toml\"]\n",
+        settings.poll_interval_ms.unwrap_or(50),
     );
     if let Some(seconds) = settings.compile_cpu_seconds {
         config += &format!("[node]\ncompile_cpu_seconds = {seconds}\n");
@@ -155,6 +158,7 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     // A killed provider is the tests' doing, not the jobs'.
     config += &format!("[queue]\nquarantine_after = 1000\ngrace_s = {}\n", settings.grace_s);
     if let Some(jobs) = settings.waiting_max {
+        config += &format!("waiting_per_consumer_max = {}\n", jobs.max(1));
         config += &format!("waiting_max = {jobs}\n");
     }
     if let Some(seconds) = settings.anchor_every_s {

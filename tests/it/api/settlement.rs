@@ -1,0 +1,35 @@
+//! Settlement: at once and not at a timer, and many agreements at the same time.
+//!
+//! 8 agreements; `BRIZO_SETTLEMENTS=1000` for more.
+
+use brizo::ids::JobId;
+
+use super::crash_table::check_all;
+use crate::guests::guest;
+use crate::world::{Settings, World};
+
+/// The provider looks by itself once an hour, so everything that happens was told to happen.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_waits_for_a_timer() {
+    let world = World::with(Settings { poll_interval_ms: Some(3_600_000), ..Settings::default() }).await;
+    let consumer = world.consumer();
+    let module = guest("column_stats");
+    let id = consumer.pay_for(&module).await;
+    let job = consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await;
+    check_all(&world, &consumer, &[job]).await;
+}
+
+/// All are ordered before the first is waited for, so that their settlements are under way together.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_agreements_are_settled_once_each() {
+    let count = std::env::var("BRIZO_SETTLEMENTS").map_or(8, |text| text.parse().unwrap());
+    let world = World::with(Settings { waiting_max: Some(count), ..Settings::default() }).await;
+    let consumer = world.consumer();
+    let module = guest("column_stats");
+    let mut jobs: Vec<JobId> = Vec::new();
+    for _ in 0..count {
+        let id = consumer.pay_for(&module).await;
+        jobs.push(consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await);
+    }
+    check_all(&world, &consumer, &jobs).await;
+}
