@@ -18,7 +18,7 @@ use brizo::job::{Start, UploadFacts, inputs_root, invocation};
 use brizo::money::Terms;
 use brizo::nudge::Nudge;
 use brizo::sandbox::{Engine, Kind, profile_digest_for};
-use brizo::store::{AgreementRow, DatasetRow, Store};
+use brizo::store::{AgreementRow, DatasetRow, SeenBlock, Store};
 use brizo_receipt::{
     Address, B256, Entry, EntryKind, JobSpec, Key, Manifest, Receipt, SecretKey, blind_commit,
     content_digest, invocation_manifest, root_of_leaves,
@@ -142,7 +142,7 @@ impl Shop {
             bundle: None,
         };
         self.store.set_upload(id, &upload, None)?;
-        self.store.record_locked(&[id.0], 0)?;
+        self.store.record_locked(&[(id.0, 1)], SeenBlock { number: 1, hash: B256::ZERO })?;
         Ok(id)
     }
 
