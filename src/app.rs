@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,12 @@ use brizo_receipt::{B256, Entry, EntryKind, content_digest};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::api::{ApiState, router};
-use crate::chain::Chain;
+use crate::api::{ApiState, Shared, router};
+use crate::chain::{Chain, is_public_key, is_test_chain};
 use crate::clock::Clock;
 use crate::config::{Config, read_deployment, read_key, read_runtime};
 use crate::container::{Containers, MEMORY_BYTES_MIN, Owner};
-use crate::data::BlobStore;
+use crate::data::{BlobStore, Uploads};
 use crate::job::{Installed, RUNTIME_FOLDER};
 use crate::log::Log;
 use crate::nudge::Nudge;
@@ -51,6 +52,13 @@ pub fn open(config_path: &Path) -> Result<Parts> {
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("{}", config.data_dir.display()))?;
     let key = read_key(&config.key_file)?;
     let deployment = read_deployment(&config.deployment)?;
+    if is_public_key(key.address()) && !is_test_chain(deployment.chain_id) {
+        bail!(
+            "{}: everybody knows this secret key; on chain {} its money is anybody's. Make a new one with `brizo key new`",
+            config.key_file.display(),
+            deployment.chain_id
+        );
+    }
     let chain = Chain::connect(&config.rpc, deployment, Some(&key))?;
     let database = config.data_dir.join("brizo.db");
     let store = Store::open(&database).with_context(|| format!("{}", database.display()))?;
@@ -78,17 +86,19 @@ pub async fn serve(parts: Parts) -> Result<()> {
         tracing::info!(transactions = followed, "transactions of an earlier process are followed on");
     }
     let listen = config.listen;
-    let (api, worker) = assemble(Parts { config, store, blobs, chain, key }).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (api, worker) = assemble(Parts { config, store, blobs, chain, key }, stopped.clone()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
-    serve_until_asked(worker, listener, api).await
+    serve_until_asked(worker, listener, api, (stop, stopped)).await
 }
 
-/// Puts a provider together, which then neither serves nor works yet. The caller holds the folder's lock.
+/// Puts a provider together, which then neither serves nor works yet. Who follows something is let go when `stopped` turns
+/// true. The caller holds the folder's lock.
 ///
 /// # Errors
 /// What cannot be opened or installed.
-pub async fn assemble(parts: Parts) -> Result<(ApiState, Worker)> {
+pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(ApiState, Worker)> {
     let Parts { config, store, blobs, chain, key } = parts;
     let (clock, nudge) = (Clock::system(), Nudge::default());
     let given_back = store.release_leases(clock.now_s())?;
@@ -133,17 +143,23 @@ pub async fn assemble(parts: Parts) -> Result<(ApiState, Worker)> {
         nudge,
         log,
         executing: Arc::default(),
+        shared: shared(&config, stopped)?,
     };
     Ok((api, worker))
 }
 
 /// Serves and works until the process is asked to end; jobs that run then may still end within the grace.
-async fn serve_until_asked(worker: Worker, listener: TcpListener, api: ApiState) -> Result<()> {
-    let (stop, stopped) = watch::channel(false);
+async fn serve_until_asked(
+    worker: Worker,
+    listener: TcpListener,
+    api: ApiState,
+    (stop, stopped): (watch::Sender<bool>, watch::Receiver<bool>),
+) -> Result<()> {
     let (cut, cut_off) = watch::channel(false);
     let grace = Duration::from_secs(worker.store.rules().grace_s);
     let mut working = tokio::spawn(worker.work(stopped.clone(), cut_off));
-    let server = axum::serve(listener, router(api)).with_graceful_shutdown(until(stopped));
+    let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped));
     let serving = tokio::spawn(async move { server.await });
     asked_to_end().await;
     tracing::info!(
@@ -179,6 +195,12 @@ async fn containers(config: &Config, runtimes: &[Installed]) -> Result<Container
         }
     }
     Ok(containers)
+}
+
+/// What only the API has.
+fn shared(config: &Config, stopped: watch::Receiver<bool>) -> Result<Arc<Shared>> {
+    let uploads = Uploads::open(&config.data_dir.join("uploads"), config.api.upload_quota_bytes)?;
+    Ok(Arc::new(Shared::new(config.api.clone(), config.public_url.clone(), uploads, stopped)))
 }
 
 /// Compares the log's files with the database before anything is served or signed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use brizo_receipt::SecretKey;
 use serde::Deserialize;
 
+use crate::api::ApiSettings;
 use crate::chain::{Deployment, Sending, open_keystore};
 use crate::job::{NodeCeilings, Runtime};
 use crate::sandbox::{COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT};
@@ -71,6 +72,9 @@ pub struct Config {
     /// The transparency log.
     #[serde(default)]
     pub log: LogConfig,
+    /// The HTTP API.
+    #[serde(default)]
+    pub api: ApiSettings,
     /// The queue of jobs.
     #[serde(default)]
     pub queue: QueueRules,

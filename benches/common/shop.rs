@@ -93,12 +93,12 @@ impl Shop {
         let chain = Chain::over(yes()?, deployment(), &publisher)?;
         let provider = publisher.address();
         let parts = Parts { config, store: store.clone(), blobs, chain, key: publisher };
-        let (api, mut worker) = assemble(parts).await?;
+        let (stop, stopped) = watch::channel(false);
+        let (api, mut worker) = assemble(parts, stopped.clone()).await?;
         // This program has no verb that compiles in a child; compiling is once, and not what is measured.
         worker.engine = Engine::new(None)?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (stop, stopped) = watch::channel(false);
         let (cut, cut_off) = watch::channel(false);
         let nudge = worker.nudge.clone();
         tokio::spawn(worker.clone().run_queue(stopped.clone(), cut_off));

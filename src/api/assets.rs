@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::ApiState;
 use super::problem::Problem;
 
+/// What this provider holds.
+#[utoipa::path(get, path = "/api/v1/assets", tag = "assets", responses((status = 200, body = Object), Problem))]
 pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
     let rows = state.store.with(|store| store.datasets()).await?;
     let assets: Vec<_> = rows.iter().map(|row| json!({ "did": row.did, "name": row.name })).collect();
@@ -16,6 +18,8 @@ pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, P
 }
 
 /// The DDO, byte for byte as its digest was registered on chain.
+#[utoipa::path(get, path = "/api/v1/assets/{did}", tag = "assets", params(("did" = String, Path)),
+    responses((status = 200, body = Object), Problem))]
 pub(super) async fn ddo(
     State(state): State<ApiState>,
     Path(did): Path<String>,

@@ -2,19 +2,20 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use brizo_receipt::{Address, B256, JobSpec, Key, Signature};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::ApiState;
 use super::auth::Caller;
 use super::initialize::signature;
+use super::orders;
 use super::problem::Problem;
+use super::schema::{Accepted, Links, Order};
 use super::state::policy;
 use crate::container;
-use crate::ids::AgreementId;
+use crate::ids::{AgreementId, JobId};
 use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobState};
 use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::{AgreementRow, Error as StoreError, NewJob};
@@ -37,12 +38,74 @@ struct Fields {
     args: Vec<String>,
     #[serde(default)]
     env: Vec<(String, String)>,
+    /// Who may see what the consumer sees.
+    #[serde(default)]
+    additional_viewers: Vec<Address>,
+    /// Who may see status, history and receipt.
+    #[serde(default)]
+    auditors: Vec<Address>,
 }
 
+/// Orders a run: the consumer signs the whole job spec.
+#[utoipa::path(post, path = "/api/v1/brizo/services/computing/exec", tag = "seeds", request_body = Order,
+    params(("Idempotency-Key" = Option<String>, Header)),
+    security(("signed" = []), ("signedIn" = [])), responses((status = 202, body = Accepted), Problem))]
 pub(super) async fn exec(
     State(state): State<ApiState>,
+    headers: HeaderMap,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
+    let again = orders::begin(&state, &headers, &caller).await?;
+    let ordered = order(&state, &caller, again).await?;
+    Ok((StatusCode::ACCEPTED, ordered.headers(), Json(ordered.document())))
+}
+
+/// The same order among the native resources.
+#[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = Order,
+    params(("Idempotency-Key" = Option<String>, Header)),
+    security(("signed" = []), ("signedIn" = [])), responses((status = 202, body = Accepted), Problem))]
+pub(super) async fn create(
+    state: State<ApiState>,
+    headers: HeaderMap,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
+    exec(state, headers, caller).await
+}
+
+/// An order that was taken, now or before.
+pub(super) struct Ordered {
+    pub(super) job: JobId,
+    /// Whether an earlier request with the same idempotency key had ordered it.
+    pub(super) before: bool,
+}
+
+impl Ordered {
+    /// Where the job is, and whether this answer was given before.
+    pub(super) fn headers(&self) -> [(HeaderName, String); 2] {
+        let place = format!("/api/v1/jobs/{}", self.job);
+        [
+            (header::LOCATION, place),
+            (HeaderName::from_static("idempotency-replayed"), self.before.to_string()),
+        ]
+    }
+
+    fn document(&self) -> Accepted {
+        let ocean = JobState::Queued.ocean(None);
+        let base = format!("/api/v1/jobs/{}", self.job);
+        let links = Links {
+            events: format!("{base}/events"),
+            history: format!("{base}/history"),
+            logs: format!("{base}/logs"),
+            outputs: format!("{base}/outputs"),
+            receipt: format!("{base}/receipt"),
+            status: base,
+        };
+        Accepted { job_id: self.job, status: ocean.number, status_text: ocean.text, links }
+    }
+}
+
+/// The body, which must be made for whoever signed the request.
+fn read(caller: &Caller) -> Result<(Fields, AgreementId), Problem> {
     let fields: Fields = serde_json::from_slice(&caller.body).map_err(|e| {
         Problem::bad_request("bad_body", format!("the body is not what exec takes: {e}"))
             .hint("docs/API.md shows an order; `brizo job run` makes one")
@@ -58,7 +121,14 @@ pub(super) async fn exec(
         )
         .hint("sign the request with the consumer's key"));
     }
+    Ok((fields, id))
+}
+
+/// Takes an order in, whichever endpoint it came to. With `again`, an order that was taken before is no error.
+pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Result<Ordered, Problem> {
+    let (fields, id) = read(caller)?;
     let signature = signature(&fields.spec_signature)?;
+    let parties = orders::parties(&fields.additional_viewers, &fields.auditors)?;
     let agreement = state.fresh_agreement(id).await?;
     // Before any work is done for a stranger; the checks ask it again.
     if agreement.consumer != caller.address {
@@ -80,30 +150,45 @@ pub(super) async fn exec(
         signature,
         run_key: Key::new(fields.run_key.0),
     };
-    let decision = admit(&state, caller.address, &agreement, &new, &signature).await?;
+    let ordered_before = || orders::ordered_before(state, &new);
+    if again && let Some(job) = ordered_before().await? {
+        return Ok(Ordered { job, before: true });
+    }
+    let decision = admit(state, caller.address, &agreement, &new, &signature).await?;
     let now_s = state.clock.now_s();
-    let job_id = match state.store.with(move |store| store.insert_job(&new, &decision, now_s)).await {
+    let job_id = JobId { agreement: id, run_index: new.spec.run_index };
+    let inserted = {
+        let new = new.clone();
+        state.store.with(move |store| {
+            store.name_parties(job_id, &parties)?;
+            store.insert_job(&new, &decision, now_s)
+        })
+    };
+    match inserted.await {
         // Two orders at once: the other one was first.
-        Err(StoreError::Exists(_)) => {
-            return Err(Problem::conflict(
-                "job_exists",
-                format!("the run of agreement {id} is ordered already"),
-            )
-            .hint("look at the job with `brizo job status`"));
-        }
+        Err(StoreError::Exists(_)) => match ordered_before().await? {
+            Some(job) if again => return Ok(Ordered { job, before: true }),
+            _ => {
+                return Err(Problem::conflict(
+                    "job_exists",
+                    format!("the run of agreement {id} is ordered already"),
+                )
+                .hint("look at the job with `brizo job status`"));
+            }
+        },
         other => other?,
     };
     state.nudge.now();
     tracing::info!(job = %job_id, "job admitted");
-    let ocean = JobState::Queued.ocean(None);
-    let base = format!("/api/v1/jobs/{job_id}");
-    let answer = json!({
-        "jobId": job_id,
-        "status": ocean.number,
-        "statusText": ocean.text,
-        "links": { "status": base, "logs": format!("{base}/logs"), "outputs": format!("{base}/outputs"), "receipt": format!("{base}/receipt") },
-    });
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    Ok(Ordered { job: job_id, before: false })
+}
+
+/// Whether the first run of an agreement is paid, which only matters to later ones. The chain's word: our row may be deleted.
+async fn first_settled(state: &ApiState, agreement: &AgreementRow, run_index: u64) -> Result<bool, Problem> {
+    if run_index == 0 {
+        return Ok(false);
+    }
+    Ok(state.chain.agreement(agreement.id).await?.is_some_and(|agreement| agreement.fulfilled))
 }
 
 /// Asks the chain for permission and the checks for the rest. Returns the decision in words; a refusal is logged.
@@ -126,6 +211,7 @@ async fn admit(
         granted: state.chain.permitted(agreement.id, caller).await?,
         grant_deadline_s: agreement.grant_deadline_s,
         next_run: agreement.runs,
+        first_settled: first_settled(state, agreement, new.spec.run_index).await?,
     };
     // An algorithm that is not there is refused by its own check.
     let component = facts.upload.as_ref().is_some_and(|upload| upload.component);

@@ -11,12 +11,15 @@ use crate::container::{self, PROFILE_NAME};
 use crate::sandbox::{Kind, profile_digest_for, profile_document_for, profile_name_for};
 
 /// Healthy means: the database answers and the chain is the right one.
+#[utoipa::path(get, path = "/healthz", tag = "about", responses((status = 200, body = Object), Problem))]
 pub(super) async fn healthz(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
     let waiting = state.store.with(|store| store.waiting_steps()).await?;
     state.chain.check().await?;
     Ok(Json(json!({ "status": "ok", "waitingSteps": waiting })))
 }
 
+/// Version, addresses and chain of this provider.
+#[utoipa::path(get, path = "/", tag = "about", responses((status = 200, body = Object), Problem))]
 pub(super) async fn about(State(state): State<ApiState>) -> Json<Value> {
     let deployment = state.chain.deployment();
     Json(json!({
@@ -34,6 +37,8 @@ pub(super) async fn about(State(state): State<ApiState>) -> Json<Value> {
     }))
 }
 
+/// What runs here: profiles, ceilings, runtimes, and the log.
+#[utoipa::path(get, path = "/api/v1/environments", tag = "about", responses((status = 200, body = Object), Problem))]
 pub(super) async fn environments(State(state): State<ApiState>) -> Json<Value> {
     Json(json!({
         "environments": environments_of(&state),

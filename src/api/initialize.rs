@@ -20,7 +20,7 @@ use crate::policy::Consumers;
 use crate::store::{AgreementRow, DatasetRow};
 
 /// The seeds' five fields.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Initialize {
     did: String,
@@ -38,6 +38,9 @@ struct Parsed {
     consumer: Address,
 }
 
+/// Puts a consumer's signed agreement on chain.
+#[utoipa::path(post, path = "/api/v1/brizo/services/computing/initialize", tag = "seeds", request_body = Initialize,
+    responses((status = 201, body = Object), Problem))]
 pub(super) async fn initialize(
     State(state): State<ApiState>,
     Body(body): Body,

@@ -1,49 +1,188 @@
-//! `GET /api/v1/jobs`, `…/{id}`, `…/{id}/history`, `…/{id}/receipt`, and the state of an agreement.
+//! `GET /api/v1/jobs`, `…/{id}`, `…/{id}/history`, `…/{id}/receipt`, `POST …/{id}/stop`, and the state of an agreement.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::header;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::ApiState;
-use super::auth::{Caller, authorize};
+use super::access::authorize;
+use super::auth::Caller;
+use super::follow::wait;
 use super::outputs::check_granted;
 use super::problem::Problem;
+use super::schema::{Agreement, History, JobList, Status};
 use super::state::unknown_agreement;
 use crate::ids::AgreementId;
-use crate::job::State as JobState;
-use crate::store::JobRow;
+use crate::job::{End, Right};
+use crate::store::{JobRow, PageAt, Stopped};
 
-pub(super) async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Value>, Problem> {
-    let rows = state.store.with(move |store| store.jobs_of(caller.address)).await?;
-    Ok(Json(json!({ "jobs": rows.iter().map(document).collect::<Vec<_>>() })))
+/// Jobs of a page, where the caller does not say, and at most.
+const PAGE_DEFAULT: usize = 50;
+const PAGE_MAX: usize = 100;
+
+/// Which page.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Jobs of a page.
+    #[serde(default)]
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+    /// That of the page before.
+    #[serde(default)]
+    next_token: Option<String>,
 }
 
+/// The caller's jobs and those that name the caller, newest first.
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(PageQuery), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, body = JobList), Problem))]
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+    caller: Caller,
+) -> Result<Json<JobList>, Problem> {
+    let bad = |why: String| {
+        Problem::bad_request("bad_query", why)
+            .hint("limit is 1 to 100; next_token is that of the page before, unchanged")
+    };
+    let Query(query) = query.map_err(|e| bad(e.body_text()))?;
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(bad(format!("a page cannot have {limit} jobs")));
+    }
+    let after = match query.next_token.as_deref().map(page_at) {
+        Some(None) => return Err(bad("next_token was not given out here".into())),
+        after => after.flatten(),
+    };
+    let page = state.store.with(move |store| store.jobs_page(caller.address, after, limit)).await?;
+    Ok(Json(JobList {
+        jobs: page.jobs.iter().map(Status::of).collect(),
+        next_token: page.next.map(|at| format!("{}.{}", at.created_s, at.job)),
+    }))
+}
+
+fn page_at(token: &str) -> Option<PageAt> {
+    let (created_s, job) = token.split_once('.')?;
+    Some(PageAt {
+        created_s: created_s.parse().ok().filter(|s| *s <= i64::MAX as u64)?,
+        job: job.parse().ok()?,
+    })
+}
+
+/// How long to wait for something new.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WaitQuery {
+    /// Seconds.
+    #[serde(default)]
+    wait: u64,
+    /// The state that the caller has seen.
+    #[serde(default)]
+    known: Option<String>,
+}
+
+/// The status; with `?wait=` as soon as the state is another one than `known` (or than now), the job is over, or the
+/// seconds are.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`"), WaitQuery), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, body = Status), Problem))]
 pub(super) async fn status(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    query: Result<Query<WaitQuery>, QueryRejection>,
     caller: Caller,
-) -> Result<Json<Value>, Problem> {
-    Ok(Json(document(&authorize(&state, &caller, &id).await?)))
+) -> Result<Json<Status>, Problem> {
+    let Query(query) = query.map_err(|e| {
+        Problem::bad_request("bad_query", e.body_text())
+            .hint("wait is a number of seconds, known a job's state")
+    })?;
+    let mut job = authorize(&state, caller.address, &id, Right::Status).await?;
+    if query.wait > 0 {
+        let known = query.known.unwrap_or_else(|| job.state.word().to_string());
+        job = wait(&state, job, &known, query.wait).await?;
+    }
+    Ok(Json(Status::of(&job)))
 }
 
+/// Ends a job before its commit. Nothing is charged for it, and there is no receipt; what was locked can be taken back
+/// after the deadline.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/stop", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`")), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, body = Status), Problem))]
+pub(super) async fn stop(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Json<Status>, Problem> {
+    let job = authorize(&state, caller.address, &id, Right::Stop).await?;
+    Ok(Json(Status::of(&stop_job(&state, job).await?)))
+}
+
+/// Stops a job that was authorised; stopping it twice is no error.
+pub(super) async fn stop_job(state: &ApiState, job: JobRow) -> Result<JobRow, Problem> {
+    let (id, now_s) = (job.id, state.clock.now_s());
+    let stopped = state.store.with(move |store| store.stop_job(id, now_s)).await?;
+    state.nudge.now();
+    let job = state.store.with(move |store| store.job(id)).await?.unwrap_or(job);
+    if stopped == Stopped::TooLate && job.end != Some(End::Stopped) {
+        return Err(Problem::conflict("job_too_late_to_stop", format!("the job is {}", job.state.word()))
+            .hint("a run that has its claim is published and paid; look at its status"));
+    }
+    if stopped == Stopped::Now {
+        tracing::info!(job = %id, "job stopped by its consumer");
+    }
+    Ok(job)
+}
+
+/// Forgets a job that is over: its receipt, outputs, logs and history. Its entries in the transparency log stay, which are
+/// digests.
+#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "`<agreement id>-<run number>`")),
+    security(("signed" = []), ("signedIn" = [])), responses((status = 204), Problem))]
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<StatusCode, Problem> {
+    let job = authorize(&state, caller.address, &id, Right::Delete).await?;
+    delete_job(&state, job).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a job that was authorised. Its blobs go with the next sweep.
+pub(super) async fn delete_job(state: &ApiState, job: JobRow) -> Result<(), Problem> {
+    let id = job.id;
+    state.store.with(move |store| store.delete_job(id)).await?;
+    tracing::info!(job = %id, "job deleted by its consumer");
+    Ok(())
+}
+
+/// What happened to a job, oldest first.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/history", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`")), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, body = History), Problem))]
 pub(super) async fn history(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     caller: Caller,
-) -> Result<Json<Value>, Problem> {
-    let job = authorize(&state, &caller, &id).await?;
+) -> Result<Json<History>, Problem> {
+    let job = authorize(&state, caller.address, &id, Right::History).await?;
     let events = state.store.with(move |store| store.history(job.id)).await?;
-    Ok(Json(json!({ "jobId": job.id, "history": events })))
+    Ok(Json(History { job_id: job.id, history: events }))
 }
 
+/// The receipt, once access is granted on chain.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/receipt", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`")), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, body = Object), Problem))]
 pub(super) async fn receipt(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
-    let job = authorize(&state, &caller, &id).await?;
+    let job = authorize(&state, caller.address, &id, Right::Receipt).await?;
     check_granted(&state, &job).await?;
     let receipt =
         state.store.with(move |store| store.receipt(job.id)).await?.ok_or_else(|| not_finished(&job))?;
@@ -54,27 +193,30 @@ pub(super) async fn receipt(
     Ok(([(header::CONTENT_TYPE, "application/json")], receipt))
 }
 
-/// Where an agreement stands, for its consumer.
+/// Where an agreement stands, for its consumer and its publisher.
+#[utoipa::path(get, path = "/api/v1/agreements/{id}", tag = "agreements",
+    params(("id" = String, Path, description = "64 hex digits")), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, body = Agreement), Problem))]
 pub(super) async fn agreement(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     caller: Caller,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Agreement>, Problem> {
     let id: AgreementId = id.parse()?;
     // An agreement of somebody else looks like none at all, and is not touched.
-    if state.agreement(id).await?.consumer != caller.address {
+    if ![state.agreement(id).await?.consumer, state.chain.sender()].contains(&caller.address) {
         return Err(unknown_agreement(id));
     }
     let row = state.fresh_agreement(id).await?;
-    Ok(Json(json!({
-        "serviceAgreementId": row.id,
-        "did": row.did,
-        "uploaded": row.upload.is_some(),
-        "locked": row.locked,
-        "granted": state.chain.permitted(id, row.consumer).await?,
-        "grantDeadline": row.grant_deadline_s,
-        "runs": row.runs,
-    })))
+    Ok(Json(Agreement {
+        service_agreement_id: row.id,
+        did: row.did,
+        uploaded: row.upload.is_some(),
+        locked: row.locked,
+        granted: state.chain.permitted(id, row.consumer).await?,
+        grant_deadline: row.grant_deadline_s,
+        runs: row.runs,
+    }))
 }
 
 /// The answer while there is no claim yet, or never will be.
@@ -89,35 +231,4 @@ pub(super) fn not_finished(job: &JobRow) -> Problem {
         .hint("nothing is charged; take the refund after the deadline (refundPayment)");
     }
     Problem::conflict("job_not_finished", format!("the job is {state}")).hint("ask again when it is settled")
-}
-
-/// What went wrong on the provider's side, in words that tell nothing of its inside.
-fn problem(job: &JobRow) -> Option<&'static str> {
-    match job.state {
-        JobState::Aborted => {
-            Some(job.end.map_or("the provider could not run it", crate::job::End::explanation))
-        }
-        JobState::Unsettled => Some("the contracts refuse the settlement"),
-        _ => None,
-    }
-}
-
-/// The status object: Ocean's fields, then ours.
-pub(super) fn document(job: &JobRow) -> Value {
-    let ocean = job.state.ocean(job.end);
-    json!({
-        "jobId": job.id,
-        "agreementId": job.id.agreement,
-        "owner": job.consumer,
-        "status": ocean.number,
-        "statusText": ocean.text,
-        "state": job.state.word(),
-        "end": job.end.map(crate::job::End::word),
-        "problem": problem(job),
-        "dateCreated": job.created_s,
-        "receiptHash": job.receipt_hash,
-        "outcome": job.outcome,
-        "paid": job.paid.map(|sum| sum.to_string()),
-        "refunded": job.refunded.map(|sum| sum.to_string()),
-    })
 }

@@ -17,17 +17,25 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// A file that does not change, but goes when a full one takes its place.
 const FOR_A_WHILE: &str = "public, max-age=3600";
 
+/// The newest checkpoint of the transparency log.
+#[utoipa::path(get, path = "/log/checkpoint", tag = "log",
+    responses((status = 200, body = String, content_type = "text/plain; charset=utf-8"), Problem))]
 pub(super) async fn checkpoint(State(state): State<ApiState>) -> impl IntoResponse {
     let note = state.log.published().note;
     ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-store")], note)
 }
 
+/// The key that checkpoints are checked with.
+#[utoipa::path(get, path = "/log/key", tag = "log",
+    responses((status = 200, body = String, content_type = "text/plain; charset=utf-8"), Problem))]
 pub(super) async fn key(State(state): State<ApiState>) -> impl IntoResponse {
     let line = format!("{}\n", state.log.key());
     ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, FOR_A_WHILE)], line)
 }
 
 /// A tile or a bundle. Nothing else of the folder can be named: the path is parsed, not joined.
+#[utoipa::path(get, path = "/log/{path}", tag = "log", params(("path" = String, Path, description = "c2sp.org/tlog-tiles")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Problem))]
 pub(super) async fn tile(
     State(state): State<ApiState>,
     Path(path): Path<String>,

@@ -3,21 +3,37 @@
 //! `authorize` is the one function that decides who may see a job. Handlers write to the store and to the chain where the
 //! protocol wants the answer at once (initialize, upload); everything else is the worker's.
 
+mod access;
+mod algorithms;
+mod archive;
 mod assets;
 mod auth;
 mod body;
 mod bundle;
+mod compute;
+mod events;
 mod exec;
+mod follow;
 mod health;
 mod initialize;
 mod jobs;
+mod limits;
 mod log;
+mod openapi;
+mod orders;
 mod outputs;
 mod problem;
+mod quotes;
+mod ranged;
 mod router;
+mod schema;
+mod sessions;
+mod settings;
+mod sign_in;
 mod state;
 mod upload;
 mod verdicts;
 
 pub use router::router;
-pub use state::ApiState;
+pub use settings::ApiSettings;
+pub use state::{ApiState, Shared};

@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::chain::Error as ChainError;
 use crate::data::Error as DataError;
@@ -52,6 +52,18 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
     }
 
+    pub(super) fn too_many(code: &'static str, text: impl Into<String>, after_s: u32) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, code, text).retry_after(after_s)
+    }
+
+    pub(super) fn unsupported_type(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", text)
+    }
+
+    pub(super) fn range_not_satisfiable(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", text)
+    }
+
     pub(super) fn busy(text: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text).retry_after(2)
     }
@@ -90,16 +102,23 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = json!({
+impl Problem {
+    /// The document, as RFC 9457 has it.
+    pub(super) fn document(&self) -> Value {
+        json!({
             "type": format!("urn:brizo:problem:{}", self.code),
             "title": self.status.canonical_reason().unwrap_or_default(),
             "status": self.status.as_u16(),
             "code": self.code,
             "detail": self.text,
             "hint": self.hint,
-        });
+        })
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = self.document();
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -108,6 +127,25 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Makes a problem of an error that the framework answered, a path that is not UTF-8 for instance.
+pub(super) async fn as_problem(response: Response) -> Response {
+    let status = response.status();
+    let is_problem = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/problem+json");
+    if !(status.is_client_error() || status.is_server_error())
+        || response.headers().get(header::CONTENT_TYPE).is_some_and(is_problem)
+    {
+        return response;
+    }
+    let code = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+        _ => "bad_request",
+    };
+    Problem::new(status, code, "the request cannot be read")
+        .hint("check the path's escapes, the headers and the body against docs/API.md")
+        .into_response()
 }
 
 impl From<BadId> for Problem {
@@ -184,6 +222,10 @@ impl From<StoreError> for Problem {
                 Self::new(status, code, full.to_string())
                     .hint("nothing was changed or charged; send the same order again later")
                     .retry_after(10)
+            }
+            StoreError::WrongState { job, state } => {
+                Self::conflict("job_not_over", format!("job {job} is {state}"))
+                    .hint("ask again when it is over, or stop it first")
             }
             other => Self::internal("the database failed", &other.into()),
         }

@@ -4,18 +4,22 @@ use std::any::Any;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use super::problem::Problem;
-use super::{ApiState, assets, exec, health, initialize, jobs, log, outputs, upload, verdicts};
+use super::{
+    ApiState, algorithms, archive, assets, compute, events, exec, health, initialize, jobs, limits, log,
+    openapi, outputs, quotes, sign_in, upload, verdicts,
+};
 
 /// Bytes of a request body: what initialize and exec need, with room for the longest arguments in the longest spelling.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an upload (base64 adds a third). The policy's own ceiling is checked later.
-const UPLOAD_BYTES_MAX: usize = 192 << 20;
+pub(super) const UPLOAD_BYTES_MAX: usize = 192 << 20;
 
 /// All endpoints. Methods that an endpoint does not have answer 405 with `Allow`.
 pub fn router(state: ApiState) -> Router {
@@ -23,30 +27,58 @@ pub fn router(state: ApiState) -> Router {
         .route("/initialize", post(initialize::initialize))
         .route("/upload", post(upload::upload).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)))
         .route("/exec", post(exec::exec));
+    // Brizo 0.9 and Ocean had one resource for all that can be done with a job.
+    let old = post(compute::start).put(compute::stop).get(compute::status).delete(compute::delete);
     Router::new()
         // The seeds spell it both ways.
         .nest("/api/v1/brizo/services/computing", services.clone())
         .nest("/api/v1/brizo/services/compute", services)
+        // Ocean's words for the same.
+        .route("/api/services/computeEnvironments", get(quotes::environments))
+        .route("/api/services/initializeCompute", post(quotes::initialize_compute))
+        .route("/api/services/compute", old.clone())
+        .route("/api/v1/brizo/services/compute", old.clone())
+        .route("/api/v1/brizo/services/computing", old)
+        .route("/api/services/computeResult", get(compute::result))
+        .route("/api/services/computeStreamableLogs", get(compute::log))
+        .route("/api/v1/quotes", post(quotes::quote))
         .route("/api/v1/assets", get(assets::list))
         .route("/api/v1/assets/{did}", get(assets::ddo))
         .route("/api/v1/agreements/{id}", get(jobs::agreement))
-        .route("/api/v1/jobs", get(jobs::list))
-        .route("/api/v1/jobs/{id}", get(jobs::status))
+        .route("/api/v1/jobs", get(jobs::list).post(exec::create))
+        .route("/api/v1/jobs/{id}", get(jobs::status).delete(jobs::delete))
         .route("/api/v1/jobs/{id}/history", get(jobs::history))
         .route("/api/v1/jobs/{id}/receipt", get(jobs::receipt))
-        .route("/api/v1/jobs/{id}/logs", get(outputs::logs))
+        .route("/api/v1/jobs/{id}/stop", post(jobs::stop))
+        .route("/api/v1/jobs/{id}/events", get(events::events))
+        .route("/api/v1/jobs/{id}/logs", get(events::logs))
+        .route("/api/v1/jobs/{id}/logs/{stream}", get(outputs::stream))
+        .route("/api/v1/jobs/{id}/archive", get(archive::archive))
         .route("/api/v1/jobs/{id}/outputs", get(outputs::list))
         .route("/api/v1/jobs/{id}/outputs/{*path}", get(outputs::download))
         .route("/api/v1/jobs/{id}/verdicts", post(verdicts::submit))
+        .route(
+            "/api/v1/algorithms/{digest}",
+            get(algorithms::received)
+                .put(algorithms::put)
+                .patch(algorithms::patch)
+                .layer(DefaultBodyLimit::disable()),
+        )
+        .route("/api/v1/auth/nonce", get(sign_in::nonce))
+        .route("/api/v1/auth/sign-in", post(sign_in::sign_in).delete(sign_in::sign_out))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/key", get(log::key))
         .route("/log/{*path}", get(log::tile))
         .route("/api/v1/environments", get(health::environments))
+        .route("/api/v1/openapi.json", get(openapi::openapi))
+        .route("/api/v1/docs", get(openapi::docs))
         .route("/healthz", get(health::healthz))
         .route("/", get(health::about))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(state.clone(), limits::anonymous))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(map_response(super::problem::as_problem))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TraceLayer::new_for_http())
         .with_state(state)

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use brizo_receipt::Domain;
+use tokio::sync::{Semaphore, watch};
 
 use crate::chain::{Chain, Timeouts};
 use crate::clock::Clock;
-use crate::data::BlobStore;
+use crate::data::{BlobStore, Uploads};
 use crate::ids::{AgreementId, Did};
 use crate::job::{Installed, NodeCeilings};
 use crate::log::Log;
@@ -14,7 +15,16 @@ use crate::nudge::Nudge;
 use crate::policy::Policy;
 use crate::store::{AgreementRow, DatasetRow, Store};
 
+use super::ApiSettings;
+use super::follow::Pulse;
+use super::limits::Limits;
 use super::problem::Problem;
+use super::sessions::Sessions;
+
+/// Who may follow jobs at the same time, by events or by waiting for an answer.
+const FOLLOWERS_MAX: usize = 4_096;
+/// Archives that are made at the same time.
+const ARCHIVES_MAX: usize = 4;
 
 /// Everything a handler may use. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -35,10 +45,55 @@ pub struct ApiState {
     pub nudge: Nudge,
     /// The transparency log.
     pub log: Arc<Log>,
+    /// What only the API has: limits, sign-ins, settings, and who follows jobs.
+    pub shared: Arc<Shared>,
     /// Places for uploads, which are held in memory while they are checked.
     pub uploads: Arc<tokio::sync::Semaphore>,
     /// Agreements that are being executed now, so that two requests with one id do not both pay for a transaction.
     pub executing: Arc<std::sync::Mutex<std::collections::HashSet<AgreementId>>>,
+}
+
+/// What only the API has. Made once.
+#[derive(Debug)]
+pub struct Shared {
+    pub(super) settings: ApiSettings,
+    pub(super) public_url: String,
+    pub(super) limits: Limits,
+    pub(super) sessions: Sessions,
+    pub(super) pulse: Pulse,
+    /// Algorithms on their way in.
+    pub(super) uploads: Uploads,
+    /// Places for those who follow jobs, and for archives, which hold a thread each.
+    pub(super) followers: Arc<Semaphore>,
+    pub(super) archives: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// For a provider that consumers reach under `public_url`; whoever follows a job is let go when `stop` turns true.
+    #[must_use]
+    pub fn new(
+        settings: ApiSettings,
+        public_url: String,
+        uploads: Uploads,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            uploads,
+            limits: Limits::new(&settings),
+            sessions: Sessions::default(),
+            pulse: Pulse::new(stop),
+            followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
+            archives: Arc::new(Semaphore::new(ARCHIVES_MAX)),
+            settings,
+            public_url,
+        }
+    }
+
+    /// Host and port of the public URL: the domain of sign-ins.
+    pub(super) fn host(&self) -> &str {
+        let rest = self.public_url.split_once("://").map_or(self.public_url.as_str(), |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
 }
 
 impl ApiState {

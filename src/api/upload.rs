@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use base64::Engine as _;
-use brizo_receipt::{AlgorithmUpload, B256, Signature, keccak256, recover};
+use brizo_receipt::{Address, AlgorithmUpload, B256, Signature, keccak256, recover};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use super::bundle::{self, OnRuntime, Taken};
 use super::initialize::signature;
 use super::problem::Problem;
 use super::state::policy;
-use crate::data::BlobStore;
+use crate::data::{BlobStore, Mapped};
 use crate::ids::Did;
 use crate::job::UploadFacts;
 use crate::policy::{Decision, Policy, RunRequest};
@@ -26,8 +26,9 @@ use crate::store::{AgreementRow, DatasetRow};
 
 /// The seeds' fields; `binary` is base64. With `Content-Type: application/octet-stream` the same names stand in the query
 /// and the body is the algorithm itself.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Upload)]
 pub(super) struct Fields {
     service_agreement_id: String,
     #[serde(default)]
@@ -37,21 +38,31 @@ pub(super) struct Fields {
     did: Option<String>,
     #[serde(default)]
     binary: Option<String>,
+    /// BLAKE3 of bytes that were sent to `/api/v1/algorithms/{digest}` before.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    digest: Option<B256>,
     /// BLAKE3 of the runtime, when the bytes are a bundle.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     runtime: Option<B256>,
     #[serde(default)]
     main: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub(super) struct QueryFields {
     service_agreement_id: Option<String>,
     signed_checksum: Option<String>,
+    #[param(value_type = Option<String>)]
     runtime: Option<B256>,
     main: Option<String>,
 }
+
+/// Kinds of a body that is the algorithm itself.
+const BYTES: [&str; 2] = ["application/octet-stream", "application/wasm"];
 
 /// An upload, read.
 struct Upload {
@@ -63,9 +74,21 @@ struct Upload {
 
 enum Source {
     Bytes(Bytes),
+    Sent(B256),
     Did(Did),
 }
 
+impl Source {
+    fn sent(&self) -> Option<B256> {
+        if let Self::Sent(digest) = self { Some(*digest) } else { None }
+    }
+}
+
+/// The algorithm of an agreement: bytes, the digest of bytes that were sent before, or a DID.
+#[utoipa::path(post, path = "/api/v1/brizo/services/computing/upload", tag = "seeds",
+    params(QueryFields),
+    request_body(content((Fields = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    responses((status = 201, body = Object), Problem))]
 pub(super) async fn upload(
     State(state): State<ApiState>,
     _place: UploadPlace,
@@ -76,12 +99,36 @@ pub(super) async fn upload(
     let Query(query) =
         query.map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("name each field once"))?;
     let upload = parse(query, &headers, body)?;
+    let answer = take_in(&state, upload).await?;
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// Takes in the algorithm that came with an order, unless the agreement has one already: it is compared with the order then.
+pub(super) async fn take_beside_order(
+    state: &ApiState,
+    caller: Address,
+    fields: &serde_json::Value,
+) -> Result<(), Problem> {
+    let upload = read(serde_json::from_value(fields.clone()).map_err(|e| bad_body(&e))?)?;
+    let agreement = state.agreement(upload.agreement).await?;
+    if agreement.consumer != caller {
+        return Err(super::state::unknown_agreement(agreement.id));
+    }
+    if agreement.upload.is_none() {
+        take_in(state, upload).await?;
+    }
+    Ok(())
+}
+
+async fn take_in(state: &ApiState, upload: Upload) -> Result<serde_json::Value, Problem> {
     let agreement = state.fresh_agreement(upload.agreement).await?;
     let dataset = state.dataset(agreement.did).await?;
     let policy = policy(&dataset)?;
+    let (owner, sent) = (agreement.consumer, upload.source.sent());
     let (bytes, did) = match upload.source {
         Source::Bytes(bytes) => (bytes, None),
-        Source::Did(did) => (algorithm_of(&state, did).await?, Some(did)),
+        Source::Sent(digest) => (sent_before(state, owner, digest).await?, None),
+        Source::Did(did) => (algorithm_of(state, did).await?, Some(did)),
     };
     // Cheap checks first: size, then whose bytes these are, and only then what is in them.
     let bytes_max = policy.manifest().ceilings.algorithm_bytes;
@@ -93,25 +140,28 @@ pub(super) async fn upload(
         .hint("strip symbols, optimise for size, or ask the publisher to raise algorithm_bytes"));
     }
     let checksum = keccak256(&bytes);
-    check_checksum(&state, &agreement, &upload.signed_checksum, checksum, did.is_none())?;
+    check_checksum(state, &agreement, &upload.signed_checksum, checksum, did.is_none())?;
     let (facts, files) = match upload.on {
         Some(on) => {
-            let Taken { facts, files } = bundle::take(&state, on, bytes).await?;
+            let Taken { facts, files } = bundle::take(state, on, bytes).await?;
             (facts, files.into_iter().map(Bytes::from).collect())
         }
         None => (module(bytes.clone(), bytes_max).await?, vec![bytes]),
     };
-    check_approved(&state, &policy, &agreement, &facts)?;
+    check_approved(state, &policy, &agreement, &facts)?;
     let blobs = state.blobs.clone();
     tokio::task::spawn_blocking(move || files.iter().try_for_each(|file| blobs.put(&**file).map(drop)))
         .await??;
-    let tx = fulfil(&state, &agreement, did, checksum, &upload.signed_checksum).await?;
+    let tx = fulfil(state, &agreement, did, checksum, &upload.signed_checksum).await?;
     let id = agreement.id;
     let (digest, bytes) = (facts.approved_as(), facts.bytes);
     state.store.with(move |store| store.set_upload(id, &facts, did)).await?;
+    if let Some(sent) = sent {
+        state.shared.uploads.forget(owner, sent);
+    }
     state.nudge.now();
     tracing::info!(agreement = %id, algorithm = %digest, "algorithm uploaded");
-    let answer = json!({
+    Ok(json!({
         "serviceAgreementId": id,
         "checksum": checksum,
         "checksumType": "keccak256",
@@ -119,13 +169,21 @@ pub(super) async fn upload(
         "digestType": "blake3",
         "bytes": bytes.to_string(),
         "txHash": tx,
-    });
-    Ok((StatusCode::CREATED, Json(answer)))
+    }))
 }
 
 fn parse(query: QueryFields, headers: &HeaderMap, body: Bytes) -> Result<Upload, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.starts_with("application/octet-stream") {
+    let is = |names: &[&str]| names.iter().any(|name| kind.starts_with(name));
+    // What sends JSON without saying so is older than this sentence.
+    if !(kind.is_empty()
+        || is(&BYTES)
+        || is(&["application/json", "application/x-www-form-urlencoded", "text/plain"]))
+    {
+        return Err(Problem::unsupported_type(format!("{kind} is not taken here"))
+            .hint("send JSON as application/json, or the bytes as application/octet-stream"));
+    }
+    if is(&BYTES) {
         let (Some(id), Some(checksum)) = (query.service_agreement_id, query.signed_checksum) else {
             return Err(Problem::bad_request(
                 "bad_query",
@@ -137,16 +195,22 @@ fn parse(query: QueryFields, headers: &HeaderMap, body: Bytes) -> Result<Upload,
         let on = on_runtime(query.runtime, query.main)?;
         return Ok(Upload { agreement, signed_checksum, source: Source::Bytes(body), on });
     }
-    let fields: Fields = serde_json::from_slice(&body).map_err(|e| {
-        Problem::bad_request("bad_body", format!("the body is not what upload takes: {e}"))
-            .hint("send serviceAgreementId, signedChecksum and either did or binary (base64) as JSON, or the bytes as application/octet-stream")
-    })?;
+    read(serde_json::from_slice(&body).map_err(|e| bad_body(&e))?)
+}
+
+fn bad_body(error: &serde_json::Error) -> Problem {
+    Problem::bad_request("bad_body", format!("the body is not what upload takes: {error}"))
+        .hint("send serviceAgreementId, signedChecksum and either did or binary (base64) as JSON, or the bytes as application/octet-stream")
+}
+
+fn read(fields: Fields) -> Result<Upload, Problem> {
     // The definition id is off-chain only; the agreement is already about one service.
     drop(fields.service_definition_id);
     let on = on_runtime(fields.runtime, fields.main)?;
-    let source = match (fields.did, fields.binary) {
-        (Some(did), None) if on.is_none() => Source::Did(did.parse()?),
-        (None, Some(binary)) => {
+    let source = match (fields.did, fields.binary, fields.digest) {
+        (Some(did), None, None) if on.is_none() => Source::Did(did.parse()?),
+        (None, None, Some(digest)) => Source::Sent(digest),
+        (None, Some(binary), None) => {
             let bytes = base64::engine::general_purpose::STANDARD.decode(binary).map_err(|e| {
                 Problem::bad_request("bad_base64", format!("`binary` is not base64: {e}"))
                     .hint("use standard base64 with padding")
@@ -154,8 +218,8 @@ fn parse(query: QueryFields, headers: &HeaderMap, body: Bytes) -> Result<Upload,
             Source::Bytes(bytes.into())
         }
         _ => {
-            return Err(Problem::bad_request("bad_body", "exactly one of `did` and `binary` must be given")
-                .hint("send the module as base64 in `binary`, or the DID of an algorithm asset"));
+            return Err(Problem::bad_request("bad_body", "exactly one of `did`, `digest` and `binary` must be given")
+                .hint("send the module as base64 in `binary`, PUT it to /api/v1/algorithms/{digest} and name its digest, or name the DID of an algorithm asset"));
         }
     };
     let (agreement, signed_checksum) =
@@ -192,7 +256,24 @@ async fn algorithm_of(state: &ApiState, did: Did) -> Result<Bytes, Problem> {
     let digest = only_module(&asset)?;
     let blobs: BlobStore = state.blobs.clone();
     let mapped = tokio::task::spawn_blocking(move || blobs.map(digest)).await??;
-    Ok(Bytes::copy_from_slice((*mapped).as_ref()))
+    Ok(shared(mapped))
+}
+
+/// Bytes that the consumer has sent before.
+async fn sent_before(state: &ApiState, owner: Address, digest: B256) -> Result<Bytes, Problem> {
+    let uploads = state.shared.uploads.clone();
+    Ok(shared(tokio::task::spawn_blocking(move || uploads.map(owner, digest)).await??))
+}
+
+/// A mapped file as bytes, without reading it into memory.
+fn shared(mapped: Mapped) -> Bytes {
+    struct Owner(Mapped);
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            (*self.0).as_ref()
+        }
+    }
+    Bytes::from_owner(Owner(mapped))
 }
 
 fn only_module(asset: &DatasetRow) -> Result<B256, Problem> {

@@ -28,6 +28,10 @@ fn read(body: &[u8]) -> Result<SignedVerdict, Problem> {
     })
 }
 
+/// An auditor's verdict about a job's receipt, for the transparency log.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/verdicts", tag = "log", params(("id" = String, Path, description = "`<agreement id>-<run number>`")),
+    request_body(content = Object, description = "docs/RECEIPT.md §16"), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, body = Object), (status = 201, body = Object), Problem))]
 pub(super) async fn submit(
     State(state): State<ApiState>,
     Path(id): Path<String>,

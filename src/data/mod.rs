@@ -5,14 +5,18 @@
 
 mod archive;
 mod blobs;
+mod collect;
 mod ingest;
 mod known;
 mod sweep;
+mod uploads;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use blobs::{BlobStore, Mapped};
+pub use collect::{Format, Item, collect};
 pub use ingest::ingest;
 pub use sweep::Swept;
+pub use uploads::{BadUpload, Piece, Received, Uploads};
 
 use std::path::PathBuf;
 

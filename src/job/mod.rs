@@ -3,6 +3,7 @@
 //!
 //! [`admit`] asks the checks in `checks/`, one file each, in a fixed order; the first refusal counts.
 
+mod access;
 pub mod checks;
 mod claim;
 mod ddo;
@@ -12,6 +13,7 @@ mod release;
 mod runtime;
 mod state;
 
+pub use access::{Right, Role};
 pub use checks::{
     Admission, AgreementFacts, DatasetFacts, NodeCeilings, PUBLISH_MARGIN_S, Refusal, Sort, UploadFacts,
     admit,

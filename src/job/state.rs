@@ -50,6 +50,8 @@ pub enum End {
     AlgorithmFailed,
     /// Another failure of the host; aborted.
     HostFailed,
+    /// Its consumer stopped it; aborted.
+    Stopped,
 }
 
 /// A status as Ocean's clients expect it.
@@ -102,6 +104,7 @@ words!(End {
     DataFailed = "data_failed",
     AlgorithmFailed = "algorithm_failed",
     HostFailed = "host_failed",
+    Stopped = "stopped",
 });
 
 impl End {
@@ -110,6 +113,7 @@ impl End {
     pub fn explanation(self) -> &'static str {
         match self {
             Self::TimedOut => "the run, or its waiting, took longer than the provider allows",
+            Self::Stopped => "its consumer stopped it",
             Self::DataFailed => "the provider's copy of the data set is damaged",
             Self::AlgorithmFailed => {
                 "the module cannot be compiled by this provider, or not within its limits of time and memory, or the program cannot be started in its image"
@@ -126,6 +130,7 @@ impl End {
     pub fn log_event(self) -> Event {
         match self {
             Self::TimedOut => Event::TimedOut,
+            Self::Stopped => Event::Stopped,
             Self::AlgorithmFailed => Event::RefusedBeforeRun,
             _ => Event::HostFailed,
         }

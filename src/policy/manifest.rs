@@ -23,6 +23,9 @@ pub struct Manifest {
     pub valid_until_s: Option<u64>,
     /// What one run may use at most.
     pub ceilings: Ceilings,
+    /// How many runs one agreement is good for. The payment is for the first; the others cost the consumer nothing.
+    #[serde(default = "one_run", deserialize_with = "text::count")]
+    pub runs_per_agreement: u64,
     /// Approved algorithms. None are approved where the list is missing.
     #[serde(default)]
     pub algorithms: Vec<Algorithm>,
@@ -40,6 +43,10 @@ pub struct Manifest {
     pub outputs: Outputs,
     /// What a run costs.
     pub price: Price,
+}
+
+fn one_run() -> u64 {
+    1
 }
 
 /// What one run may use at most. All are required, above 0, and fit Cedar's signed 64 bits.

@@ -103,12 +103,12 @@ pub struct Event {
     pub text: String,
 }
 
-const SELECT: &str =
+pub(super) const SELECT: &str =
     "SELECT job.id, consumer, state, end, problem, spec, spec_signature, receipt_hash, outcome, paid,
     refunded, job.created_s FROM job JOIN agreement ON agreement.id = job.agreement";
 
 #[derive(Debug)]
-struct Columns {
+pub(super) struct Columns {
     id: String,
     consumer: String,
     state: String,
@@ -123,7 +123,7 @@ struct Columns {
     created_s: u64,
 }
 
-fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+pub(super) fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     Ok(Columns {
         id: row.get(0)?,
         consumer: row.get(1)?,
@@ -140,7 +140,7 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     })
 }
 
-fn read(columns: Columns) -> Result<JobRow> {
+pub(super) fn read(columns: Columns) -> Result<JobRow> {
     let place = Place { table: "job", row: &columns.id };
     let end = columns.end.map(|word| place.some("end", End::from_word(&word))).transpose()?;
     let hash = columns.receipt_hash.map(|bytes| place.digest("receipt_hash", &bytes)).transpose()?;

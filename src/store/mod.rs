@@ -4,6 +4,7 @@
 //! through [`Store::with`]. The same methods can stand over Postgres later; nothing above knows which it is.
 
 mod agreements;
+mod asked;
 mod chain;
 mod datasets;
 mod jobs;
@@ -11,6 +12,7 @@ mod log;
 mod nonces;
 mod outbox;
 mod overdue;
+mod parties;
 mod queue;
 mod retention;
 mod row;
@@ -28,12 +30,14 @@ use rusqlite::Connection;
 use crate::failpoint;
 
 pub use agreements::AgreementRow;
+pub use asked::{Asked, Stopped};
 pub use chain::{BLOCKS_KEPT, SeenBlock};
 pub use datasets::DatasetRow;
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
 pub use log::{LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
 pub use overdue::Overdue;
+pub use parties::{JobPage, PageAt};
 pub use queue::{GivenUp, QueuedJob};
 pub use rules::QueueRules;
 pub use scratch::Scratch;

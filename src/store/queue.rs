@@ -27,6 +27,9 @@ pub enum GivenUp {
     Ended(End, String),
 }
 
+/// How long a later run may wait for a worker, in seconds.
+const LATER_RUN_S: u64 = 30 * 86_400;
+
 /// A job that waits or is worked on, for the operator.
 #[derive(Debug, Clone)]
 pub struct QueuedJob {
@@ -71,6 +74,8 @@ impl Store {
             let (consumer, start_by_s): (String, u64) = sql
                 .prepare_cached("SELECT consumer, grant_deadline_s FROM agreement WHERE id = ?1")?
                 .query_row([&agreement], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            // Later runs have no deadline on chain; here nothing waits for ever.
+            let start_by_s = if id.run_index == 0 { start_by_s } else { now_s + LATER_RUN_S };
             let address = Place { table: "agreement", row: &agreement }.parse("consumer", &consumer)?;
             // A repetition is told that it is one, whether there is room or not.
             let known = sql.prepare_cached("SELECT 1 FROM job WHERE id = ?1")?.exists([id.to_string()])?;

@@ -140,6 +140,7 @@ fn delete(sql: &Connection, job: &str) -> Result<()> {
         "DELETE FROM output WHERE job = ?1",
         "DELETE FROM history WHERE job = ?1",
         "DELETE FROM outbox WHERE job = ?1",
+        "DELETE FROM job_party WHERE job = ?1",
         "DELETE FROM job WHERE id = ?1",
     ] {
         sql.execute(query, [job])?;

@@ -133,7 +133,7 @@ impl Worker {
         let agreement = self.store.agreement(claimed.id.agreement)?.context("the job's agreement is gone")?;
         let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
         let policy = Policy::parse(&dataset.policy, &dataset.rules)?;
-        self.check_deadline(&agreement, &policy)?;
+        self.check_deadline(claimed.id.run_index, &agreement, &policy)?;
         let program = match claimed.order.spec.profile == container::profile_digest() {
             true => self.image(claimed, &policy)?,
             false => Program::Module(self.module(claimed, control)?),
@@ -186,13 +186,19 @@ impl Worker {
     }
 
     /// A job that waited too long is not run: its outputs could not be granted, and so not paid, any more.
-    fn check_deadline(&self, agreement: &AgreementRow, policy: &Policy) -> Result<(), Failure> {
+    fn check_deadline(
+        &self,
+        run_index: u64,
+        agreement: &AgreementRow,
+        policy: &Policy,
+    ) -> Result<(), Failure> {
         if !agreement.locked {
             // Tried again: most payments are soon in the new chain as well.
             return Err(anyhow::anyhow!("a reorganisation of the chain took the payment back").into());
         }
         let needed = policy.manifest().ceilings.wall_clock_s.saturating_add(job::PUBLISH_MARGIN_S);
-        if agreement.grant_deadline_s.saturating_sub(self.clock.now_s()) >= needed {
+        // Later runs have no deadline.
+        if run_index > 0 || agreement.grant_deadline_s.saturating_sub(self.clock.now_s()) >= needed {
             return Ok(());
         }
         Err(Failure::Final(

@@ -21,9 +21,8 @@ const LAYERS: [&[&str]; 9] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 26] = [
+const HOMES: [(&str, &[&str]); 29] = [
     ("bollard", &["container"]),
-    ("futures_util", &["container"]),
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -44,6 +43,10 @@ const HOMES: [(&str, &[&str]); 26] = [
     ("cap_std", &["data"]),
     ("memmap2", &["data"]),
     ("tar", &["data", "container"]),
+    ("zip", &["data"]),
+    ("futures_util", &["api", "container"]),
+    ("time", &["api"]),
+    ("utoipa", &["api"]),
     ("clap", &["cli", "main"]),
     ("indicatif", &["cli"]),
     ("tempfile", &["cli", "sandbox"]),

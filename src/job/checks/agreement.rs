@@ -1,4 +1,4 @@
-//! The caller is the agreement's consumer, and this run was not ordered before.
+//! The caller is the agreement's consumer, this run was not ordered before, and the agreement is good for it.
 
 use super::{Admission, Refusal, Sort};
 
@@ -13,18 +13,45 @@ pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
             hint: "sign the request with the key that signed the agreement".into(),
         });
     }
-    if admission.spec.run_index != agreement.next_run || agreement.next_run > 0 {
-        return Err(Refusal {
-            check: "agreement",
-            code: "job_exists",
-            sort: Sort::Conflict,
-            text: format!(
-                "agreement {} pays for one run, number 0, and it is ordered already or was asked for under \
-                           another number ({})",
-                agreement.id, admission.spec.run_index
+    let (run, next, most) =
+        (admission.spec.run_index, agreement.next_run, admission.policy.manifest().runs_per_agreement);
+    let refuse = |code, sort, text: String, hint: &str| {
+        Err(Refusal { check: "agreement", code, sort, text, hint: hint.into() })
+    };
+    if run < next {
+        return refuse(
+            "job_exists",
+            Sort::Conflict,
+            format!("run {run} of agreement {} is ordered already", agreement.id),
+            "look at the job with `brizo job status`, or make a new agreement for another run",
+        );
+    }
+    if run >= most {
+        return refuse(
+            "no_runs_left",
+            Sort::Conflict,
+            format!(
+                "the data owner's policy gives an agreement {most} runs, numbered from 0; this is number {run}"
             ),
-            hint: "look at the job with `brizo job status`, or make a new agreement for another run".into(),
-        });
+            "make a new agreement for another run",
+        );
+    }
+    if run > next {
+        return refuse(
+            "run_out_of_order",
+            Sort::Conflict,
+            format!("the next run of agreement {} is number {next}, not {run}", agreement.id),
+            "number the runs without gaps",
+        );
+    }
+    // The contracts take the receipt of a later run only once the first one is paid.
+    if run > 0 && !agreement.first_settled {
+        return refuse(
+            "first_run_not_settled",
+            Sort::Later,
+            format!("the first run of agreement {} is not settled yet", agreement.id),
+            "ask again when it is",
+        );
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Admission: is this order run? Seven checks, in this order; each in its own file.
 //!
-//! 1. `agreement`: the caller is the agreement's consumer, and this run was not ordered before.
+//! 1. `agreement`: the caller is the agreement's consumer, this run was not ordered before, and the agreement is good for it.
 //! 2. `consent`: the spec is about this agreement and this run, and the consumer signed it.
 //! 3. `algorithm`: the module named is the one uploaded under the agreement.
 //! 4. `spec`: profile, inputs, invocation and key are what the provider will really use.
@@ -83,6 +83,8 @@ pub struct AgreementFacts {
     pub grant_deadline_s: u64,
     /// The next run's number.
     pub next_run: u64,
+    /// Whether the first run is settled: its payment is released, and its outputs are granted.
+    pub first_settled: bool,
 }
 
 /// The uploaded algorithm.

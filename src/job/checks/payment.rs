@@ -11,7 +11,11 @@ pub(super) fn check(admission: &Admission<'_>) -> Result<(), Refusal> {
         Err(Refusal { check: "payment", code, sort, text, hint: hint.into() })
     };
     let needed = admission.policy.manifest().ceilings.wall_clock_s.saturating_add(PUBLISH_MARGIN_S);
-    let left = agreement.grant_deadline_s.saturating_sub(admission.now_s);
+    // Later runs have no deadline: the payment is released, and access stands.
+    let left = match admission.spec.run_index {
+        0 => agreement.grant_deadline_s.saturating_sub(admission.now_s),
+        _ => u64::MAX,
+    };
     if left == 0 {
         return refuse(
             "deadline_passed",

@@ -90,6 +90,7 @@ fn world() -> World {
             granted: true,
             grant_deadline_s: 10_000,
             next_run: 0,
+            first_settled: false,
         },
         dataset: DatasetFacts { did: Did(B256::repeat_byte(7)), inputs_root },
         policy: Policy::parse(MANIFEST, rules).unwrap(),
@@ -133,7 +134,7 @@ fn every_spoiled_order_is_refused_with_its_code() {
     let table: [(&str, Spoil); 23] = [
         ("not_your_agreement", |w| w.caller = Address::repeat_byte(8)),
         ("job_exists", |w| w.agreement.next_run = 1),
-        ("job_exists", |w| w.spec.run_index = 1),
+        ("no_runs_left", |w| w.spec.run_index = 1),
         ("spec_other_agreement", |w| w.spec.agreement_id = B256::repeat_byte(3)),
         ("bad_spec_signature", |w| w.signature = Some(Signature([1; 65]))),
         ("bad_spec_signature", |w| {
@@ -176,4 +177,27 @@ fn an_algorithm_that_the_owner_did_not_approve_is_refused() {
     world.spec.module_digest = B256::repeat_byte(5);
     world.agreement.upload.as_mut().unwrap().digest = B256::repeat_byte(5);
     assert_eq!(ask(&world).unwrap_err().code, "not_approved");
+}
+
+#[test]
+fn later_runs_come_in_order_once_the_first_is_settled_and_have_no_deadline() {
+    let rules = include_str!("../../../policies/open-statistics/rules.cedar");
+    let manifest = MANIFEST.replace("[ceilings]", "runs_per_agreement = 3\n[ceilings]");
+    let later = |run: u64, next: u64, first_settled: bool| {
+        let mut world = world();
+        world.policy = Policy::parse(&manifest, rules).unwrap();
+        world.spec.run_index = run;
+        world.agreement.next_run = next;
+        world.agreement.first_settled = first_settled;
+        // Long after the deadline of the first run.
+        world.now_s = 1_000_000;
+        ask(&world).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(later(1, 1, true), Ok(()));
+    assert_eq!(later(2, 2, true), Ok(()));
+    assert_eq!(later(3, 3, true), Err("no_runs_left"));
+    assert_eq!(later(2, 1, true), Err("run_out_of_order"));
+    assert_eq!(later(1, 2, true), Err("job_exists"));
+    assert_eq!(later(1, 1, false), Err("first_run_not_settled"));
+    assert_eq!(later(0, 0, false), Err("deadline_passed"), "the first run has one");
 }

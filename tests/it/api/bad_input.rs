@@ -161,7 +161,8 @@ async fn signed_requests() {
         (sign("/api/v1/jobs", now - 1, B256::random()), "request_expired"),
         (sign("/api/v1/jobs", now + 1000, B256::random()), "expiry_too_far"),
         (sign("/api/v1/jobs?all", now + 60, B256::random()), "bad_signature"),
-        ("Bearer secret".to_string(), "signature_malformed"),
+        ("Bearer secret".to_string(), "token_unknown"),
+        ("Basic secret".to_string(), "signature_malformed"),
     ];
     for (header, code) in table {
         assert_eq!(get(header).await, (401, code.to_string()));
@@ -188,6 +189,18 @@ async fn odd_requests() {
     assert_eq!(
         (nowhere.status().as_u16(), nowhere.json::<Value>().await.unwrap()["code"].as_str()),
         (404, Some("no_such_endpoint"))
+    );
+    let no_text = reqwest::get(format!("{url}/api/v1/assets/%ff")).await.unwrap();
+    assert_eq!(
+        (no_text.status().as_u16(), no_text.json::<Value>().await.unwrap()["code"].as_str()),
+        (400, Some("bad_request"))
+    );
+    let form = reqwest::Client::new().post(format!("{url}/api/v1/brizo/services/computing/upload"));
+    let form =
+        form.header("content-type", "multipart/form-data; boundary=x").body("--x--").send().await.unwrap();
+    assert_eq!(
+        (form.status().as_u16(), form.json::<Value>().await.unwrap()["code"].as_str()),
+        (415, Some("unsupported_media_type"))
     );
     refused(world.consumer().client.get("/api/v1/jobs/xyz").await, 400, "bad_identifier");
 }

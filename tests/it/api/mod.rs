@@ -1,14 +1,21 @@
 //! The API against a real chain: the whole job, everything that bad input gets, and crashes.
 
+mod access;
+mod algorithms;
 mod bad_input;
 mod bundles;
 mod chaos;
 mod command_line;
+mod compute;
 mod containers;
 mod crash;
 mod crash_table;
+mod downloads;
+mod following;
 mod log;
+mod schemathesis;
 mod settlement;
+mod sign_in;
 mod verify;
 mod whole_job;
 mod withheld;

@@ -6,6 +6,7 @@ use brizo::client::{Client, Error, fetch};
 use brizo::ids::{AgreementId, JobId};
 use brizo::job::{self, ComputeOffer};
 use brizo::sandbox::{Kind, inspect, profile_digest_for};
+use brizo::signed_request::RequestToSign;
 use brizo_receipt::{
     AlgorithmUpload, B256, JobSpec, Key, SecretKey, blind_commit, content_digest, invocation_manifest,
     keccak256, root_of_leaves,
@@ -74,6 +75,35 @@ impl Consumer {
             "did": self.did, "serviceAgreementId": id, "serviceDefinitionId": "0",
             "signature": hex0x(&self.key.sign(digest).unwrap().0), "consumerAddress": self.key.address(),
         })
+    }
+
+    /// Any request, signed, with more headers; the answer as it is.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> reqwest::Response {
+        let request = RequestToSign {
+            method,
+            path,
+            body,
+            provider: self.publisher,
+            nonce: B256::random(),
+            expiry_s: brizo::clock::Clock::system().now_s() + 60,
+        };
+        // Long bodies need it, and it does no harm to others.
+        let header = request.header(&self.key, &self.deployment.domain()).unwrap()
+            + &format!(",body={}", keccak256(body));
+        let mut request = reqwest::Client::new()
+            .request(method.parse().unwrap(), format!("{}{path}", self.url))
+            .header("authorization", header)
+            .body(body.to_vec());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
     }
 
     pub(crate) async fn post(&self, endpoint: &str, body: &Value) -> Result<Value, Error> {

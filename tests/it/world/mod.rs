@@ -14,7 +14,7 @@ use brizo::ids::Did;
 use brizo_receipt::{Address, SecretKey};
 
 pub(crate) use anvil::Anvil;
-pub(crate) use consumer::Consumer;
+pub(crate) use consumer::{Consumer, hex0x};
 pub(crate) use process::Provider;
 pub(crate) use proxy::{Fault, Proxy};
 
@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) waiting_max: Option<u64>,
     /// Socket of a container engine and an image on it: the data set is then for containers.
     pub(crate) container: Option<(PathBuf, brizo::container::Image)>,
+    /// Lines of the `[api]` part.
+    pub(crate) api: Option<&'static str>,
 }
 
 /// Everything of one test. Ends its processes when it is dropped.
@@ -92,6 +94,16 @@ impl World {
 
     pub(crate) fn stranger(&self) -> Consumer {
         Consumer::new(self, key(STRANGER))
+    }
+
+    /// Somebody with a key of their own.
+    pub(crate) fn somebody(&self, key: SecretKey) -> Consumer {
+        Consumer::new(self, key)
+    }
+
+    /// The publisher, sending requests.
+    pub(crate) fn publisher_as_caller(&self) -> Consumer {
+        Consumer::new(self, key(PUBLISHER))
     }
 
     pub(crate) fn publisher(&self) -> Address {
@@ -168,6 +180,9 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
         config = config.replace("\"parrot/runtime.toml\"", "\"parrot/runtime.toml\", \"image/runtime.toml\"");
         config += &format!("[containers]\nsocket = {socket:?}\n");
         write_image(&folder.join("image"), image);
+    }
+    if let Some(lines) = settings.api {
+        config += &format!("[api]\n{lines}\n");
     }
     std::fs::write(folder.join("brizo.toml"), config).unwrap();
     write_parrot(&folder.join("parrot"));
@@ -254,7 +269,7 @@ fn manifest(token: Address) -> String {
         })
         .collect();
     format!(
-        "name = \"test\"\ndescription = \"the examples over the penguins\"\n{approved}{runtime}\
+        "name = \"test\"\ndescription = \"the examples over the penguins\"\nruns_per_agreement = 2\n{approved}{runtime}\
          [ceilings]\nfuel = 20_000_000_000\nmemory_bytes = 268435456\noutput_bytes = 1048576\noutput_files = 100\n\
          wall_clock_s = 120\nalgorithm_bytes = 1000000\n[consumers]\nany = true\n\
          [outputs]\ndeclared = [\"*.csv\", \"*.json\"]\nstreams = [\"stdout\"]\nfile_bytes_max = 1048576\n\

@@ -1,0 +1,164 @@
+//! Downloads of stored bytes: whole or from a place on (RFC 9110 §14), in chunks, so that memory stays flat whatever their size.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use brizo_receipt::B256;
+use futures_util::stream;
+
+use super::ApiState;
+use super::problem::Problem;
+use crate::data::Mapped;
+
+/// What is copied out of the mapped file at a time.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// What is served.
+pub(super) struct Download {
+    pub(super) digest: B256,
+    pub(super) kind: &'static str,
+}
+
+impl Download {
+    /// The answer to a request with these headers.
+    pub(super) async fn answer(self, state: &ApiState, headers: &HeaderMap) -> Result<Response, Problem> {
+        let etag = format!("\"{}\"", hex::encode(self.digest));
+        if matches(headers.get(header::IF_NONE_MATCH), &etag) {
+            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+        }
+        // A range is of what the caller has the beginning of; if that is something else, they get the whole.
+        let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == etag.as_bytes());
+        let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
+        let (blobs, digest) = (state.blobs.clone(), self.digest);
+        let mapped = tokio::task::spawn_blocking(move || blobs.map(digest)).await??;
+        let length = (*mapped).as_ref().len() as u64;
+        let part = range.map_or(Part::Whole, |range| Part::parse(range, length));
+        let (status, from, to) = match part {
+            Part::Whole => (StatusCode::OK, 0, length),
+            Part::Some { from, to } => (StatusCode::PARTIAL_CONTENT, from, to),
+            Part::Outside => {
+                let mut response = Problem::range_not_satisfiable(format!(
+                    "there are {length} bytes, the range has none of them"
+                ))
+                .hint("Content-Range says how many there are")
+                .into_response();
+                response.headers_mut().insert(header::CONTENT_RANGE, text(&format!("bytes */{length}")));
+                return Ok(response);
+            }
+        };
+        let mut response = (status, body(mapped, from as usize, to as usize)).into_response();
+        let answer = response.headers_mut();
+        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        answer.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
+        answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        answer.insert(header::ETAG, text(&etag));
+        // An output is a stranger's file: nobody's browser may take it for a page of this site.
+        answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        answer.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+        if status == StatusCode::PARTIAL_CONTENT {
+            answer.insert(header::CONTENT_RANGE, text(&format!("bytes {from}-{}/{length}", to - 1)));
+        }
+        Ok(response)
+    }
+}
+
+fn text(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn matches(given: Option<&HeaderValue>, etag: &str) -> bool {
+    let given = given.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == etag)
+}
+
+/// Which bytes are asked for; `to` is the first one after them.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Some { from: u64, to: u64 },
+    Outside,
+}
+
+impl Part {
+    /// One range of bytes. Several, and what is no range, count as none: RFC 9110 lets a server answer with the whole.
+    fn parse(text: &str, length: u64) -> Self {
+        let Some((from, to)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+            return Self::Whole;
+        };
+        let number = |digits: &str| -> Option<Option<u64>> {
+            match digits {
+                "" => Some(None),
+                // A number that does not fit lies behind every end.
+                _ if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                    Some(Some(digits.parse().unwrap_or(u64::MAX)))
+                }
+                _ => None,
+            }
+        };
+        match (number(from.trim()), number(to.trim())) {
+            (Some(Some(from)), Some(to)) => {
+                let last = to.unwrap_or(u64::MAX);
+                if last < from {
+                    Self::Whole
+                } else if from >= length {
+                    Self::Outside
+                } else {
+                    Self::Some { from, to: last.saturating_add(1).min(length) }
+                }
+            }
+            (Some(None), Some(Some(0))) => Self::Outside,
+            (Some(None), Some(Some(_))) if length == 0 => Self::Outside,
+            (Some(None), Some(Some(last))) => Self::Some { from: length.saturating_sub(last), to: length },
+            _ => Self::Whole,
+        }
+    }
+}
+
+/// Bytes of a mapped file as a body. Reading may wait for the disk, so it is not done on the threads of the server.
+fn body(mapped: Mapped, from: usize, to: usize) -> Body {
+    if to - from <= CHUNK_BYTES {
+        return Body::from(Bytes::copy_from_slice(&(*mapped).as_ref()[from..to]));
+    }
+    Body::from_stream(stream::unfold(from, move |at| {
+        let mapped = mapped.clone();
+        async move {
+            if at >= to {
+                return None;
+            }
+            let end = to.min(at + CHUNK_BYTES);
+            let copy = move || Bytes::copy_from_slice(&(*mapped).as_ref()[at..end]);
+            Some((tokio::task::spawn_blocking(copy).await, end))
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_those_of_the_standard() {
+        let some = |from, to| Part::Some { from, to };
+        for (text, part) in [
+            ("bytes=0-0", some(0, 1)),
+            ("bytes=2-", some(2, 10)),
+            ("bytes=2-100", some(2, 10)),
+            ("bytes=-3", some(7, 10)),
+            ("bytes=-100", some(0, 10)),
+            ("bytes=9-9", some(9, 10)),
+            ("bytes=10-", Part::Outside),
+            ("bytes=99999999999999999999-", Part::Outside),
+            ("bytes=-0", Part::Outside),
+            ("bytes=0-18446744073709551615", some(0, 10)),
+            ("bytes=3-2", Part::Whole),
+            ("bytes=-", Part::Whole),
+            ("bytes=+1-2", Part::Whole),
+            ("bytes=0-1,3-4", Part::Whole),
+            ("lines=0-1", Part::Whole),
+        ] {
+            assert_eq!(Part::parse(text, 10), part, "{text}");
+        }
+        assert_eq!(Part::parse("bytes=-1", 0), Part::Outside);
+        assert_eq!(Part::parse("bytes=0-", 0), Part::Outside);
+    }
+}

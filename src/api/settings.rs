@@ -1,0 +1,34 @@
+//! What a publisher can set of the API: the `[api]` part of `brizo.toml`.
+
+use serde::Deserialize;
+
+/// The `[api]` part. Unknown keys are refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiSettings {
+    /// Requests that one caller, known by a key, may send in a second on average; 0 for no limit.
+    pub requests_per_second: u32,
+    /// Requests that one caller may send at once after a pause.
+    pub requests_at_once: u32,
+    /// The same for one network address, over its requests that prove no caller; 0 for no limit.
+    pub anonymous_per_second: u32,
+    /// The same at once after a pause.
+    pub anonymous_at_once: u32,
+    /// Bytes of algorithms that one consumer may have on their way in.
+    pub upload_quota_bytes: u64,
+    /// How long a sign-in counts, in seconds.
+    pub sign_in_s: u64,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 100,
+            requests_at_once: 2_000,
+            anonymous_per_second: 100,
+            anonymous_at_once: 2_000,
+            upload_quota_bytes: 512 << 20,
+            sign_in_s: 900,
+        }
+    }
+}

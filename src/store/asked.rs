@@ -1,0 +1,124 @@
+//! What consumers ask of the store besides looking: stopping a job, sending a request twice, following what happens.
+
+use brizo_receipt::{Address, B256};
+use rusqlite::{OptionalExtension, params};
+
+use super::jobs::{SELECT, columns, read};
+use super::overdue::abort;
+use super::{Event, JobRow, Result, Store};
+use crate::ids::JobId;
+use crate::job::End;
+
+/// What became of the wish to stop a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It is stopped now.
+    Now,
+    /// It was over, or had its claim, before.
+    TooLate,
+}
+
+/// What a new idempotency key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// New.
+    First,
+    /// Sent before, with the same body.
+    Again,
+    /// Sent before, with another body.
+    Otherwise,
+}
+
+impl Store {
+    /// Ends a job before its commit. A worker that holds it loses its lease by this, and ends the run at its next heartbeat.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn stop_job(&self, id: JobId, now_s: u64) -> Result<Stopped> {
+        self.write(|sql| {
+            let found = sql.query_row(&format!("{SELECT} WHERE job.id = ?1"), [id.to_string()], columns);
+            let job: JobRow = read(found?)?;
+            if job.state.has_claim() || job.state.is_final() {
+                return Ok(Stopped::TooLate);
+            }
+            abort(sql, &id.to_string(), &job.spec, End::Stopped, End::Stopped.explanation(), now_s)?;
+            // Fences out the worker, should it be at its commit.
+            sql.execute("UPDATE job SET attempt = attempt + 1 WHERE id = ?1", [id.to_string()])?;
+            Ok(Stopped::Now)
+        })
+    }
+
+    /// Remembers with which body an idempotency key came first. Old keys are forgotten.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn ask_once(
+        &self,
+        caller: Address,
+        key: &str,
+        body: B256,
+        expires_s: u64,
+        now_s: u64,
+    ) -> Result<Asked> {
+        self.write(|sql| {
+            sql.execute("DELETE FROM idempotency WHERE expires_s < ?1", [now_s])?;
+            let caller = caller.to_string();
+            let known: Option<Vec<u8>> = sql
+                .query_row(
+                    "SELECT body FROM idempotency WHERE caller = ?1 AND key = ?2",
+                    [caller.as_str(), key],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            match known {
+                Some(known) if known == body.as_slice() => Ok(Asked::Again),
+                Some(_) => Ok(Asked::Otherwise),
+                None => {
+                    sql.execute(
+                        "INSERT INTO idempotency (caller, key, body, expires_s) VALUES (?1, ?2, ?3, ?4)",
+                        params![caller, key, body.as_slice(), expires_s],
+                    )?;
+                    Ok(Asked::First)
+                }
+            }
+        })
+    }
+
+    /// Whether somebody is the consumer of any agreement.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn has_agreement(&self, consumer: Address) -> Result<bool> {
+        let found = self
+            .lock()
+            .query_row("SELECT 1 FROM agreement WHERE consumer = ?1 LIMIT 1", [consumer.to_string()], |_| {
+                Ok(())
+            })
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    /// The number of the newest line of any job's history; whoever follows jobs looks again when it grows.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn newest_event(&self) -> Result<u64> {
+        let newest: Option<u64> =
+            self.lock().query_row("SELECT max(id) FROM history", [], |row| row.get(0))?;
+        Ok(newest.unwrap_or(0))
+    }
+
+    /// What happened to a job after a line of its history, with the numbers of the lines.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn history_after(&self, id: JobId, after: u64) -> Result<Vec<(u64, Event)>> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT id, at_s, text FROM history WHERE job = ?1 AND id > ?2 ORDER BY id")?;
+        let rows = statement.query_map(params![id.to_string(), after], |row| {
+            Ok((row.get(0)?, Event { at_s: row.get(1)?, text: row.get(2)? }))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}

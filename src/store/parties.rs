@@ -1,0 +1,96 @@
+//! Who besides its consumer a job is shown to, and the pages of the list that everybody sees of their own.
+
+use brizo_receipt::Address;
+use rusqlite::{OptionalExtension, params};
+
+use super::jobs::{SELECT, columns, read};
+use super::row::Place;
+use super::{JobRow, Result, Store};
+use crate::ids::JobId;
+use crate::job::Role;
+
+/// Where a page of jobs begins: after this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageAt {
+    /// When it was admitted, in seconds since 1970-01-01 UTC.
+    pub created_s: u64,
+    /// The job.
+    pub job: JobId,
+}
+
+/// A page of jobs, newest first, and where the next one begins.
+#[derive(Debug)]
+pub struct JobPage {
+    /// The jobs.
+    pub jobs: Vec<JobRow>,
+    /// The last of them, if there are more.
+    pub next: Option<PageAt>,
+}
+
+impl Store {
+    /// Names viewers and auditors of a run that is being ordered, in place of those of an earlier try. Does nothing once the
+    /// job is there: who was named with the order that was taken stays.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn name_parties(&self, id: JobId, parties: &[(Address, Role)]) -> Result<()> {
+        self.write(|sql| {
+            let id = id.to_string();
+            let there = sql.query_row("SELECT 1 FROM job WHERE id = ?1", [&id], |_| Ok(())).optional()?;
+            if there.is_some() {
+                return Ok(());
+            }
+            sql.execute("DELETE FROM job_party WHERE job = ?1", [&id])?;
+            for (address, role) in parties {
+                // Who is named twice keeps the first role.
+                sql.execute(
+                    "INSERT OR IGNORE INTO job_party (job, address, role) VALUES (?1, ?2, ?3)",
+                    params![id, address.to_string(), role.word()],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What the order of a job made of somebody.
+    ///
+    /// # Errors
+    /// Of SQLite or of a damaged row.
+    pub fn party(&self, id: JobId, address: Address) -> Result<Option<Role>> {
+        let id = id.to_string();
+        let found: Option<String> = self
+            .lock()
+            .query_row(
+                "SELECT role FROM job_party WHERE job = ?1 AND address = ?2",
+                [&id, &address.to_string()],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let place = Place { table: "job_party", row: &id };
+        found.map(|word| place.some("role", Role::from_word(&word))).transpose()
+    }
+
+    /// Jobs that an address ordered or is named in, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Of SQLite or of a damaged row.
+    pub fn jobs_page(&self, who: Address, after: Option<PageAt>, limit: usize) -> Result<JobPage> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!(
+            "{SELECT} WHERE (consumer = ?1 OR job.id IN (SELECT job FROM job_party WHERE address = ?1))
+             AND (job.created_s, job.id) < (?2, ?3) ORDER BY job.created_s DESC, job.id DESC LIMIT ?4"
+        ))?;
+        // Without a start, every job comes after: no id is greater than this text.
+        let (created_s, job) =
+            after.map_or((i64::MAX as u64, "~".to_string()), |at| (at.created_s, at.job.to_string()));
+        let rows = statement
+            .query_map(params![who.to_string(), created_s, job, limit as u64 + 1], columns)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut jobs = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let more = jobs.len() > limit;
+        jobs.truncate(limit);
+        let next =
+            jobs.last().filter(|_| more).map(|last| PageAt { created_s: last.created_s, job: last.id });
+        Ok(JobPage { jobs, next })
+    }
+}
