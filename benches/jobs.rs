@@ -149,11 +149,12 @@ fn crowd(runtime: &Runtime, shop: &Arc<Shop>, root: &Path) -> Result<Vec<Promise
     Ok(vec![Promise { what, measured: clock.ratio(1, 0), most: 2.0 }])
 }
 
-/// Bytes of a database, with what is still in its log.
+/// Bytes in use of a database, with what is still in its log.
 fn length(database: &Path) -> Result<u64> {
     let connection = rusqlite::Connection::open(database)?;
-    let pages: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-    Ok(pages * 4096)
+    let number = |query| connection.query_row(query, [], |row| row.get::<_, u64>(0));
+    // Pages that are free already may be used first.
+    Ok((number("PRAGMA page_count")? - number("PRAGMA freelist_count")?) * 4096)
 }
 
 /// Seconds for `count` jobs of 64 callers.

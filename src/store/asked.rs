@@ -116,6 +116,8 @@ impl Store {
         let connection = self.lock();
         let mut statement = connection
             .prepare_cached("SELECT id, at_s, text FROM history WHERE job = ?1 AND id > ?2 ORDER BY id")?;
+        // What callers write can be more than SQLite's numbers; no line comes after either.
+        let after = after.min(i64::MAX as u64);
         let rows = statement.query_map(params![id.to_string(), after], |row| {
             Ok((row.get(0)?, Event { at_s: row.get(1)?, text: row.get(2)? }))
         })?;

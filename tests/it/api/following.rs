@@ -67,6 +67,11 @@ async fn a_job_is_followed_to_its_end() {
         resumed.iter().filter(|(name, ..)| name == "history").map(|(.., data)| data.clone()).collect();
     assert_eq!(again, rest);
 
+    let far = u64::MAX.to_string();
+    let none = events(&consumer, &format!("{base}/events"), &[("last-event-id", &far)]).await;
+    let names: Vec<_> = none.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(names, ["status", "end"], "a number that SQLite does not have is no failure of the server");
+
     let document = consumer.client.get_json(&format!("{base}/logs")).await.unwrap();
     let text: String = logs
         .iter()
