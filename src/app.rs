@@ -1,6 +1,7 @@
 //! The provider as a whole: opens the adapters from the configuration and hands them to the API and the worker.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,17 +10,17 @@ use brizo_receipt::{Entry, EntryKind};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::api::{ApiState, router};
+use crate::api::{ApiState, Health, Readiness, metrics_router, router};
 use crate::chain::Chain;
 use crate::clock::Clock;
-use crate::config::{Config, read_deployment, read_key, read_runtime};
-use crate::data::BlobStore;
+use crate::config::{Config, HealthConfig, read_deployment, read_key, read_runtime};
+use crate::data::{BlobStore, NoRoom, Room};
 use crate::job::{Installed, RUNTIME_FOLDER};
 use crate::log::Log;
 use crate::nudge::Nudge;
 use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Kind, Progress, Settings, inspect};
 use crate::store::Store;
-use crate::worker::{ChainRows, LogRows, Options, Worker};
+use crate::worker::{ChainRows, Gate, LogRows, Options, Worker};
 
 /// Uploads that are taken in at the same time.
 const UPLOADS_MAX: usize = 4;
@@ -46,6 +47,11 @@ pub struct Parts {
 pub fn open(config_path: &Path) -> Result<Parts> {
     let config = Config::load(config_path)?;
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("{}", config.data_dir.display()))?;
+    match Room::new(&config.data_dir, 0).check_by_writing() {
+        // What is stored can still be served, and what is owed still be settled, once there is room.
+        Err(error @ NoRoom::Full { .. }) => tracing::warn!(%error, "the disk is full"),
+        writable => writable.with_context(|| format!("{}", config.data_dir.display()))?,
+    }
     let key = read_key(&config.key_file)?;
     let deployment = read_deployment(&config.deployment)?;
     let chain = Chain::connect(&config.rpc, deployment, Some(&key))?;
@@ -81,6 +87,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
     let runtimes = Arc::new(install(&config.runtimes, &blobs)?);
     let log = Arc::new(open_log(&config, &store).await?);
     let cache = ArtefactCache::open(&config.data_dir.join("compiled"))?;
+    let room = Room::new(&config.data_dir, config.health.disk_free_min_bytes);
     let worker = Worker {
         store: store.clone(),
         chain: chain.clone(),
@@ -92,6 +99,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         blobs: blobs.clone(),
         key,
         log: log.clone(),
+        gate: Gate::new(room.clone()),
         clock: clock.clone(),
         public_url: config.public_url.clone(),
         options: Options {
@@ -111,6 +119,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         runtimes,
         nudge,
         log,
+        health: Health::new(room, readiness(&config)),
         executing: Arc::default(),
     };
     let listener =
@@ -118,6 +127,9 @@ pub async fn serve(parts: Parts) -> Result<()> {
     tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
     let (stop, stopped) = watch::channel(false);
     let working = tokio::spawn(worker.work(stopped.clone()));
+    if let Some(address) = config.metrics.listen {
+        serve_metrics(address, api.clone(), stopped.clone()).await?;
+    }
     let server = axum::serve(listener, router(api)).with_graceful_shutdown(until(stopped));
     let serving = tokio::spawn(async move { server.await });
     asked_to_end().await;
@@ -126,6 +138,25 @@ pub async fn serve(parts: Parts) -> Result<()> {
     let _ = stop.send(true);
     working.await?;
     serving.await??;
+    Ok(())
+}
+
+fn readiness(config: &Config) -> Readiness {
+    let HealthConfig { chain_age_max_s, chain_unread_max, owed_tries_max, .. } = config.health;
+    Readiness { chain_age_max_s, chain_unread_max, owed_tries_max }
+}
+
+/// The numbers, on an address of their own.
+async fn serve_metrics(address: SocketAddr, api: ApiState, stop: watch::Receiver<bool>) -> Result<()> {
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("listen for metrics on {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "serving metrics");
+    let server = axum::serve(listener, metrics_router(api)).with_graceful_shutdown(until(stop));
+    tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "metrics are served no more");
+        }
+    });
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod data;
 pub mod ids;
 pub mod job;
 pub mod log;
+pub mod metrics;
 pub mod money;
 pub mod nudge;
 pub mod policy;

@@ -12,12 +12,16 @@ mod health;
 mod initialize;
 mod jobs;
 mod log;
+mod metrics;
 mod outputs;
 mod problem;
+mod ready;
 mod router;
 mod state;
 mod upload;
 mod verdicts;
 
+pub use metrics::metrics_router;
+pub use ready::{Health, Readiness};
 pub use router::router;
 pub use state::ApiState;

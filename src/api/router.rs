@@ -3,14 +3,15 @@
 use std::any::Any;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use super::problem::Problem;
-use super::{ApiState, assets, exec, health, initialize, jobs, log, outputs, upload, verdicts};
+use super::{ApiState, assets, exec, health, initialize, jobs, log, metrics, outputs, upload, verdicts};
 
 /// Bytes of a request body: what initialize and exec need, with room for the longest arguments in the longest spelling.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -43,13 +44,21 @@ pub fn router(state: ApiState) -> Router {
         .route("/log/{*path}", get(log::tile))
         .route("/api/v1/environments", get(health::environments))
         .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/", get(health::about))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(TraceLayer::new_for_http())
+        .layer(middleware::from_fn_with_state(state.clone(), metrics::only_with_room))
+        .layer(middleware::from_fn(metrics::count))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(state)
+}
+
+/// Log lines of a request bear its route, never what a caller wrote: queries carry signatures, paths names of outputs.
+fn span(request: &Request) -> tracing::Span {
+    tracing::debug_span!("http", method = %request.method(), route = metrics::route(request))
 }
 
 async fn unknown(uri: axum::http::Uri) -> Problem {

@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::store::{AgreementRow, DatasetRow, Store};
 
 use super::problem::Problem;
+use super::ready::Health;
 
 /// Everything a handler may use. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct ApiState {
     pub log: Arc<Log>,
     /// Places for uploads, which are held in memory while they are checked.
     pub uploads: Arc<tokio::sync::Semaphore>,
+    /// Whether this provider can do its work.
+    pub health: Health,
     /// Agreements that are being executed now, so that two requests with one id do not both pay for a transaction.
     pub executing: Arc<std::sync::Mutex<std::collections::HashSet<AgreementId>>>,
 }

@@ -3,7 +3,9 @@
 mod agreement;
 mod check;
 mod compile_worker;
+mod config;
 mod contracts;
+mod findings;
 mod format;
 mod job;
 mod key;
@@ -107,6 +109,8 @@ enum Command {
     Verify(verify::Verify),
     Replay(replay::Replay),
     #[command(subcommand)]
+    Config(config::ConfigVerb),
+    #[command(subcommand)]
     Receipt(receipt::Receipt),
     #[command(subcommand)]
     Job(job::Job),
@@ -145,6 +149,7 @@ impl Cli {
             Command::Check(verb) => verb.run(),
             Command::Profile(verb) => verb.run(),
             Command::Replay(verb) => verb.run(),
+            Command::Config(verb) => verb.run(),
             Command::Receipt(verb) => verb.run(),
             Command::CompileWorker(verb) => verb.run(),
             Command::Policy(verb) => verb.run(),

@@ -7,10 +7,12 @@ mod archive;
 mod blobs;
 mod ingest;
 mod known;
+mod room;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use blobs::{BlobStore, Mapped};
 pub use ingest::ingest;
+pub use room::{NoRoom, Room};
 
 use std::path::PathBuf;
 
@@ -47,6 +49,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether there was no room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if room::is_full(source))
+    }
+
+    /// Whether the disk can only be read.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     /// Stable machine-readable name.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -6,6 +6,7 @@
 mod agreements;
 mod chain;
 mod datasets;
+mod health;
 mod jobs;
 mod log;
 mod nonces;
@@ -23,6 +24,7 @@ use rusqlite::Connection;
 pub use agreements::AgreementRow;
 pub use chain::{BLOCKS_KEPT, SeenBlock};
 pub use datasets::DatasetRow;
+pub use health::{Depths, Examined};
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
 pub use log::{LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
@@ -65,6 +67,9 @@ pub enum Error {
     Task,
 }
 
+/// How long a write waits for that of another process.
+const BUSY: Duration = Duration::from_secs(10);
+
 /// Result of a store method.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -97,7 +102,7 @@ impl Store {
     fn prepare(mut connection: Connection) -> Result<Self> {
         connection.pragma_update(None, "foreign_keys", true)?;
         // `brizo publish` writes while `brizo serve` runs; neither holds the lock for long.
-        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.busy_timeout(BUSY)?;
         embedded::migrations::runner().run(&mut connection).map_err(|e| Error::Migration(e.to_string()))?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }

@@ -1,6 +1,7 @@
 //! The worker: claims jobs and runs them, listens to the chain, does what the outbox owes it, and publishes the log. It meets `api` in the
 //! store only; the `Nudge` between them saves waiting and carries no information.
 
+mod gate;
 mod journal;
 mod listen;
 mod publish;
@@ -22,6 +23,7 @@ use crate::nudge::Nudge;
 use crate::sandbox::Engine;
 use crate::store::Store;
 
+pub use gate::Gate;
 pub use journal::ChainRows;
 pub use publish::LogRows;
 
@@ -54,6 +56,8 @@ pub struct Worker {
     pub key: SecretKey,
     /// The transparency log.
     pub log: Arc<Log>,
+    /// Whether jobs may begin.
+    pub gate: Gate,
     /// The clock.
     pub clock: Clock,
     /// Base URL under which outputs are served.

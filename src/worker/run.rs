@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use brizo_receipt::{B256, Consent, Manifest, RunInfo};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
+use super::gate::is_for_want_of_room;
 use super::{LEASE_S, Worker};
 use crate::data::Error as DataError;
 use crate::job::{self, End, Released, State};
+use crate::metrics;
 use crate::policy::Policy;
 use crate::sandbox::{
     Aborted, Control, Ending, Engine, Error as SandboxError, InputFile, Module, Order, Outputs,
@@ -24,6 +27,8 @@ const ATTEMPTS_MAX: u32 = 3;
 enum Failure {
     /// The host's fault; trying again may help.
     Host(String),
+    /// The disk takes no more; the job waits until it does.
+    NoRoom(String),
     /// Trying again will not help.
     Final(End, String),
     /// The provider is going down; the job goes back to the queue.
@@ -35,6 +40,9 @@ enum Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
+        if is_for_want_of_room(&error) {
+            return Self::NoRoom(format!("{error:#}"));
+        }
         match error.downcast_ref::<DataError>() {
             Some(DataError::Damaged { .. }) => Self::Final(End::DataFailed, format!("{error:#}")),
             _ => Self::Host(format!("{error:#}")),
@@ -80,11 +88,15 @@ impl Worker {
 
     /// Takes a job and brings it to its commit point or its end. Returns whether there was one.
     async fn run_next(&self, owner: &str, stop: &watch::Receiver<bool>) -> anyhow::Result<bool> {
+        if !self.gate.is_open() {
+            return Ok(false);
+        }
         let (owner, now_s) = (owner.to_string(), self.clock.now_s());
         let claimed = self.store.with(move |store| store.claim_job(&owner, now_s, LEASE_S)).await?;
         let Some(claimed) = claimed else { return Ok(false) };
         tracing::info!(job = %claimed.id, attempt = claimed.attempt, "job claimed");
-        match self.run(&claimed, stop.clone()).await {
+        let span = tracing::info_span!("run", job = %claimed.id, agreement = %claimed.id.agreement);
+        match self.run(&claimed, stop.clone()).instrument(span).await {
             Ok(()) => self.nudge.now(),
             Err(failure) => self.give_up(claimed, failure).await?,
         }
@@ -110,6 +122,7 @@ impl Worker {
         let result = self.watch(claimed, State::Running, running, &control, stop.clone()).await?;
         let run_us = began.elapsed().as_micros() as u64;
         let (ending, outputs) = result.map_err(aborted)?;
+        metrics::ran(began.elapsed(), ending.fuel_used);
         let run_info = run_info(started_at, run_us, prepared.module.cached);
         let (worker, job) = (self.clone(), claimed.clone());
         let committing =
@@ -269,6 +282,7 @@ impl Worker {
         self.store.commit_job(claimed, &commit, self.clock.now_s())?;
         // Names of outputs can carry data, so how many were withheld by which rule is all that the log says.
         let rules = rules(&released);
+        metrics::job_ended(end.word());
         tracing::info!(job = %claimed.id, end = end.word(), receipt = %commit.receipt_hash, withheld = rules, "job committed");
         Ok(())
     }
@@ -302,10 +316,17 @@ impl Worker {
             }
             Failure::Stopped => (None, "the provider was shut down during the run".to_string()),
             Failure::Final(end, problem) => (Some(end), problem),
+            Failure::NoRoom(problem) => {
+                self.gate.close();
+                (None, problem)
+            }
             Failure::Host(problem) if claimed.attempt >= ATTEMPTS_MAX => (Some(End::HostFailed), problem),
             Failure::Host(problem) => (None, problem),
         };
         tracing::warn!(job = %claimed.id, attempt = claimed.attempt, problem, "job not run");
+        if let Some(end) = end {
+            metrics::job_ended(end.word());
+        }
         let now_s = self.clock.now_s();
         self.store.with(move |store| store.give_up(&claimed, end, &problem, now_s)).await?;
         Ok(())

@@ -8,7 +8,7 @@ use crate::guests::repository;
 
 /// Layers, lowest first. Modules of one layer do not name each other.
 const LAYERS: [&[&str]; 8] = [
-    &["ids", "money", "clock", "signed_request", "nudge"],
+    &["ids", "money", "clock", "signed_request", "nudge", "metrics"],
     &["policy"],
     &["job"],
     &["store", "chain", "sandbox", "data", "log"],
@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 24] = [
+const HOMES: [(&str, &[&str]); 27] = [
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -45,6 +45,9 @@ const HOMES: [(&str, &[&str]); 24] = [
     ("indicatif", &["cli"]),
     ("tempfile", &["cli", "sandbox"]),
     ("tracing_subscriber", &["telemetry"]),
+    ("prometheus_client", &["metrics"]),
+    ("rustix", &["data", "sandbox"]),
+    ("strsim", &["config"]),
 ];
 
 const FILE_LINES_MAX: usize = 500;

@@ -5,6 +5,8 @@ mod bundles;
 mod command_line;
 mod crash;
 mod log;
+mod operations;
+mod storage;
 mod verify;
 mod whole_job;
 mod withheld;

@@ -14,6 +14,11 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// With variables in its environment.
+    pub(crate) async fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let config = std::fs::read_to_string(folder.join("brizo.toml")).unwrap();
         let url = config
             .lines()
@@ -26,6 +31,7 @@ impl Provider {
         let child = Command::new(env!("CARGO_BIN_EXE_brizo"))
             .args(["serve", "--config", "brizo.toml"])
             .current_dir(folder)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
