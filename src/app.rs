@@ -57,7 +57,7 @@ pub fn open(config_path: &Path) -> Result<Parts> {
     let chain = Chain::connect(&config.rpc, deployment, Some(&key))?;
     let database = config.data_dir.join("brizo.db");
     let store = Store::open(&database).with_context(|| format!("{}", database.display()))?;
-    let blobs = BlobStore::open(&config.data_dir.join("blobs"))?;
+    let blobs = BlobStore::open(&config.data_dir.join("blobs"))?.with_verify_rate(config.data.verify_rate);
     Ok(Parts { config, store, blobs, chain, key })
 }
 

@@ -13,6 +13,7 @@ mod inspect;
 mod journal;
 mod keystore;
 mod log;
+mod look;
 mod nodes;
 mod overview;
 mod publisher;

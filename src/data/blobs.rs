@@ -21,6 +21,7 @@ pub type Mapped = Arc<dyn AsRef<[u8]> + Send + Sync>;
 #[derive(Debug, Clone)]
 pub struct BlobStore {
     folder: PathBuf,
+    verify_rate: f64,
 }
 
 impl BlobStore {
@@ -31,7 +32,14 @@ impl BlobStore {
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Io { path: folder.to_path_buf(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join("new")).map_err(failed)?;
-        Ok(Self { folder: folder.to_path_buf() })
+        Ok(Self { folder: folder.to_path_buf(), verify_rate: 1.0 })
+    }
+
+    /// With another share of the reads of data sets' files that are verified, from 0 to 1.
+    #[must_use]
+    pub fn with_verify_rate(mut self, rate: f64) -> Self {
+        self.verify_rate = rate;
+        self
     }
 
     /// Takes in everything that `reader` gives; returns digest and length. The blob is on disk before this returns.
@@ -83,6 +91,28 @@ impl BlobStore {
         Ok(mapped)
     }
 
+    /// Maps a file of a data set, of which the owner may have chosen to verify every byte not always. Its length always is.
+    ///
+    /// # Errors
+    /// As for [`BlobStore::map`].
+    pub fn map_at_rate(&self, digest: B256, size: u64) -> Result<Mapped, Error> {
+        let mapped = if self.verify_now()? { self.map(digest)? } else { self.map_as_it_is(digest)? };
+        if (*mapped).as_ref().len() as u64 != size {
+            return Err(Error::Damaged { digest, what: "of another length" });
+        }
+        Ok(mapped)
+    }
+
+    /// Draws lots, so that nobody can know which reads are verified.
+    fn verify_now(&self) -> Result<bool, Error> {
+        if self.verify_rate >= 1.0 {
+            return Ok(true);
+        }
+        let mut lot = [0; 4];
+        fill(&mut lot)?;
+        Ok(f64::from(u32::from_le_bytes(lot)) < self.verify_rate * f64::from(u32::MAX))
+    }
+
     /// Maps a blob that this process has put a moment ago, without reading it again.
     ///
     /// # Errors
@@ -107,7 +137,7 @@ impl BlobStore {
         &self.folder
     }
 
-    fn place(&self, digest: B256) -> PathBuf {
+    pub(super) fn place(&self, digest: B256) -> PathBuf {
         let name = hex::encode(digest);
         self.folder.join(&name[..2]).join(&name[2..])
     }
@@ -130,11 +160,16 @@ fn copy_and_hash(reader: &mut impl Read, file: &mut File) -> std::io::Result<(B2
 
 fn random_name() -> Result<String, Error> {
     let mut name = [0u8; 16];
-    getrandom::fill(&mut name).map_err(|e| Error::Io {
+    fill(&mut name)?;
+    Ok(hex::encode(name))
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), Error> {
+    let failed = |e: getrandom::Error| Error::Io {
         path: "random numbers".into(),
         source: std::io::Error::other(e.to_string()),
-    })?;
-    Ok(hex::encode(name))
+    };
+    getrandom::fill(bytes).map_err(failed)
 }
 
 #[cfg(test)]
@@ -163,6 +198,23 @@ mod tests {
         assert!(matches!(store.map(digest), Err(Error::Damaged { what: "changed", .. })));
         fs::remove_file(store.place(digest)).unwrap();
         assert!(matches!(store.map(digest), Err(Error::Damaged { what: "missing", .. })));
+    }
+
+    #[test]
+    fn bytes_are_verified_at_the_chosen_rate_and_lengths_always() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        let (digest, size) = store.put(&b"penguins"[..]).unwrap();
+        fs::write(store.place(digest), b"penguinz").unwrap();
+        let noticed =
+            |store: &BlobStore| (0..400).filter(|_| store.map_at_rate(digest, size).is_err()).count();
+        assert_eq!(noticed(&store), 400);
+        assert_eq!(noticed(&store.clone().with_verify_rate(0.0)), 0);
+        // Beyond these bounds once in 10^20 times.
+        let half = noticed(&store.clone().with_verify_rate(0.5));
+        assert!((100..300).contains(&half), "{half}");
+        fs::write(store.place(digest), b"penguin").unwrap();
+        assert_eq!(noticed(&store.with_verify_rate(0.0)), 400);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Data: blobs by their digest, and data sets taken in from a publisher's folder.
 //!
 //! A file is read once, at ingest, through `cap-std`, so that no name in it can lead outside; from then on it is a blob
-//! that is verified whenever a run maps it.
+//! that is verified whenever a run maps it, or at the rate that the owner chose.
 
 mod archive;
+mod backup;
 mod blobs;
 mod ingest;
 mod known;
 mod room;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
+pub use backup::Copied;
 pub use blobs::{BlobStore, Mapped};
 pub use ingest::ingest;
 pub use room::{NoRoom, Room};

@@ -5,6 +5,7 @@
 
 mod agreements;
 mod chain;
+mod copy;
 mod datasets;
 mod health;
 mod jobs;
@@ -89,6 +90,16 @@ impl Store {
         // FULL: a commit that was acknowledged is on disk, because money follows from it.
         connection.pragma_update(None, "synchronous", "full")?;
         Self::prepare(connection)
+    }
+
+    /// Opens a database as it is, whichever release made it: for copies of it, never for work.
+    ///
+    /// # Errors
+    /// [`Error::Sql`].
+    pub fn open_as_it_is(path: &Path) -> Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
     /// A database in memory, for tests.

@@ -158,7 +158,7 @@ impl Worker {
         let upload = agreement.upload.as_ref().context("the job's algorithm is gone")?;
         let (approved_as, bundle) = (upload.approved_as(), upload.algorithm()?);
         let algorithm = self.mapped(&bundle)?;
-        let inputs = self.mapped(&dataset.manifest)?;
+        let inputs = self.mapped_at_rate(&dataset.manifest)?;
         let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), algorithm, inputs);
         Ok(Prepared { agreement, dataset, policy, module, approved_as, algorithm: bundle, order })
     }
@@ -167,6 +167,15 @@ impl Worker {
     fn mapped(&self, manifest: &Manifest) -> Result<Vec<InputFile>, Failure> {
         let file = |entry: &brizo_receipt::Entry| {
             Ok(InputFile { path: entry.path.clone(), bytes: self.blobs.map(entry.digest)? })
+        };
+        manifest.entries().iter().map(file).collect()
+    }
+
+    /// The files of a data set, verified as often as the owner has chosen.
+    fn mapped_at_rate(&self, manifest: &Manifest) -> Result<Vec<InputFile>, Failure> {
+        let file = |entry: &brizo_receipt::Entry| {
+            let bytes = self.blobs.map_at_rate(entry.digest, entry.size)?;
+            Ok(InputFile { path: entry.path.clone(), bytes })
         };
         manifest.entries().iter().map(file).collect()
     }

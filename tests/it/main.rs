@@ -6,6 +6,8 @@ mod chain;
 mod cli;
 mod guests;
 mod layers;
+mod migrations;
+mod packaging;
 mod sandbox;
 mod vectors;
 mod verifier;

@@ -6,6 +6,7 @@ mod command_line;
 mod crash;
 mod log;
 mod operations;
+mod restore;
 mod storage;
 mod verify;
 mod whole_job;
