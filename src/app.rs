@@ -14,7 +14,7 @@ use crate::api::{ApiState, Health, Readiness, metrics_router, router};
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::config::{Config, HealthConfig, read_deployment, read_key, read_runtime};
-use crate::data::{BlobStore, NoRoom, Room};
+use crate::data::{BlobStore, Mocks, NoRoom, Room};
 use crate::job::{Installed, RUNTIME_FOLDER};
 use crate::log::Log;
 use crate::nudge::Nudge;
@@ -24,6 +24,9 @@ use crate::worker::{ChainRows, Gate, LogRows, Options, Worker};
 
 /// Uploads that are taken in at the same time.
 const UPLOADS_MAX: usize = 4;
+
+/// Folder of mock data in `data_dir`.
+pub const MOCKS: &str = "mock";
 
 /// The parts of a provider that `serve` and `publish` share.
 #[derive(Debug)]
@@ -102,11 +105,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         gate: Gate::new(room.clone()),
         clock: clock.clone(),
         public_url: config.public_url.clone(),
-        options: Options {
-            concurrency: config.concurrency,
-            poll_interval: config.poll_interval(),
-            anchor_every_s: config.log.anchor_every_s,
-        },
+        options: options(&config),
         nudge: nudge.clone(),
     };
     let api = ApiState {
@@ -119,17 +118,23 @@ pub async fn serve(parts: Parts) -> Result<()> {
         runtimes,
         nudge,
         log,
+        mocks: Mocks::new(&config.data_dir.join(MOCKS)),
         health: Health::new(room, readiness(&config)),
         executing: Arc::default(),
     };
+    work_and_answer(&config, worker, api).await
+}
+
+/// Runs the worker's loops and answers requests until the process is asked to end.
+async fn work_and_answer(config: &Config, worker: Worker, api: ApiState) -> Result<()> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
     tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
     let (stop, stopped) = watch::channel(false);
-    let working = tokio::spawn(worker.work(stopped.clone()));
     if let Some(address) = config.metrics.listen {
         serve_metrics(address, api.clone(), stopped.clone()).await?;
     }
+    let working = tokio::spawn(worker.work(stopped.clone()));
     let server = axum::serve(listener, router(api)).with_graceful_shutdown(until(stopped));
     let serving = tokio::spawn(async move { server.await });
     asked_to_end().await;
@@ -139,6 +144,14 @@ pub async fn serve(parts: Parts) -> Result<()> {
     working.await?;
     serving.await??;
     Ok(())
+}
+
+fn options(config: &Config) -> Options {
+    Options {
+        concurrency: config.concurrency,
+        poll_interval: config.poll_interval(),
+        anchor_every_s: config.log.anchor_every_s,
+    }
 }
 
 fn readiness(config: &Config) -> Readiness {

@@ -13,6 +13,7 @@ mod initialize;
 mod jobs;
 mod log;
 mod metrics;
+mod mock;
 mod outputs;
 mod problem;
 mod ready;

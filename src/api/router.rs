@@ -11,7 +11,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use super::problem::Problem;
-use super::{ApiState, assets, exec, health, initialize, jobs, log, metrics, outputs, upload, verdicts};
+use super::{
+    ApiState, assets, exec, health, initialize, jobs, log, metrics, mock, outputs, upload, verdicts,
+};
 
 /// Bytes of a request body: what initialize and exec need, with room for the longest arguments in the longest spelling.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -30,6 +32,7 @@ pub fn router(state: ApiState) -> Router {
         .nest("/api/v1/brizo/services/compute", services)
         .route("/api/v1/assets", get(assets::list))
         .route("/api/v1/assets/{did}", get(assets::ddo))
+        .route("/api/v1/assets/{did}/mock", get(mock::mock))
         .route("/api/v1/agreements/{id}", get(jobs::agreement))
         .route("/api/v1/jobs", get(jobs::list))
         .route("/api/v1/jobs/{id}", get(jobs::status))

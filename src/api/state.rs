@@ -6,7 +6,7 @@ use brizo_receipt::Domain;
 
 use crate::chain::{Chain, Timeouts};
 use crate::clock::Clock;
-use crate::data::BlobStore;
+use crate::data::{BlobStore, Mocks};
 use crate::ids::{AgreementId, Did};
 use crate::job::{Installed, NodeCeilings};
 use crate::log::Log;
@@ -38,6 +38,8 @@ pub struct ApiState {
     pub log: Arc<Log>,
     /// Places for uploads, which are held in memory while they are checked.
     pub uploads: Arc<tokio::sync::Semaphore>,
+    /// Mock data.
+    pub mocks: Mocks,
     /// Whether this provider can do its work.
     pub health: Health,
     /// Agreements that are being executed now, so that two requests with one id do not both pay for a transaction.

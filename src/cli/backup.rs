@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::format::{Format, write};
+use crate::app::MOCKS;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data::{BlobStore, Copied};
@@ -59,6 +60,7 @@ impl Backup {
         make_private_file(&copy)?;
         let second = blobs.copy_to(&copies)?;
         copy_keys(&from, &self.folder)?;
+        copy_mocks(&from, &self.folder)?;
         let schema = check(&copy, &copies)?;
         let copied = Copied { blobs: first.blobs + second.blobs, bytes: first.bytes + second.bytes };
         let document = json!({
@@ -124,6 +126,23 @@ fn copy_keys(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Mock data: public, small, and not in the store of blobs.
+fn copy_mocks(from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (from.join(MOCKS), to.join(MOCKS));
+    if !from.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir(&to)?;
+    for entry in fs::read_dir(&from).with_context(|| format!("{}", from.display()))? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|it| it == "tar")) {
+            fs::copy(&path, to.join(name)).with_context(|| format!("{}", path.display()))?;
+            sync(&to.join(name))?;
+        }
+    }
+    sync(&to)
 }
 
 /// Looks whether the copy is whole, and whether every row's bytes are there. Returns the schema's version.

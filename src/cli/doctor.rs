@@ -9,7 +9,7 @@ use clap::Args;
 use super::Exit;
 use super::findings::report;
 use super::format::Format;
-use crate::chain::Chain;
+use crate::chain::{Chain, Inspected};
 use crate::clock::Clock;
 use crate::config::{self, Config, Finding, read_deployment, read_key};
 use crate::data::{BlobStore, NoRoom, Room};
@@ -175,13 +175,8 @@ async fn chain(config: &Config) -> Vec<Finding> {
     }
     let id = chain.deployment().chain_id;
     let mut findings = vec![Finding::ok("chain", format!("the node answers, chain {id}"))];
-    findings.push(match chain.without_code().await {
-        Ok(without) if without.is_empty() => Finding::ok("contracts", "all have code"),
-        Ok(without) => Finding::fail(
-            "contracts",
-            format!("no code at {}", without.join(", ")),
-            "take the deployment file of this chain",
-        ),
+    findings.push(match chain.inspect_deployment().await {
+        Ok(inspected) => contracts(&inspected),
         Err(error) => Finding::fail("contracts", error.to_string(), "ask again"),
     });
     findings.push(match chain.own_balance().await {
@@ -195,6 +190,20 @@ async fn chain(config: &Config) -> Vec<Finding> {
     });
     findings.push(clock(config, chain.time_s().await));
     findings
+}
+
+/// Whether the contracts are those of this release.
+fn contracts(inspected: &[Inspected]) -> Finding {
+    let wrong = |it: &Inspected| it.problem.as_ref().map(|problem| format!("{}: {problem}", it.contract));
+    let wrong: Vec<_> = inspected.iter().filter_map(wrong).collect();
+    match wrong.len() {
+        0 => Finding::ok("contracts", format!("all {} are what this release was made for", inspected.len())),
+        _ => Finding::fail(
+            "contracts",
+            wrong.join("; "),
+            "take the deployment file of this chain, or the release that fits; `brizo contracts show` says more",
+        ),
+    }
 }
 
 /// Deadlines are the chain's; a provider whose clock is behind would run jobs for which it is not paid.

@@ -42,34 +42,31 @@ impl BlobStore {
         self
     }
 
+    /// Begins a blob that comes in pieces.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn begin(&self) -> Result<NewBlob, Error> {
+        let path = self.folder.join("new").join(random_name()?);
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = made.map_err(|source| Error::Io { path: path.clone(), source })?;
+        Ok(NewBlob { store: self.clone(), path, file, hasher: blake3::Hasher::new(), kept: false })
+    }
+
     /// Takes in everything that `reader` gives; returns digest and length. The blob is on disk before this returns.
     ///
     /// # Errors
     /// [`Error::Io`]; nothing of a failed write is left under a digest.
     pub fn put(&self, mut reader: impl Read) -> Result<(B256, u64), Error> {
-        let path = self.folder.join("new").join(random_name()?);
-        let failed = |source| Error::Io { path: path.clone(), source };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-        let written = copy_and_hash(&mut reader, &mut file).and_then(|result| {
-            file.sync_all()?;
-            Ok(result)
-        });
-        let kept = written.and_then(|(digest, length)| {
-            let place = self.place(digest);
-            if let Some(parent) = place.parent() {
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        let mut blob = self.begin()?;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let read = reader.read(&mut chunk).map_err(|e| blob.failed(e))?;
+            if read == 0 {
+                return blob.finish();
             }
-            fs::rename(&path, &place)?;
-            // The name must survive a power cut as well as the content.
-            place.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
-            Ok((digest, length))
-        });
-        kept.map_err(|e| {
-            // The unfinished file is of no use to anybody; that it cannot be removed would be no news.
-            let _ = fs::remove_file(&path);
-            failed(e)
-        })
+            blob.write_all(&chunk[..read]).map_err(|e| blob.failed(e))?;
+        }
     }
 
     /// Whether a blob is there. Says nothing about its content.
@@ -143,18 +140,61 @@ impl BlobStore {
     }
 }
 
-fn copy_and_hash(reader: &mut impl Read, file: &mut File) -> std::io::Result<(B256, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut length = 0;
-    loop {
-        let read = reader.read(&mut chunk)?;
-        if read == 0 {
-            return Ok((B256::from(*hasher.finalize().as_bytes()), length));
+/// A blob that is being taken in. Dropped before [`NewBlob::finish`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct NewBlob {
+    store: BlobStore,
+    path: PathBuf,
+    file: File,
+    hasher: blake3::Hasher,
+    kept: bool,
+}
+
+impl NewBlob {
+    /// Puts the blob under its digest; returns that and the length. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; nothing is left then.
+    pub fn finish(mut self) -> Result<(B256, u64), Error> {
+        let digest = B256::from(*self.hasher.finalize().as_bytes());
+        let place = self.store.place(digest);
+        let keep = || {
+            self.file.sync_all()?;
+            if let Some(parent) = place.parent() {
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            }
+            fs::rename(&self.path, &place)?;
+            // The name must survive a power cut as well as the content.
+            place.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+        };
+        keep().map_err(|e| self.failed(e))?;
+        self.kept = true;
+        Ok((digest, self.hasher.count()))
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        Error::Io { path: self.path.clone(), source }
+    }
+}
+
+impl Write for NewBlob {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewBlob {
+    fn drop(&mut self) {
+        if !self.kept {
+            // The unfinished file is of no use to anybody; that it cannot be removed would be no news.
+            let _ = fs::remove_file(&self.path);
         }
-        hasher.update(&chunk[..read]);
-        file.write_all(&chunk[..read])?;
-        length += read as u64;
     }
 }
 

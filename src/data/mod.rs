@@ -8,12 +8,14 @@ mod backup;
 mod blobs;
 mod ingest;
 mod known;
+mod mocks;
 mod room;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use backup::Copied;
-pub use blobs::{BlobStore, Mapped};
+pub use blobs::{BlobStore, Mapped, NewBlob};
 pub use ingest::ingest;
+pub use mocks::{Mock, Mocks};
 pub use room::{NoRoom, Room};
 
 use std::path::PathBuf;

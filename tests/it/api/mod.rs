@@ -6,6 +6,7 @@ mod command_line;
 mod crash;
 mod log;
 mod operations;
+mod publishing;
 mod restore;
 mod storage;
 mod verify;
