@@ -1,5 +1,6 @@
 //! A consumer's connection to a provider: signed HTTP requests, and problems as errors with code and hint.
 
+mod bucket;
 mod web;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use brizo_receipt::{Address, B256, Domain, SecretKey};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use bucket::{Bucket, Object};
 pub use web::Web;
 
 use crate::clock::Clock;

@@ -1,4 +1,4 @@
-//! `brizo publish`: a folder, a file or what a URL gives becomes an asset.
+//! `brizo publish`: a folder, a file, or what a URL or a bucket gives becomes an asset.
 
 mod source;
 
@@ -36,14 +36,16 @@ fn offered(mock: &Mock) -> OfferedMock {
     OfferedMock { digest: mock.digest, bytes: mock.archive.len() as u64, files: mock.files }
 }
 
-/// Publish a folder, a file or what a URL gives as a data set: take it in, register its DID on chain, and serve its DDO.
+/// Publish a folder, a file, or what a URL or a bucket gives as a data set: take it in, register its DID on chain, and
+/// serve its DDO.
 ///
 /// The files are copied into the provider's private store, each content once; later changes to the source change nothing.
 /// Links that lead out of the folder are refused. Works while `brizo serve` runs on the same data_dir. The data set key that is written
 /// salts all receipts about this data: keep it, and give it only to auditors who may see the data.
 #[derive(Debug, Args)]
 pub(super) struct Publish {
-    /// Folder, file, or http(s):// URL of a file, with the data.
+    /// Folder, file, http(s):// URL of a file, or s3://BUCKET/PREFIX, with the data. A bucket's region, endpoint and
+    /// credentials come from AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and so on, or from the machine's role.
     source: String,
     /// Configuration file of the provider.
     #[arg(long, default_value = "brizo.toml")]

@@ -15,6 +15,7 @@ pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use backup::Copied;
 pub use blobs::{BlobStore, Mapped, NewBlob};
 pub use ingest::ingest;
+pub use known::Known;
 pub use mocks::{Mock, Mocks};
 pub use room::{NoRoom, Room};
 

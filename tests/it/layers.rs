@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 27] = [
+const HOMES: [(&str, &[&str]); 30] = [
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
     ("wasmparser", &["sandbox"]),
@@ -35,6 +35,9 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("signed_note", &["log"]),
     ("tlog_tiles", &["log"]),
     ("reqwest", &["client"]),
+    ("object_store", &["client"]),
+    ("futures_util", &["client"]),
+    ("http_body_util", &["client"]),
     ("cedar_policy", &["policy"]),
     ("globset", &["policy"]),
     ("toml", &["policy", "config"]),

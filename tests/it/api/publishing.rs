@@ -1,8 +1,13 @@
 //! Publishing: from a folder, a file and a URL; versions and mock data; and where the chain says that the DDO is.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use brizo::ids::Did;
 use brizo_receipt::content_digest;
@@ -146,4 +151,104 @@ async fn versions_follow_each_other_and_mock_data_is_beside() {
     std::fs::write(data.join("sample/x.csv"), "1").unwrap();
     let said = refused_publish(&world, "data", &["--mock", "data/sample"]);
     assert!(said.contains("lies in the data set"), "{said}");
+}
+
+/// A bucket as S3 shows one: objects by key, two to a page, and how often each was read.
+#[derive(Clone, Default)]
+struct FakeS3 {
+    objects: Arc<Mutex<BTreeMap<String, String>>>,
+    reads: Arc<Mutex<Vec<String>>>,
+}
+
+impl FakeS3 {
+    /// A page of the objects under a prefix, after a key.
+    fn page(&self, prefix: &str, after: &str) -> String {
+        let objects = self.objects.lock().unwrap();
+        let found: Vec<_> =
+            objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after).collect();
+        let line = |(key, content): &(&String, &String)| {
+            let (size, tag) = (content.len(), tag(content).replace('"', "&quot;"));
+            format!(
+                "<Contents><Key>{key}</Key><LastModified>2026-11-01T00:00:00.000Z</LastModified>\
+                 <ETag>{tag}</ETag><Size>{size}</Size></Contents>"
+            )
+        };
+        let contents: String = found.iter().take(2).map(line).collect();
+        let next = match found.len() > 2 {
+            true => format!("<NextContinuationToken>{}</NextContinuationToken>", found[1].0),
+            false => String::new(),
+        };
+        format!("<ListBucketResult>{contents}{next}</ListBucketResult>")
+    }
+}
+
+fn tag(content: &str) -> String {
+    format!("\"{}\"", content_digest(content.as_bytes()))
+}
+
+async fn s3(
+    State(bucket): State<FakeS3>,
+    uri: Uri,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    let signed = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !signed.starts_with("AWS4-HMAC-SHA256 Credential=AKID/") {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let asked = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
+    if query.contains_key("list-type") {
+        return bucket.page(asked("prefix"), asked("continuation-token")).into_response();
+    }
+    let key = uri.path().trim_start_matches("/shelf/").to_owned();
+    let Some(content) = bucket.objects.lock().unwrap().get(&key).cloned() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    bucket.reads.lock().unwrap().push(key);
+    let modified = "Sun, 01 Nov 2026 00:00:00 GMT".to_owned();
+    ([("etag", tag(&content)), ("last-modified", modified)], content).into_response()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_taken_in_once_page_by_page() {
+    let world = World::start().await;
+    let bucket = FakeS3::default();
+    let objects = ["data/a.csv", "data/b/c.csv", "data/b/d.csv", "data/e.csv", "other/f.csv"];
+    let contents = objects.map(|key| (key.to_owned(), format!("{key}\n1\n")));
+    *bucket.objects.lock().unwrap() = contents.into();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(s3).with_state(bucket.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "nowhere-1"),
+        ("AWS_ACCESS_KEY_ID", "AKID"),
+        ("AWS_SECRET_ACCESS_KEY", "s3cret-of-the-bucket"),
+        ("RUST_LOG", "trace"),
+    ];
+    let publish = |source: &str, variables: &[(&str, &str)]| {
+        let verb = ["publish", source, "--policy", "policy", "--name", "Shelf", "--format", "json"];
+        world.brizo_with(&verb, variables)
+    };
+    let first = publish("s3://shelf/data", &variables);
+    assert!(first.status.success(), "{}", said(&first));
+    assert!(!said(&first).contains("s3cret-of-the-bucket"), "not at any level");
+    assert_eq!(json(&first)["files"].as_u64(), Some(4));
+    let reads = || bucket.reads.lock().unwrap().len();
+    assert_eq!(reads(), 4);
+    // A later version costs what has changed.
+    bucket.objects.lock().unwrap().insert("data/e.csv".into(), "changed".into());
+    assert!(publish("s3://shelf/data/", &variables).status.success());
+    assert_eq!((reads(), bucket.reads.lock().unwrap().last().cloned()), (5, Some("data/e.csv".to_owned())));
+    // One object by its name; a bucket that says no; a prefix under which there is nothing.
+    let one = publish("s3://shelf/other/f.csv", &variables);
+    assert_eq!(json(&one)["files"].as_u64(), Some(1), "{}", said(&one));
+    let mut stranger = variables;
+    stranger[3].1 = "another";
+    let refused = publish("s3://shelf/data", &stranger);
+    assert!(!refused.status.success() && !said(&refused).contains("s3cret"), "{}", said(&refused));
+    let nothing = publish("s3://shelf/nothing", &variables);
+    assert!(said(&nothing).contains("nothing lies at"), "{}", said(&nothing));
 }

@@ -129,6 +129,12 @@ impl World {
     pub(crate) fn brizo(&self, args: &[&str]) -> Output {
         brizo(self.folder.path(), args)
     }
+
+    /// The same with variables in its environment.
+    pub(crate) fn brizo_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_brizo"));
+        command.args(args).envs(variables.iter().copied()).current_dir(self.folder.path()).output().unwrap()
+    }
 }
 
 pub(crate) fn brizo(folder: &Path, args: &[&str]) -> Output {
