@@ -1,12 +1,14 @@
 //! The provider as a whole: opens the adapters from the configuration and hands them to the API and the worker.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{Entry, EntryKind};
+use brizo_receipt::{B256, Entry, EntryKind};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -60,6 +62,7 @@ pub fn open(config_path: &Path) -> Result<Parts> {
     let chain = Chain::connect(&config.rpc, deployment, Some(&key))?;
     let database = config.data_dir.join("brizo.db");
     let store = Store::open(&database).with_context(|| format!("{}", database.display()))?;
+    let store = store.with_rules(config.queue_rules());
     let blobs = BlobStore::open(&config.data_dir.join("blobs"))?.with_verify_rate(config.data.verify_rate);
     Ok(Parts { config, store, blobs, chain, key })
 }
@@ -104,6 +107,7 @@ pub async fn serve(parts: Parts) -> Result<()> {
         log: log.clone(),
         gate: Gate::new(room.clone()),
         clock: clock.clone(),
+        pinned: Arc::new(digests(&runtimes)),
         public_url: config.public_url.clone(),
         options: options(&config),
         nudge: nudge.clone(),
@@ -130,27 +134,51 @@ async fn work_and_answer(config: &Config, worker: Worker, api: ApiState) -> Resu
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
     tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
+    let metrics = config.metrics.listen;
+    serve_until_asked(worker, listener, metrics, api).await
+}
+
+/// Serves and works until the process is asked to end; jobs that run then may still end within the grace.
+async fn serve_until_asked(
+    worker: Worker,
+    listener: TcpListener,
+    metrics: Option<SocketAddr>,
+    api: ApiState,
+) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
-    if let Some(address) = config.metrics.listen {
+    if let Some(address) = metrics {
         serve_metrics(address, api.clone(), stopped.clone()).await?;
     }
-    let working = tokio::spawn(worker.work(stopped.clone()));
+    let (cut, cut_off) = watch::channel(false);
+    let grace = Duration::from_secs(worker.store.rules().grace_s);
+    let mut working = tokio::spawn(worker.work(stopped.clone(), cut_off));
     let server = axum::serve(listener, router(api)).with_graceful_shutdown(until(stopped));
     let serving = tokio::spawn(async move { server.await });
     asked_to_end().await;
-    tracing::info!("ending; jobs that run go back to the queue");
+    tracing::info!(
+        grace_s = grace.as_secs(),
+        "ending; jobs that run may still end, then they go back to the queue"
+    );
     // Nobody may listen any more if both have ended by themselves; then there is nothing to tell.
     let _ = stop.send(true);
-    working.await?;
+    tokio::select! {
+        ended = &mut working => ended?,
+        // Asked a second time, nobody wants to wait.
+        () = async { tokio::select! { () = tokio::time::sleep(grace) => {}, () = asked_to_end() => {} } } => {
+            let _ = cut.send(true);
+            working.await?;
+        }
+    }
     serving.await??;
     Ok(())
 }
 
 fn options(config: &Config) -> Options {
     Options {
-        concurrency: config.concurrency,
+        concurrency: config.concurrency(),
         poll_interval: config.poll_interval(),
         anchor_every_s: config.log.anchor_every_s,
+        keep_jobs_s: config.keep_jobs_s(),
     }
 }
 
@@ -209,6 +237,12 @@ fn install(descriptions: &[PathBuf], blobs: &BlobStore) -> Result<Vec<Installed>
         runtimes.push(Installed { module, memory_bytes_min, runtime, files });
     }
     Ok(runtimes)
+}
+
+/// Every blob of the runtimes.
+fn digests(runtimes: &[Installed]) -> HashSet<B256> {
+    let files = runtimes.iter().flat_map(|runtime| runtime.files.iter().map(|file| file.digest));
+    runtimes.iter().map(|runtime| runtime.module).chain(files).collect()
 }
 
 /// A module of a stranger is compiled where it can do no harm.

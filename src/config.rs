@@ -16,11 +16,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{Deployment, Sending, open_keystore};
 use crate::job::{NodeCeilings, Runtime};
+use crate::store::QueueRules;
+use crate::worker::memory_to_use;
 
 pub use check::{Finding, Level, check};
 pub use keys::EXAMPLE;
 pub use overlay::{shown, strangers};
-pub use sections::{ChainConfig, DataConfig, HealthConfig, LogConfig, MetricsConfig, NodeConfig};
+pub use sections::{
+    ChainConfig, DataConfig, HealthConfig, LogConfig, MetricsConfig, NodeConfig, RetentionConfig,
+};
 
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +66,8 @@ pub struct Config {
     /// How often the chain and the queue are looked at, in milliseconds.
     #[serde(default = "default_poll_interval_ms")]
     pub poll_interval_ms: u64,
-    /// Jobs that run at the same time.
-    #[serde(default = "default_concurrency")]
+    /// Jobs that run at the same time; 0 for one on each core.
+    #[serde(default)]
     pub concurrency: usize,
     /// Descriptions of the runtimes on which bundles can run; a data set's policy still has to approve each.
     #[serde(default)]
@@ -77,6 +81,12 @@ pub struct Config {
     /// The transparency log.
     #[serde(default)]
     pub log: LogConfig,
+    /// The queue of jobs.
+    #[serde(default)]
+    pub queue: QueueRules,
+    /// How long things are kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// When this provider calls itself ready, and when it takes no more work.
     #[serde(default)]
     pub health: HealthConfig,
@@ -90,10 +100,6 @@ pub struct Config {
 
 fn default_poll_interval_ms() -> u64 {
     1_000
-}
-
-fn default_concurrency() -> usize {
-    1
 }
 
 impl Config {
@@ -122,11 +128,39 @@ impl Config {
         Ok(config)
     }
 
-    /// What this host gives to one job.
+    /// What this host gives to one job: never more than the queue's budget of memory can hold.
     #[must_use]
     pub fn ceilings(&self) -> NodeCeilings {
         let NodeConfig { fuel, memory_bytes, output_bytes, output_files, .. } = self.node;
+        let budget = self.queue_rules().memory_bytes;
+        let memory_bytes =
+            if budget == 0 { memory_bytes } else { memory_bytes.min(budget.saturating_sub(output_bytes)) };
         NodeCeilings { fuel, memory_bytes, output_bytes, output_files }
+    }
+
+    /// The queue's rules, with this machine's memory where the file names none.
+    #[must_use]
+    pub fn queue_rules(&self) -> QueueRules {
+        let mut rules = self.queue.clone();
+        if rules.memory_bytes == 0 {
+            rules.memory_bytes = memory_to_use().unwrap_or_default();
+        }
+        rules
+    }
+
+    /// Jobs that run at the same time.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
+        match self.concurrency {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            given => given,
+        }
+    }
+
+    /// Seconds after its end for which a job is kept; 0 for ever.
+    #[must_use]
+    pub fn keep_jobs_s(&self) -> u64 {
+        self.retention.days.saturating_mul(86_400)
     }
 
     /// The name of this provider's log: the public URL without its scheme, and `/log`.
@@ -272,7 +306,7 @@ key_file = "/etc/brizo/key"
         let config = load(GOOD).unwrap();
         assert_eq!(config.key_file, Path::new("/etc/brizo/key"));
         assert_eq!(config.public_url, "http://localhost:8030");
-        assert_eq!(config.concurrency, 1);
+        assert!(config.concurrency() >= 1 && config.queue_rules().memory_bytes > 0, "of this machine");
         assert_eq!(config.log_origin(), "localhost:8030/log");
     }
 

@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod data;
+pub mod failpoint;
 pub mod ids;
 pub mod job;
 pub mod log;

@@ -101,9 +101,11 @@ pub struct RunInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Invocation {
-    /// All arguments, beginning with the program's name.
+    /// All arguments, beginning with the program's name; at most [`crate::TEXTS_MAX`].
+    #[serde(deserialize_with = "crate::strict::texts")]
     pub args: Vec<String>,
-    /// Environment variables, sorted by name as the guest sees them.
+    /// Environment variables, sorted by name as the guest sees them; at most [`crate::TEXTS_MAX`].
+    #[serde(deserialize_with = "crate::strict::texts")]
     pub env: Vec<(String, String)>,
 }
 

@@ -45,7 +45,7 @@ pub use hash::{
     receipt_hash,
 };
 pub use manifest::{
-    Entry, EntryKind, Key, Manifest, PATH_BYTES_MAX, check_path, invocation_manifest, mount_leaf,
+    Entry, EntryKind, Key, Manifest, PATH_BYTES_MAX, TEXTS_MAX, check_path, invocation_manifest, mount_leaf,
     root_of_leaves,
 };
 pub use opening::Delivered;

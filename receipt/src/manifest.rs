@@ -9,6 +9,8 @@ use crate::{Error, Invocation, Result};
 
 /// Longest path in a manifest, in bytes.
 pub const PATH_BYTES_MAX: usize = 4096;
+/// Arguments that an invocation may have, and variables (docs/RECEIPT.md §4.5).
+pub const TEXTS_MAX: usize = 65_536;
 /// Longest component of a path, in bytes; what every common file system can hold.
 const COMPONENT_BYTES_MAX: usize = 255;
 
@@ -252,9 +254,15 @@ pub fn check_path(path: &str) -> Result<()> {
 /// The manifest of an invocation: arguments under their index, variables under their name.
 ///
 /// # Errors
-/// [`Error::Manifest`] when variables are not sorted by name or stand twice, when a name is empty or holds `=`, and when
+/// [`Error::Manifest`] when there are more than [`TEXTS_MAX`] of either, when variables are not sorted by name or stand twice, when a name is empty or holds `=`, and when
 /// anything holds a NUL, which no guest could see past.
 pub fn invocation_manifest(invocation: &Invocation) -> Result<Manifest> {
+    let most = invocation.args.len().max(invocation.env.len());
+    if most > TEXTS_MAX {
+        return Err(Error::Manifest(format!(
+            "{most} arguments or variables, at most {TEXTS_MAX} of each are possible"
+        )));
+    }
     // The guest sees the variables in this order, so the order must follow from what the root binds.
     if invocation.env.windows(2).any(|pair| pair[0].0.as_bytes() >= pair[1].0.as_bytes()) {
         return Err(Error::Manifest("variables are not sorted by name, or one stands twice".into()));
@@ -362,6 +370,23 @@ mod tests {
         {
             assert!(invocation_manifest(&invocation(env)).is_err(), "{env:?}");
         }
+    }
+
+    #[test]
+    fn an_invocation_is_bounded_when_it_is_made_and_when_it_is_read() {
+        let read = |json: &str| serde_json::from_str::<Invocation>(json);
+        for (list, one) in [("args", r#""""#), ("env", r#"["",""]"#)] {
+            let of = |count: usize| {
+                let list_text = vec![one; count].join(",");
+                let other = if list == "args" { "env" } else { "args" };
+                format!(r#"{{"{list}":[{list_text}],"{other}":[]}}"#)
+            };
+            assert!(read(&of(TEXTS_MAX)).is_ok(), "{list}");
+            assert!(read(&of(TEXTS_MAX + 1)).unwrap_err().to_string().contains("at most 65536"), "{list}");
+        }
+        let invocation = |count| Invocation { args: vec![String::new(); count], env: Vec::new() };
+        assert!(invocation_manifest(&invocation(TEXTS_MAX)).is_ok());
+        assert!(invocation_manifest(&invocation(TEXTS_MAX + 1)).is_err());
     }
 
     #[test]

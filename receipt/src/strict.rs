@@ -1,8 +1,13 @@
 //! Strict reading of JSON documents: one spelling of every value, nothing unknown, nothing twice, nothing behind it.
 
-use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Formatter;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::manifest::TEXTS_MAX;
 use crate::{Error, Result};
 
 /// Reads a document of at most `most` bytes. `what` is its name in errors.
@@ -23,6 +28,35 @@ pub(crate) fn parse<T: DeserializeOwned + Serialize>(what: &str, bytes: &[u8], m
         Some(place) => Err(Error::Malformed(format!("{what}: {} is not in canonical form", named(place)))),
         None => Ok(document),
     }
+}
+
+/// Reads a list of at most [`TEXTS_MAX`]. Without a bound a file of empty texts would cost fifty times its size in memory.
+///
+/// # Errors
+/// Of the reader, and when there are more.
+pub(crate) fn texts<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> std::result::Result<Vec<T>, D::Error> {
+    struct Bounded<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {TEXTS_MAX}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Vec<T>, A::Error> {
+            let mut found = Vec::new();
+            while let Some(one) = list.next_element()? {
+                if found.len() == TEXTS_MAX {
+                    return Err(A::Error::invalid_length(TEXTS_MAX + 1, &self));
+                }
+                found.push(one);
+            }
+            Ok(found)
+        }
+    }
+    from.deserialize_seq(Bounded(PhantomData))
 }
 
 /// Checks the `format` field of a document.

@@ -198,6 +198,15 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Exists(what) => Self::conflict("exists", format!("{what} exists already"))
                 .hint("look at what is there, or choose a new id"),
+            full @ StoreError::QueueFull { own, .. } => {
+                let (status, code) = match own {
+                    true => (StatusCode::TOO_MANY_REQUESTS, "too_many_waiting"),
+                    false => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
+                };
+                Self::new(status, code, full.to_string())
+                    .hint("nothing was changed or charged; send the same order again later")
+                    .retry_after(10)
+            }
             other if other.is_full() || other.is_unwritable() => {
                 Self::storage(other.is_full(), &other.into())
             }

@@ -77,7 +77,7 @@ fn folder(config: &Config) -> Vec<Finding> {
             "disk",
             format!(
                 "{free} bytes are free; {} jobs with the largest output would need more",
-                config.concurrency
+                config.concurrency()
             ),
             "make room, or lower node.output_bytes",
         ),
@@ -102,7 +102,7 @@ fn folder(config: &Config) -> Vec<Finding> {
 
 /// Room for the outputs of as many jobs as run at once, above the least.
 fn room_wanted(config: &Config) -> u64 {
-    let outputs = config.node.output_bytes.saturating_mul(config.concurrency.max(1) as u64);
+    let outputs = config.node.output_bytes.saturating_mul(config.concurrency() as u64);
     config.health.disk_free_min_bytes.saturating_add(outputs)
 }
 

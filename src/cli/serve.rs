@@ -21,6 +21,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<Exit> {
+        crate::failpoint::check().map_err(anyhow::Error::msg)?;
         app::serve(app::open(&self.config)?).await?;
         Ok(Exit::OK)
     }

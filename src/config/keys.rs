@@ -43,6 +43,8 @@ fn walk(table: &Table, known: &Table, before: &str, all: &[String], lines: &mut 
     for (key, value) in table {
         let path = if before.is_empty() { key.clone() } else { format!("{before}.{key}") };
         match (value, known.get(key)) {
+            // An empty table in the example is one whose keys are the publisher's own.
+            (Value::Table(_), Some(Value::Table(known))) if known.is_empty() => {}
             (Value::Table(below), Some(Value::Table(known))) => walk(below, known, &path, all, lines),
             (_, Some(_)) => {}
             (_, None) => lines.push(match nearest(&path, all.iter().map(String::as_str)) {

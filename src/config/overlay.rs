@@ -11,7 +11,8 @@ use super::{Config, Error};
 /// What begins the name of every variable.
 const PREFIX: &str = "BRIZO_";
 /// Variables with that beginning that are no keys.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
+    "BRIZO_FAILPOINT",
     "BRIZO_LOG",
     "BRIZO_COMPILE_CPU_SECONDS",
     "BRIZO_COMPILE_MEMORY_BYTES",

@@ -24,6 +24,20 @@ impl Default for ChainConfig {
     }
 }
 
+/// How long things are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Days after its end for which a job is kept, with its outputs, history and receipt; 0 for ever.
+    pub days: u64,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { days: 90 }
+    }
+}
+
 /// The transparency log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -10,6 +10,7 @@ mod ingest;
 mod known;
 mod mocks;
 mod room;
+mod sweep;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use backup::Copied;
@@ -18,6 +19,7 @@ pub use ingest::ingest;
 pub use known::Known;
 pub use mocks::{Mock, Mocks};
 pub use room::{NoRoom, Room};
+pub use sweep::Swept;
 
 use std::path::PathBuf;
 

@@ -3,11 +3,14 @@
 use brizo_receipt::log::Event;
 use brizo_receipt::{Outcome, Status};
 
-/// Where a job is. The order is the order of a life; nothing goes back but a lost lease (`Preparing`, `Running` → `Queued`).
+/// Where a job is. The order is the order of a life; nothing goes back but a lost lease (`Preparing`, `Running` → `Queued` or
+/// `Quarantined`) and a job that its publisher gives another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// Admitted and recorded; waits for a worker.
     Queued,
+    /// Put aside: the worker ended too often while it was at this job. Its time runs on.
+    Quarantined,
     /// A worker verifies the inputs and compiles the module.
     Preparing,
     /// The guest runs.
@@ -78,6 +81,7 @@ macro_rules! words {
 
 words!(State {
     Queued = "queued",
+    Quarantined = "quarantined",
     Preparing = "preparing",
     Running = "running",
     Publishing = "publishing",
@@ -159,7 +163,7 @@ impl State {
     #[must_use]
     pub fn ocean(self, end: Option<End>) -> OceanStatus {
         let (number, text) = match (self, end) {
-            (Self::Queued, _) => (1, "Warming up"),
+            (Self::Queued | Self::Quarantined, _) => (1, "Warming up"),
             (Self::Preparing, _) => (20, "Configuring volumes"),
             (Self::Running, _) => (40, "Running algorithm"),
             (Self::Publishing, _) => (60, "Publishing results"),
@@ -180,7 +184,9 @@ mod tests {
 
     #[test]
     fn words_come_back() {
-        for state in ["queued", "preparing", "running", "publishing", "settled", "aborted", "unsettled"] {
+        for state in
+            ["queued", "quarantined", "preparing", "running", "publishing", "settled", "aborted", "unsettled"]
+        {
             assert_eq!(State::from_word(state).unwrap().word(), state);
         }
         assert_eq!(State::from_word("paused"), None);

@@ -38,7 +38,7 @@ type Columns =
     (String, String, String, String, u64, Option<Vec<u8>>, Option<String>, Option<String>, bool, bool, u64);
 const SELECT: &str =
     "SELECT id, did, consumer, terms, grant_deadline_s, algorithm, algorithm_did, algorithm_facts,
-    locked, granted, (SELECT count(*) FROM job WHERE job.agreement = agreement.id) FROM agreement";
+    locked, granted, runs_deleted + (SELECT count(*) FROM job WHERE job.agreement = agreement.id) FROM agreement";
 
 fn columns(r: &Row<'_>) -> rusqlite::Result<Columns> {
     let upload = (r.get(5)?, r.get(6)?, r.get(7)?);
@@ -162,7 +162,7 @@ impl Store {
 }
 
 /// Both the upload and the payment are conditions of the authorisation, in either order.
-pub(super) fn authorize_when_ready(sql: &rusqlite::Transaction<'_>, id: AgreementId) -> Result<()> {
+pub(super) fn authorize_when_ready(sql: &rusqlite::Connection, id: AgreementId) -> Result<()> {
     let ready: Option<bool> = sql
         .query_row(
             "SELECT locked AND algorithm IS NOT NULL FROM agreement WHERE id = ?1",

@@ -143,7 +143,7 @@ impl Store {
     }
 }
 
-fn lock(sql: &rusqlite::Transaction<'_>, id: AgreementId, block: u64) -> Result<()> {
+fn lock(sql: &rusqlite::Connection, id: AgreementId, block: u64) -> Result<()> {
     sql.execute(
         "UPDATE agreement SET locked = 1, locked_block = ?2 WHERE id = ?1",
         params![id.to_string(), block],

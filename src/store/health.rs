@@ -102,7 +102,7 @@ impl Store {
     /// Of SQLite, where it is no database of ours.
     pub fn examine(path: &Path) -> Result<Examined> {
         let sql = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        sql.busy_timeout(super::BUSY)?;
+        sql.busy_timeout(super::BUSY_TIMEOUT)?;
         let query = "SELECT max(version) FROM refinery_schema_history";
         let newest = embedded::migrations::runner().get_migrations().iter().map(|it| it.version()).max();
         Ok(Examined {
@@ -133,12 +133,15 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_from_other_troubles() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("brizo.db")).unwrap();
+        let path = folder.path().join("brizo.db");
+        drop(Store::open(&path).unwrap());
+        // One connection for reading and writing, so that what is set on it counts for both.
+        let store = Store::open_as_it_is(&path).unwrap();
         let pages: u32 = store.lock().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
-        // SQLite's own ceiling gives the error of a full disk.
+        // SQLite's own ceiling gives the error of a full disk, beyond what growing the log has left free.
         store.lock().pragma_update(None, "max_page_count", pages).unwrap();
-        let grow = |sql: &rusqlite::Transaction<'_>| {
-            Ok(sql.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000));")?)
+        let grow = |sql: &Connection| {
+            Ok(sql.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(16000000));")?)
         };
         let error = store.write(grow).unwrap_err();
         assert!(error.is_full() && !error.is_unwritable(), "{error}");

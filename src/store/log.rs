@@ -3,7 +3,7 @@
 
 use brizo_receipt::log::{ENTRY_BYTES, Entry, Event, detail};
 use brizo_receipt::{Address, B256, JobSpec};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::Place;
 use super::{Error, Result, Store, exists};
@@ -139,7 +139,7 @@ impl Store {
 
 /// The entry of a receipt. A second one for the same run is refused.
 pub(super) fn append_receipt(
-    sql: &Transaction<'_>,
+    sql: &Connection,
     spec: &JobSpec,
     claim_hash: B256,
     attested: B256,
@@ -164,7 +164,7 @@ pub(super) fn append_receipt(
 
 /// An entry about an order, with a text that stays here.
 pub(super) fn append_about(
-    sql: &Transaction<'_>,
+    sql: &Connection,
     spec: &JobSpec,
     event: Event,
     text: &str,
@@ -186,7 +186,7 @@ pub(super) fn append_about(
 
 /// Appends at the end. Returns false, and appends nothing, when `once` is there already.
 fn insert(
-    sql: &Transaction<'_>,
+    sql: &Connection,
     entry: &Entry,
     job: Option<JobId>,
     once: Option<&str>,
@@ -211,16 +211,16 @@ fn insert(
     Ok(true)
 }
 
-fn size(sql: &rusqlite::Connection) -> rusqlite::Result<u64> {
+fn size(sql: &Connection) -> rusqlite::Result<u64> {
     sql.prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM log_entry")?.query_row([], |row| row.get(0))
 }
 
-fn is_there(sql: &Transaction<'_>, once: &str) -> Result<bool> {
+fn is_there(sql: &Connection, once: &str) -> Result<bool> {
     let mut statement = sql.prepare_cached("SELECT 1 FROM log_entry WHERE once = ?1")?;
     Ok(statement.exists([once])?)
 }
 
-fn count_of(sql: &Transaction<'_>, id: JobId, once: &str) -> Result<u64> {
+fn count_of(sql: &Connection, id: JobId, once: &str) -> Result<u64> {
     let mut statement =
         sql.prepare_cached("SELECT count(*) FROM log_entry WHERE job = ?1 AND once GLOB ?2")?;
     Ok(statement.query_row([id.to_string(), once.to_string()], |row| row.get(0))?)

@@ -1,7 +1,7 @@
 //! The store: everything that must survive, in SQLite. SQL is written in this folder only.
 //!
-//! One connection behind a lock, write-ahead log, every method one short transaction. Blocking: async callers go through
-//! [`Store::with`]. The same methods can stand over Postgres later; nothing above knows which it is.
+//! Write-ahead log, every method one short transaction; `writer` says how callers share them. Blocking: async callers go
+//! through [`Store::with`]. The same methods can stand over Postgres later; nothing above knows which it is.
 
 mod agreements;
 mod chain;
@@ -12,15 +12,22 @@ mod jobs;
 mod log;
 mod nonces;
 mod outbox;
+mod overdue;
 mod queue;
+mod retention;
 mod row;
+mod rules;
 mod scratch;
+mod wal;
+mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
+
+use crate::failpoint;
 
 pub use agreements::AgreementRow;
 pub use chain::{BLOCKS_KEPT, SeenBlock};
@@ -29,7 +36,12 @@ pub use health::{Depths, Examined};
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
 pub use log::{LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
+pub use overdue::Overdue;
+pub use queue::{GivenUp, QueuedJob};
+pub use rules::QueueRules;
 pub use scratch::Scratch;
+
+use writer::{Connections, Durability, Reading};
 
 mod embedded {
     refinery::embed_migrations!("src/store/migrations");
@@ -60,6 +72,25 @@ pub enum Error {
     /// A lease was lost: another worker has the job, or it was given up.
     #[error("the lease of job {0} is lost")]
     LeaseLost(String),
+    /// As many jobs wait as may wait, for this consumer or for all; nothing was written.
+    #[error("{waiting} jobs wait already{}", if *.own { " for this consumer" } else { "" })]
+    QueueFull {
+        /// Whether it is the consumer's own share that is full.
+        own: bool,
+        /// Jobs that wait.
+        waiting: u64,
+    },
+    /// The job is not in a state in which this can be done.
+    #[error("job {job} is {state}")]
+    WrongState {
+        /// The job.
+        job: String,
+        /// Its state.
+        state: String,
+    },
+    /// A test wanted the write to fail.
+    #[error(transparent)]
+    Injected(#[from] crate::failpoint::Met),
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
@@ -68,15 +99,15 @@ pub enum Error {
     Task,
 }
 
-/// How long a write waits for that of another process.
-const BUSY: Duration = Duration::from_secs(10);
-
 /// Result of a store method.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The store. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store(Arc<Mutex<Connection>>);
+pub struct Store {
+    connections: Arc<Connections>,
+    rules: Arc<QueueRules>,
+}
 
 impl Store {
     /// Opens the database file, making it (readable by its owner only) and bringing its schema up to date.
@@ -85,11 +116,16 @@ impl Store {
     /// [`Error::Sql`] or [`Error::Migration`].
     pub fn open(path: &Path) -> Result<Self> {
         restrict(path);
-        let connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        let writing = Connection::open(path)?;
+        writing.pragma_update(None, "journal_mode", "wal")?;
         // FULL: a commit that was acknowledged is on disk, because money follows from it.
-        connection.pragma_update(None, "synchronous", "full")?;
-        Self::prepare(connection)
+        writing.pragma_update(None, "synchronous", "full")?;
+        let writing = prepare(writing)?;
+        wal::grow(&writing, path)?;
+        let reading = Connection::open(path)?;
+        reading.busy_timeout(BUSY_TIMEOUT)?;
+        reading.pragma_update(None, "query_only", true)?;
+        Ok(Self::over(Connections::new(writing, Some(reading))))
     }
 
     /// Opens a database as it is, whichever release made it: for copies of it, never for work.
@@ -98,8 +134,8 @@ impl Store {
     /// [`Error::Sql`].
     pub fn open_as_it_is(path: &Path) -> Result<Self> {
         let connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(Self::over(Connections::new(connection, None)))
     }
 
     /// A database in memory, for tests.
@@ -107,15 +143,23 @@ impl Store {
     /// # Errors
     /// As for [`Store::open`].
     pub fn in_memory() -> Result<Self> {
-        Self::prepare(Connection::open_in_memory()?)
+        Ok(Self::over(Connections::new(prepare(Connection::open_in_memory()?)?, None)))
     }
 
-    fn prepare(mut connection: Connection) -> Result<Self> {
-        connection.pragma_update(None, "foreign_keys", true)?;
-        // `brizo publish` writes while `brizo serve` runs; neither holds the lock for long.
-        connection.busy_timeout(BUSY)?;
-        embedded::migrations::runner().run(&mut connection).map_err(|e| Error::Migration(e.to_string()))?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+    fn over(connections: Connections) -> Self {
+        Self { connections: Arc::new(connections), rules: Arc::default() }
+    }
+
+    /// The same store, with a queue that has these rules.
+    #[must_use]
+    pub fn with_rules(self, rules: QueueRules) -> Self {
+        Self { rules: Arc::new(rules), ..self }
+    }
+
+    /// The queue's rules.
+    #[must_use]
+    pub fn rules(&self) -> &QueueRules {
+        &self.rules
     }
 
     /// Runs a blocking query from async code.
@@ -130,19 +174,38 @@ impl Store {
         tokio::task::spawn_blocking(move || query(&store)).await.map_err(|_| Error::Task)?
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        // A panic inside a query leaves no transaction open: rusqlite rolls back when it is dropped.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A connection that sees everything committed, to read from.
+    fn lock(&self) -> Reading<'_> {
+        self.connections.read()
     }
 
-    /// A transaction that writes. Takes the write lock at once, so that it cannot fail half-way for want of it.
-    fn write<T>(&self, body: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let result = body(&transaction)?;
-        transaction.commit()?;
-        Ok(result)
+    /// A transaction that writes, and is on disk when this returns.
+    fn write<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.connections.write(Durability::OnDisk, body)
     }
+
+    /// As [`Store::write`], with a failpoint around it.
+    fn write_at<T>(&self, place: &'static str, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        failpoint::around(place, || self.write(body))
+    }
+
+    /// A transaction that a power cut may take back; for what is then simply done again.
+    fn write_lightly<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.connections.write(Durability::InSystem, body)
+    }
+}
+
+/// How long another process, `brizo publish` for instance, may hold the write lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn prepare(mut connection: Connection) -> Result<Connection> {
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten: retention means that it is gone.
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    embedded::migrations::runner().run(&mut connection).map_err(|e| Error::Migration(e.to_string()))?;
+    Ok(connection)
 }
 
 /// Makes the file private before SQLite opens it; it holds run keys and dataset keys.
@@ -161,4 +224,10 @@ fn exists(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
 }
 
 #[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
+mod retention_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod writer_tests;

@@ -1,9 +1,10 @@
 //! The outbox: what the chain still has to be told. Steps are repeatable; a row is done when the chain shows its effect.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 
 use super::row::Place;
 use super::{Result, Store};
+use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
 
 /// A transaction that is owed. The order is the order in which one job's steps are done.
@@ -60,12 +61,7 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
 }
 
 /// Adds a step; adding it again changes nothing.
-pub(super) fn add(
-    sql: &Transaction<'_>,
-    agreement: AgreementId,
-    job: Option<JobId>,
-    step: Step,
-) -> Result<()> {
+pub(super) fn add(sql: &Connection, agreement: AgreementId, job: Option<JobId>, step: Step) -> Result<()> {
     sql.execute(
         "INSERT OR IGNORE INTO outbox (agreement, job, step) VALUES (?1, ?2, ?3)",
         params![agreement.to_string(), job.map(|job| job.to_string()), step.word()],
@@ -105,13 +101,17 @@ impl Store {
     /// # Errors
     /// Of SQLite.
     pub fn step_done(&self, id: i64, tx: Option<&str>) -> Result<()> {
-        self.write(|sql| {
-            sql.execute(
-                "UPDATE outbox SET state = 'done', tx = coalesce(?2, tx), problem = NULL WHERE id = ?1",
-                params![id, tx],
-            )?;
-            Ok(())
-        })
+        // Forgotten in a power cut it is found on chain again.
+        let note = || {
+            self.write_lightly(|sql| {
+                sql.execute(
+                    "UPDATE outbox SET state = 'done', tx = coalesce(?2, tx), problem = NULL WHERE id = ?1",
+                    params![id, tx],
+                )?;
+                Ok(())
+            })
+        };
+        failpoint::around("step", note)
     }
 
     /// The step did not work; it is tried again at `next_s`.
@@ -119,7 +119,7 @@ impl Store {
     /// # Errors
     /// Of SQLite.
     pub fn step_failed(&self, id: i64, problem: &str, next_s: u64) -> Result<()> {
-        self.write(|sql| {
+        self.write_lightly(|sql| {
             sql.execute(
                 "UPDATE outbox SET attempts = attempts + 1, problem = ?2, next_s = ?3 WHERE id = ?1",
                 params![id, problem, next_s],

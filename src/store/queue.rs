@@ -1,113 +1,213 @@
-//! The queue with its leases, and the commit point.
+//! The queue with its leases, and the commit point. `overdue` has what time does to a job, `rules` the numbers.
+//!
+//! Order: higher priority first; among equals the consumer with the fewest jobs at work, then the one served longest ago,
+//! then the oldest job. A job is only taken when what it ordered of memory and output fits into the budget beside what is
+//! at work; smaller ones may pass it, but not for ever.
 
 use alloy_primitives::U256;
 use brizo_receipt::log::Event;
-use brizo_receipt::{JobSpec, Key, Signature};
-use rusqlite::{OptionalExtension, Transaction, params};
+use brizo_receipt::{Address, JobSpec, Key, Signature};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row::{Place, to_json};
-use super::{Claimed, Commit, Error, NewJob, OutputRow, Result, Step, Store, exists, log, outbox};
+use super::rules::{CANDIDATES_MAX, PASSED_MAX, QueueRules};
+use super::{Claimed, Commit, Error, NewJob, OutputRow, Result, Step, Store, exists, log, outbox, overdue};
+use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
 use crate::job::{End, State};
 
-/// Id, spec, signature, run key, invocation and attempt of a job that was claimed.
-type ClaimedColumns = (String, String, Vec<u8>, Vec<u8>, String, u32);
+/// Why a worker lets go of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenUp {
+    /// The provider is going down; that is not the job's doing and counts for nothing.
+    HandedBack,
+    /// The host failed; trying again after a rest may help, though not without end.
+    Failed(String),
+    /// Trying again will not help.
+    Ended(End, String),
+}
 
-/// Attempts after which a job that never reached its commit is given up: it may be what kills the process.
-const ATTEMPTS_MAX: u32 = 10;
+/// A job that waits or is worked on, for the operator.
+#[derive(Debug, Clone)]
+pub struct QueuedJob {
+    /// Its id.
+    pub id: JobId,
+    /// Its consumer.
+    pub consumer: Address,
+    /// Where it is.
+    pub state: State,
+    /// Its priority.
+    pub priority: i32,
+    /// Bytes that are reserved for it while it is worked on.
+    pub memory_bytes: u64,
+    /// How often it was taken up.
+    pub attempt: u32,
+    /// How many of these attempts the host failed.
+    pub failures: u32,
+    /// How many ended with the worker.
+    pub crashes: u32,
+    /// What went wrong last.
+    pub problem: Option<String>,
+}
+
+/// A job that could be taken next.
+struct Candidate {
+    id: String,
+    memory_bytes: u64,
+    passed: u32,
+    suspect: bool,
+}
 
 impl Store {
     /// Records an admitted job, and logs the decision about it, in words that stay here.
     ///
     /// # Errors
-    /// [`Error::Exists`] when the run was ordered before.
+    /// [`Error::Exists`] when the run was ordered before; [`Error::QueueFull`] when too many wait.
     pub fn insert_job(&self, job: &NewJob, decision: &str, now_s: u64) -> Result<JobId> {
         let id = JobId { agreement: AgreementId(job.spec.agreement_id), run_index: job.spec.run_index };
-        self.write(|sql| {
-            sql.execute(
-                "INSERT INTO job (id, agreement, run_index, state, spec, spec_signature, run_key, invocation, created_s)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    id.to_string(),
-                    id.agreement.to_string(),
-                    id.run_index,
-                    State::Queued.word(),
-                    to_json(&job.spec),
-                    job.signature.0.as_slice(),
-                    job.run_key.bytes().as_slice(),
-                    to_json(&job.invocation),
-                    now_s
-                ],
-            )
+        let memory_bytes = job.spec.memory_limit.saturating_add(job.spec.output_limit).min(i64::MAX as u64);
+        self.write_at("admit", |sql| {
+            let agreement = id.agreement.to_string();
+            let (consumer, start_by_s): (String, u64) = sql
+                .prepare_cached("SELECT consumer, grant_deadline_s FROM agreement WHERE id = ?1")?
+                .query_row([&agreement], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let address = Place { table: "agreement", row: &agreement }.parse("consumer", &consumer)?;
+            // A repetition is told that it is one, whether there is room or not.
+            let known = sql.prepare_cached("SELECT 1 FROM job WHERE id = ?1")?.exists([id.to_string()])?;
+            if !known {
+                self.check_room(sql, &consumer)?;
+            }
+            sql.prepare_cached(
+                "INSERT INTO job (id, agreement, run_index, state, spec, spec_signature, run_key, invocation, created_s,
+                                  ordered_by, priority, memory_bytes, start_by_s)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                id.to_string(),
+                agreement,
+                id.run_index,
+                State::Queued.word(),
+                to_json(&job.spec),
+                job.signature.0.as_slice(),
+                job.run_key.bytes().as_slice(),
+                to_json(&job.invocation),
+                now_s,
+                consumer,
+                self.rules().priority(address),
+                memory_bytes,
+                start_by_s
+            ])
             .map_err(exists("this job"))?;
             log::append_about(sql, &job.spec, Event::Permitted, decision, None, now_s)?;
-            note(sql, id, now_s, "admitted; waits for a worker")
+            note(sql, &id.to_string(), now_s, "admitted; waits for a worker")
         })?;
         Ok(id)
     }
 
-    /// Takes the oldest job that waits, or whose worker's lease has run out, under a lease of our own.
+    fn check_room(&self, sql: &Connection, consumer: &str) -> Result<()> {
+        let (all, own): (u64, u64) = sql
+            .prepare_cached(
+                "SELECT count(*), count(*) FILTER (WHERE ordered_by = ?1) FROM job WHERE state = 'queued'",
+            )?
+            .query_row([consumer], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rules = self.rules();
+        if own >= rules.waiting_per_consumer_max {
+            return Err(Error::QueueFull { own: true, waiting: own });
+        }
+        if all >= rules.waiting_max {
+            return Err(Error::QueueFull { own: false, waiting: all });
+        }
+        Ok(())
+    }
+
+    /// Takes the job whose turn it is under a lease, and gives it `prepare_s` seconds to be prepared. Jobs whose worker's
+    /// lease has run out wait again first.
     ///
     /// # Errors
     /// Of SQLite or of a damaged row.
     pub fn claim_job(&self, owner: &str, now_s: u64, lease_s: u64) -> Result<Option<Claimed>> {
-        self.write(|sql| {
-            give_up_on_poison(sql, now_s)?;
-            let found: Option<ClaimedColumns> = sql
-                .query_row(
-                    "UPDATE job SET state = ?1, lease_owner = ?2, lease_until_s = ?3, attempt = attempt + 1
-                     WHERE id = (SELECT id FROM job
-                                 WHERE state = ?4 OR (state IN (?1, ?5) AND lease_until_s < ?6)
-                                 ORDER BY created_s, id LIMIT 1)
-                     RETURNING id, spec, spec_signature, run_key, invocation, attempt",
-                    params![
-                        State::Preparing.word(),
-                        owner,
-                        now_s + lease_s,
-                        State::Queued.word(),
-                        State::Running.word(),
-                        now_s
-                    ],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
-                )
-                .optional()?;
-            let Some((id, spec, signature, key, invocation, attempt)) = found else { return Ok(None) };
-            let place = Place { table: "job", row: &id };
-            let order = NewJob {
-                spec: place.json("spec", &spec)?,
-                signature: Signature(place.array("spec_signature", &signature)?),
-                run_key: Key::new(place.array("run_key", &key)?),
-                invocation: place.json("invocation", &invocation)?,
-            };
-            let id = place.parse("id", &id)?;
-            note(sql, id, now_s, &format!("preparing, attempt {attempt}"))?;
-            Ok(Some(Claimed { id, order, attempt }))
-        })
+        // Most looks find nothing; they need not write.
+        if !self.anything_to_claim(now_s)? {
+            return Ok(None);
+        }
+        let take = || {
+            self.write_lightly(|sql| {
+                overdue::reclaim(sql, self.rules(), now_s)?;
+                let Some(id) = choose(sql, self.rules(), now_s)? else { return Ok(None) };
+                let taken = sql
+                    .prepare_cached(
+                        "UPDATE job SET state = ?2, lease_owner = ?3, lease_until_s = ?4, state_until_s = ?5,
+                            attempt = attempt + 1
+                     WHERE id = ?1 RETURNING spec, spec_signature, run_key, invocation, attempt",
+                    )?
+                    .query_row(
+                        params![
+                            id,
+                            State::Preparing.word(),
+                            owner,
+                            now_s + lease_s,
+                            now_s.saturating_add(self.rules().prepare_s)
+                        ],
+                        |row| claimed_columns(&id, row),
+                    )?;
+                take_turn(sql, &id)?;
+                let claimed = match taken {
+                    // One row that cannot be read must not stand in the way of all the others.
+                    Err(damaged @ Error::Damaged { .. }) => {
+                        overdue::put_aside(sql, &id, &damaged.to_string(), now_s)?;
+                        return Ok(None);
+                    }
+                    other => other?,
+                };
+                note(sql, &id, now_s, &format!("preparing, attempt {}", claimed.attempt))?;
+                Ok(Some(claimed))
+            })
+        };
+        failpoint::around("claim", take)
     }
 
-    /// Extends a lease, and moves the job on if `state` says so.
+    fn anything_to_claim(&self, now_s: u64) -> Result<bool> {
+        let connection = self.lock();
+        let mut waiting =
+            connection.prepare_cached("SELECT 1 FROM job WHERE state = 'queued' AND not_before_s <= ?1")?;
+        let mut lapsed = connection.prepare_cached(
+            "SELECT 1 FROM job WHERE state IN ('preparing', 'running') AND lease_until_s < ?1",
+        )?;
+        Ok(waiting.exists([now_s])? || lapsed.exists([now_s])?)
+    }
+
+    /// Extends a lease, and moves the job on if `state` says so; it then has until `until_s` for this state. No lease
+    /// outlives that by more than itself, so that a worker that only seems alive loses its job.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when another worker has the job.
-    pub fn keep_lease(&self, claimed: &Claimed, state: State, now_s: u64, lease_s: u64) -> Result<()> {
-        self.write(|sql| {
-            let (before, attempt): (String, u32) = sql.query_row(
-                "SELECT state, attempt FROM job WHERE id = ?1",
-                [claimed.id.to_string()],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
+    pub fn keep_lease(
+        &self,
+        claimed: &Claimed,
+        state: State,
+        until_s: u64,
+        now_s: u64,
+        lease_s: u64,
+    ) -> Result<()> {
+        let id = claimed.id.to_string();
+        self.write_lightly(|sql| {
+            let (before, attempt): (String, u32) = sql
+                .prepare_cached("SELECT state, attempt FROM job WHERE id = ?1")?
+                .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))?;
             // A heartbeat that comes after our own commit finds nothing to keep and nothing lost.
             if attempt == claimed.attempt && State::from_word(&before).is_some_and(State::has_claim) {
                 return Ok(());
             }
-            let kept = sql.execute(
-                "UPDATE job SET lease_until_s = ?3, state = ?4
-                 WHERE id = ?1 AND attempt = ?2 AND state IN ('preparing', 'running')",
-                params![claimed.id.to_string(), claimed.attempt, now_s + lease_s, state.word()],
-            )?;
+            let lease = now_s.min(until_s) + lease_s;
+            let kept = sql
+                .prepare_cached(
+                    "UPDATE job SET lease_until_s = ?3, state = ?4, state_until_s = ?5
+                     WHERE id = ?1 AND attempt = ?2 AND state IN ('preparing', 'running')",
+                )?
+                .execute(params![id, claimed.attempt, lease, state.word(), until_s])?;
             fenced(claimed, kept)?;
             if before != state.word() {
-                note(sql, claimed.id, now_s, state.word())?;
+                note(sql, &id, now_s, state.word())?;
             }
             Ok(())
         })
@@ -118,73 +218,76 @@ impl Store {
     /// # Errors
     /// [`Error::LeaseLost`] when another worker has the job; then nothing is written.
     pub fn commit_job(&self, claimed: &Claimed, commit: &Commit, now_s: u64) -> Result<()> {
-        self.write(|sql| {
-            let committed = sql.execute(
-                "UPDATE job SET state = ?3, end = ?4, outcome = ?5, receipt_hash = ?6, receipt = ?7,
-                        lease_owner = NULL, lease_until_s = NULL
-                 WHERE id = ?1 AND attempt = ?2 AND state IN ('preparing', 'running')",
-                params![
-                    claimed.id.to_string(),
+        let id = claimed.id.to_string();
+        self.write_at("commit", |sql| {
+            let committed = sql
+                .prepare_cached(
+                    "UPDATE job SET state = ?3, end = ?4, outcome = ?5, receipt_hash = ?6, receipt = ?7,
+                            lease_owner = NULL, lease_until_s = NULL, problem = NULL, state_until_s = start_by_s
+                     WHERE id = ?1 AND attempt = ?2 AND state IN ('preparing', 'running')",
+                )?
+                .execute(params![
+                    id,
                     claimed.attempt,
                     State::Publishing.word(),
                     commit.end.word(),
                     to_json(&commit.outcome),
                     commit.receipt_hash.as_slice(),
                     commit.receipt
-                ],
-            )?;
+                ])?;
             fenced(claimed, committed)?;
             for output in &commit.outputs {
-                insert_output(sql, claimed.id, output)?;
+                insert_output(sql, &id, output)?;
             }
             for step in [Step::Register, Step::Grant, Step::Release] {
                 outbox::add(sql, claimed.id.agreement, Some(claimed.id), step)?;
             }
             log::append_receipt(sql, &claimed.order.spec, commit.receipt_hash, commit.attested, now_s)?;
             let text = format!("{}; receipt {}; publishing", commit.outcome.text(), commit.receipt_hash);
-            note(sql, claimed.id, now_s, &text)
+            note(sql, &id, now_s, &text)
         })
     }
 
-    /// The host could not run it: back to the queue, or to its end when `final_end` is given.
+    /// The worker lets go of a job without a claim. Returns the state it is in now: queued again, or aborted.
     ///
     /// # Errors
     /// [`Error::LeaseLost`].
-    pub fn give_up(
-        &self,
-        claimed: &Claimed,
-        final_end: Option<End>,
-        problem: &str,
-        now_s: u64,
-    ) -> Result<()> {
-        let state = if final_end.is_some() { State::Aborted } else { State::Queued };
+    pub fn give_up(&self, claimed: &Claimed, why: &GivenUp, now_s: u64) -> Result<State> {
+        let id = claimed.id.to_string();
         self.write(|sql| {
-            let changed = sql.execute(
-                "UPDATE job SET state = ?3, end = ?4, problem = ?5, lease_owner = NULL, lease_until_s = NULL
-                 WHERE id = ?1 AND attempt = ?2 AND state IN ('preparing', 'running')",
-                params![
-                    claimed.id.to_string(),
-                    claimed.attempt,
-                    state.word(),
-                    final_end.map(End::word),
-                    problem
-                ],
-            )?;
-            fenced(claimed, changed)?;
-            if let Some(end) = final_end {
-                let event = end.log_event();
-                log::append_about(sql, &claimed.order.spec, event, end.explanation(), None, now_s)?;
-            }
-            // The history is for the consumer; what went wrong inside stays in the row and in the log.
-            let text = match final_end {
-                Some(end) => format!("{}: {}", state.word(), end.explanation()),
-                None => "the provider could not run it now; it waits for another try".to_string(),
+            let failures: u32 = sql
+                .prepare_cached(
+                    "SELECT failures FROM job WHERE id = ?1 AND attempt = ?2 AND state IN ('preparing', 'running')",
+                )?
+                .query_row(params![id, claimed.attempt], |row| row.get(0))
+                .optional()?
+                .ok_or_else(|| Error::LeaseLost(id.clone()))?;
+            let (failures, end, problem) = match why {
+                GivenUp::HandedBack => (failures, None, "the provider was shut down during the run"),
+                GivenUp::Failed(problem) if failures + 1 >= self.rules().failures_max => {
+                    (failures + 1, Some(End::HostFailed), problem.as_str())
+                }
+                GivenUp::Failed(problem) => (failures + 1, None, problem.as_str()),
+                GivenUp::Ended(end, problem) => (failures, Some(*end), problem.as_str()),
             };
-            note(sql, claimed.id, now_s, &text)
+            if let Some(end) = end {
+                overdue::abort(sql, &id, &claimed.order.spec, end, problem, now_s)?;
+                return Ok(State::Aborted);
+            }
+            let rest_s = if *why == GivenUp::HandedBack { 0 } else { QueueRules::rest_s(failures) };
+            sql.execute(
+                "UPDATE job SET state = ?2, problem = ?3, failures = ?4, not_before_s = ?5, lease_owner = NULL,
+                        lease_until_s = NULL, state_until_s = NULL
+                 WHERE id = ?1",
+                params![id, State::Queued.word(), problem, failures, now_s + rest_s],
+            )?;
+            // The history is for the consumer; what went wrong inside stays in the row and in the log.
+            note(sql, &id, now_s, "the provider could not run it now; it waits for another try")?;
+            Ok(State::Queued)
         })
     }
 
-    /// Gives back every job of an owner that is no longer alive; for the start of a provider.
+    /// Ends every lease, for the start of a provider: whoever had them is no longer alive. Returns how many there were.
     ///
     /// # Errors
     /// Of SQLite.
@@ -203,12 +306,17 @@ impl Store {
     /// # Errors
     /// Of SQLite.
     pub fn settle_job(&self, id: JobId, paid: U256, refunded: U256, now_s: u64) -> Result<()> {
-        self.write(|sql| {
-            sql.execute(
-                "UPDATE job SET state = ?2, paid = ?3, refunded = ?4 WHERE id = ?1 AND state = 'publishing'",
-                params![id.to_string(), State::Settled.word(), paid.to_string(), refunded.to_string()],
+        self.write_at("settle", |sql| {
+            let settled = sql.execute(
+                "UPDATE job SET state = ?2, paid = ?3, refunded = ?4, problem = NULL, ended_s = ?5
+                 WHERE id = ?1 AND state = 'publishing'",
+                params![id.to_string(), State::Settled.word(), paid.to_string(), refunded.to_string(), now_s],
             )?;
-            note(sql, id, now_s, &format!("settled: {paid} paid, {refunded} refunded"))
+            // Done twice after a crash in between, it is told once.
+            if settled == 0 {
+                return Ok(());
+            }
+            note(sql, &id.to_string(), now_s, &format!("settled: {paid} paid, {refunded} refunded"))
         })
     }
 
@@ -219,61 +327,112 @@ impl Store {
     pub fn unsettle_job(&self, id: JobId, problem: &str, now_s: u64) -> Result<()> {
         self.write(|sql| {
             sql.execute(
-                "UPDATE job SET state = ?2, problem = ?3 WHERE id = ?1 AND state = 'publishing'",
-                params![id.to_string(), State::Unsettled.word(), problem],
+                "UPDATE job SET state = ?2, problem = ?3, ended_s = ?4 WHERE id = ?1 AND state = 'publishing'",
+                params![id.to_string(), State::Unsettled.word(), problem, now_s],
             )?;
-            note(sql, id, now_s, &format!("not settled: {problem}"))
+            note(sql, &id.to_string(), now_s, &format!("not settled: {problem}"))
         })
     }
 }
 
-/// Ends jobs that were taken up too often without an end of their own.
-fn give_up_on_poison(sql: &Transaction<'_>, now_s: u64) -> Result<()> {
-    let problem = format!("the provider ended {ATTEMPTS_MAX} times while it worked on this job");
-    let mut statement = sql.prepare(
-        "UPDATE job SET state = ?1, end = ?2, problem = ?3, lease_owner = NULL, lease_until_s = NULL
-         WHERE state IN ('preparing', 'running') AND lease_until_s < ?4 AND attempt >= ?5 RETURNING id, spec",
-    )?;
-    let end = End::HostFailed;
-    let ended = statement
-        .query_map(params![State::Aborted.word(), end.word(), problem, now_s, ATTEMPTS_MAX], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    for (id, spec) in ended {
-        let place = Place { table: "job", row: &id };
-        let spec: JobSpec = place.json("spec", &spec)?;
-        log::append_about(sql, &spec, end.log_event(), end.explanation(), None, now_s)?;
-        let text = format!("{}: {}", State::Aborted.word(), end.explanation());
-        note(sql, place.parse("id", &id)?, now_s, &text)?;
+/// The first candidate that fits, counting those that it passes.
+fn choose(sql: &Connection, rules: &QueueRules, now_s: u64) -> Result<Option<String>> {
+    let (reserved, suspects): (u64, u64) = sql
+        .prepare_cached(
+            "SELECT coalesce(sum(memory_bytes), 0), count(*) FILTER (WHERE crashes > 0) FROM job
+             WHERE state IN ('preparing', 'running')",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut passed = Vec::new();
+    for candidate in candidates(sql, now_s)? {
+        // One suspect at a time: if the worker ends again, it is known which one it was.
+        if candidate.suspect && suspects > 0 {
+            continue;
+        }
+        let budget = rules.memory_bytes;
+        if budget == 0 || reserved.saturating_add(candidate.memory_bytes) <= budget {
+            for id in passed {
+                sql.prepare_cached("UPDATE job SET passed = passed + 1 WHERE id = ?1")?.execute([id])?;
+            }
+            return Ok(Some(candidate.id));
+        }
+        if candidate.passed >= PASSED_MAX {
+            return Ok(None);
+        }
+        passed.push(candidate.id);
     }
+    Ok(None)
+}
+
+fn candidates(sql: &Connection, now_s: u64) -> Result<Vec<Candidate>> {
+    let mut statement = sql.prepare_cached(
+        "SELECT id, memory_bytes, passed, crashes FROM job LEFT JOIN served ON served.consumer = job.ordered_by
+         WHERE state = 'queued' AND not_before_s <= ?1 AND start_by_s >= ?1
+         ORDER BY priority DESC,
+                  (SELECT count(*) FROM job AS held
+                   WHERE held.ordered_by = job.ordered_by AND held.state IN ('preparing', 'running')),
+                  coalesce(turn, 0), created_s, id
+         LIMIT ?2",
+    )?;
+    let read = |row: &Row<'_>| {
+        let suspect = row.get::<_, u32>(3)? > 0;
+        Ok(Candidate { id: row.get(0)?, memory_bytes: row.get(1)?, passed: row.get(2)?, suspect })
+    };
+    Ok(statement.query_map(params![now_s, CANDIDATES_MAX], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The consumer goes to the end of the line.
+fn take_turn(sql: &Connection, job: &str) -> Result<()> {
+    sql.prepare_cached(
+        "INSERT INTO served (consumer, turn)
+         SELECT ordered_by, (SELECT coalesce(max(turn), 0) + 1 FROM served) FROM job WHERE id = ?1
+         ON CONFLICT (consumer) DO UPDATE SET turn = excluded.turn",
+    )?
+    .execute([job])?;
     Ok(())
+}
+
+fn claimed_columns(id: &str, row: &Row<'_>) -> rusqlite::Result<Result<Claimed>> {
+    let (spec, invocation): (String, String) = (row.get(0)?, row.get(3)?);
+    let (signature, key): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
+    let attempt = row.get(4)?;
+    let place = Place { table: "job", row: id };
+    let read = || {
+        let spec: JobSpec = place.json("spec", &spec)?;
+        let order = NewJob {
+            spec,
+            signature: Signature(place.array("spec_signature", &signature)?),
+            run_key: Key::new(place.array("run_key", &key)?),
+            invocation: place.json("invocation", &invocation)?,
+        };
+        Ok(Claimed { id: place.parse("id", id)?, order, attempt })
+    };
+    Ok(read())
 }
 
 fn fenced(claimed: &Claimed, changed: usize) -> Result<()> {
     if changed == 1 { Ok(()) } else { Err(Error::LeaseLost(claimed.id.to_string())) }
 }
 
-fn note(sql: &Transaction<'_>, id: JobId, now_s: u64, text: &str) -> Result<()> {
-    sql.execute(
-        "INSERT INTO history (job, at_s, text) VALUES (?1, ?2, ?3)",
-        params![id.to_string(), now_s, text],
-    )?;
+/// A line of a job's history.
+pub(super) fn note(sql: &Connection, job: &str, now_s: u64, text: &str) -> Result<()> {
+    sql.prepare_cached("INSERT INTO history (job, at_s, text) VALUES (?1, ?2, ?3)")?
+        .execute(params![job, now_s, text])?;
     Ok(())
 }
 
-fn insert_output(sql: &Transaction<'_>, job: JobId, output: &OutputRow) -> Result<()> {
+fn insert_output(sql: &Connection, job: &str, output: &OutputRow) -> Result<()> {
     let kind = to_json(&output.kind);
-    sql.execute(
+    sql.prepare_cached(
         "INSERT INTO output (job, kind, path, size, digest, withheld) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            job.to_string(),
-            kind.trim_matches('"'),
-            output.path,
-            output.size,
-            output.digest.as_slice(),
-            output.withheld
-        ],
-    )?;
+    )?
+    .execute(params![
+        job,
+        kind.trim_matches('"'),
+        output.path,
+        output.size,
+        output.digest.as_slice(),
+        output.withheld
+    ])?;
     Ok(())
 }

@@ -7,9 +7,11 @@ use crate::ids::{AgreementId, Did};
 use crate::job::{End, State, UploadFacts};
 use crate::money::Terms;
 
-const NOW: u64 = 1_000;
+pub(super) const NOW: u64 = 1_000;
+/// Beyond every lease.
+pub(super) const LATER: u64 = 1_000_000;
 
-fn store() -> Store {
+pub(super) fn store() -> Store {
     let store = Store::in_memory().unwrap();
     let did = Did(B256::repeat_byte(1));
     let dataset = DatasetRow {
@@ -27,7 +29,7 @@ fn store() -> Store {
     store
 }
 
-fn agreement(id: u8) -> AgreementRow {
+pub(super) fn agreement(id: u8) -> AgreementRow {
     let zero = alloy_primitives::U256::ZERO;
     AgreementRow {
         id: AgreementId(B256::repeat_byte(id)),
@@ -43,7 +45,7 @@ fn agreement(id: u8) -> AgreementRow {
     }
 }
 
-fn new_job(agreement: u8) -> NewJob {
+pub(super) fn new_job(agreement: u8) -> NewJob {
     let spec = serde_json::json!({
         "profile": B256::ZERO, "agreementId": B256::repeat_byte(agreement), "runIndex": "0",
         "moduleDigest": B256::ZERO, "algorithmRoot": B256::ZERO, "invocationRoot": B256::ZERO,
@@ -58,7 +60,7 @@ fn new_job(agreement: u8) -> NewJob {
     }
 }
 
-fn commit() -> Commit {
+pub(super) fn commit() -> Commit {
     let outcome = brizo_receipt::Outcome {
         status: 0,
         exit_code: 0,
@@ -109,34 +111,20 @@ fn a_run_is_ordered_once() {
 }
 
 #[test]
-fn a_job_that_keeps_ending_the_provider_is_given_up() {
-    let store = store();
-    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
-    for attempt in 1..=10 {
-        let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-        assert_eq!(claimed.attempt, attempt);
-        store.release_leases(NOW).unwrap();
-    }
-    assert!(store.claim_job("a", NOW, 10).unwrap().is_none());
-    let job = store.job(id).unwrap().unwrap();
-    assert_eq!((job.state, job.end), (State::Aborted, Some(End::HostFailed)));
-}
-
-#[test]
 fn one_worker_has_a_job_until_its_lease_runs_out() {
     let store = store();
     store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     assert!(store.claim_job("b", NOW + 10, 10).unwrap().is_none(), "the lease holds to its last second");
-    store.keep_lease(&first, State::Running, NOW + 10, 10).unwrap();
+    store.keep_lease(&first, State::Running, LATER, NOW + 10, 10).unwrap();
     assert!(store.claim_job("b", NOW + 20, 10).unwrap().is_none(), "a kept lease is longer");
     let second = store.claim_job("b", NOW + 21, 10).unwrap().unwrap();
     assert_eq!((first.attempt, second.attempt), (1, 2));
 
     // The first worker comes back from the dead and may do nothing any more.
-    assert!(matches!(store.keep_lease(&first, State::Running, NOW, 10), Err(Error::LeaseLost(_))));
+    assert!(matches!(store.keep_lease(&first, State::Running, LATER, NOW, 10), Err(Error::LeaseLost(_))));
     assert!(matches!(store.commit_job(&first, &commit(), NOW), Err(Error::LeaseLost(_))));
-    assert!(matches!(store.give_up(&first, None, "x", NOW), Err(Error::LeaseLost(_))));
+    assert!(matches!(store.give_up(&first, &GivenUp::HandedBack, NOW), Err(Error::LeaseLost(_))));
     assert_eq!(store.waiting_steps().unwrap(), 0, "a lost lease commits nothing");
 }
 
@@ -145,7 +133,7 @@ fn the_commit_point_writes_everything_or_nothing() {
     let store = store();
     let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-    store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     let mut broken = commit();
     broken.outputs.push(broken.outputs[0].clone());
     assert!(store.commit_job(&claimed, &broken, NOW).is_err(), "an output twice");
@@ -158,7 +146,7 @@ fn the_commit_point_writes_everything_or_nothing() {
     assert_eq!((job.state, job.end), (State::Publishing, Some(End::Finished)));
     assert_eq!((store.outputs(id).unwrap().len(), store.waiting_steps().unwrap()), (2, 3));
     assert!(matches!(store.commit_job(&claimed, &commit(), NOW), Err(Error::LeaseLost(_))), "not twice");
-    store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     let after = store.job(id).unwrap().unwrap();
     assert_eq!(after.state, State::Publishing, "a late heartbeat changes nothing");
 }
@@ -177,7 +165,7 @@ fn steps_come_in_their_order_and_wait_for_their_time() {
     let store = store();
     let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-    store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
     let next = |now| store.due_steps(now).unwrap().into_iter().map(|row| row.step).collect::<Vec<_>>();
     assert_eq!(next(NOW), [Step::Register]);
@@ -197,7 +185,7 @@ fn a_dead_step_takes_the_later_ones_with_it() {
     let store = store();
     store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-    store.keep_lease(&claimed, State::Running, NOW, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
     let row = store.due_steps(NOW).unwrap().remove(0);
     store.step_dead(&row, "too late").unwrap();
@@ -296,7 +284,7 @@ fn a_damaged_row_is_named() {
     assert!(error.contains("job.state") && error.contains(&id.to_string()), "{error}");
 }
 
-fn logged(store: &Store) -> Vec<brizo_receipt::log::Entry> {
+pub(super) fn logged(store: &Store) -> Vec<brizo_receipt::log::Entry> {
     let entries = store.log_entries(0, 100).unwrap();
     assert_eq!(entries.len() as u64, store.log_size().unwrap());
     entries.iter().map(|bytes| brizo_receipt::log::Entry::parse(bytes).unwrap()).collect()
@@ -313,7 +301,7 @@ fn the_log_says_what_was_committed_and_nothing_else() {
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     let second = store.claim_job("b", NOW + 20, 10).unwrap().unwrap();
     assert!(store.commit_job(&first, &commit(), NOW + 20).is_err());
-    assert!(store.give_up(&first, Some(End::HostFailed), "x", NOW + 20).is_err());
+    assert!(store.give_up(&first, &GivenUp::Ended(End::HostFailed, "x".into()), NOW + 20).is_err());
     assert_eq!(store.log_position(id).unwrap(), None);
     store.commit_job(&second, &commit(), NOW + 21).unwrap();
     let entries = logged(&store);
@@ -334,20 +322,13 @@ fn an_aborted_run_is_logged_at_its_end_and_not_at_every_try() {
     let store = store();
     store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-    store.give_up(&claimed, None, "no memory", NOW).unwrap();
+    store.give_up(&claimed, &GivenUp::HandedBack, NOW).unwrap();
     assert_eq!(logged(&store).len(), 1, "it waits for another try");
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-    store.give_up(&claimed, Some(End::TimedOut), "too long", NOW).unwrap();
+    store.give_up(&claimed, &GivenUp::Ended(End::TimedOut, "too long".into()), NOW).unwrap();
     assert_eq!(logged(&store)[1].event, Event::TimedOut);
-    // One that keeps ending the provider is given up by the queue itself.
-    store.insert_agreement(&agreement(5), NOW).unwrap();
-    store.insert_job(&new_job(5), "permitted", NOW).unwrap();
-    let mut now_s = NOW;
-    while store.claim_job("a", now_s, 10).unwrap().is_some() {
-        now_s += 20;
-    }
     let events: Vec<_> = logged(&store).iter().map(|entry| entry.event).collect();
-    assert_eq!(events, [Event::Permitted, Event::TimedOut, Event::Permitted, Event::HostFailed]);
+    assert_eq!(events, [Event::Permitted, Event::TimedOut]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::Worker;
 use crate::store::{BLOCKS_KEPT, SeenBlock};
 
 impl Worker {
-    pub(super) async fn listen(self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn listen(mut self, mut stop: watch::Receiver<bool>) {
         let mut silent = false;
         loop {
             match self.read_events().await {

@@ -2,16 +2,19 @@
 //! store only; the `Nudge` between them saves waiting and carries no information.
 
 mod gate;
+mod housekeeping;
 mod journal;
 mod listen;
+mod machine;
 mod publish;
 mod run;
 mod settle;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use brizo_receipt::SecretKey;
+use brizo_receipt::{B256, SecretKey};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -25,6 +28,7 @@ use crate::store::Store;
 
 pub use gate::Gate;
 pub use journal::ChainRows;
+pub use machine::memory_to_use;
 pub use publish::LogRows;
 
 /// Seconds a worker may be silent before its job goes to another one.
@@ -39,6 +43,8 @@ pub struct Options {
     pub poll_interval: Duration,
     /// Seconds between two anchors of the log on chain; 0 for none.
     pub anchor_every_s: u64,
+    /// Seconds after its end for which a job is kept; 0 for ever.
+    pub keep_jobs_s: u64,
 }
 
 /// Everything the loops need. Cheap to clone.
@@ -52,6 +58,8 @@ pub struct Worker {
     pub engine: Engine,
     /// Modules, inputs and outputs.
     pub blobs: BlobStore,
+    /// Blobs that no row names but the configuration does: those of the runtimes.
+    pub pinned: Arc<HashSet<B256>>,
     /// The publisher's key, for attestations.
     pub key: SecretKey,
     /// The transparency log.
@@ -69,33 +77,46 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Runs all loops until `stop` turns true; jobs that run then are given back to the queue.
-    pub async fn work(self, stop: watch::Receiver<bool>) {
+    /// Runs all loops until `stop` turns true. Jobs that run then may go on until `cut` turns true, and are given back to
+    /// the queue if they have not ended by then.
+    pub async fn work(self, stop: watch::Receiver<bool>, cut: watch::Receiver<bool>) {
         let mut loops = JoinSet::new();
-        for number in 0..self.options.concurrency.max(1) {
-            loops.spawn(self.clone().run_jobs(format!("worker-{number}"), stop.clone()));
-        }
+        loops.spawn(self.clone().run_queue(stop.clone(), cut));
         loops.spawn(self.clone().listen(stop.clone()));
         loops.spawn(self.clone().publish_log(stop.clone()));
         loops.spawn(self.clone().anchor_log(stop.clone()));
+        loops.spawn(self.clone().keep_house(stop.clone()));
         loops.spawn(self.settle(stop));
-        while let Some(ended) = loops.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a loop of the worker died");
-            }
+        join(loops).await;
+    }
+
+    /// Runs jobs until `stop`, and those that run then until `cut`; nothing else of a worker.
+    pub async fn run_queue(self, stop: watch::Receiver<bool>, cut: watch::Receiver<bool>) {
+        let mut loops = JoinSet::new();
+        for number in 0..self.options.concurrency.max(1) {
+            loops.spawn(self.clone().run_jobs(format!("worker-{number}"), stop.clone(), cut.clone()));
         }
+        join(loops).await;
     }
 
     /// Waits for a nudge, the poll interval, or the end. Returns false at the end.
-    async fn pause(&self, stop: &mut watch::Receiver<bool>) -> bool {
+    async fn pause(&mut self, stop: &mut watch::Receiver<bool>) -> bool {
         if *stop.borrow() {
             return false;
         }
         tokio::select! {
-            () = self.nudge.wait() => {}
+            () = self.nudge.next() => {}
             () = tokio::time::sleep(self.options.poll_interval) => {}
             _ = stop.changed() => {}
         }
         !*stop.borrow()
+    }
+}
+
+async fn join(mut loops: JoinSet<()>) {
+    while let Some(ended) = loops.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a loop of the worker died");
+        }
     }
 }

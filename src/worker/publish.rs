@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::Worker;
 use crate::chain::Anchor;
+use crate::failpoint;
 use crate::log::{Log, Rows};
 use crate::store::Store;
 
@@ -31,12 +32,15 @@ impl Rows for LogRows {
 
 impl Worker {
     /// Takes new rows into the log whenever there are any.
-    pub(super) async fn publish_log(self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn publish_log(mut self, mut stop: watch::Receiver<bool>) {
         let mut silent = false;
         loop {
             let (log, rows) = (self.log.clone(), LogRows(self.store.clone()));
-            let advanced = tokio::task::spawn_blocking(move || log.advance(&rows)).await;
-            match advanced.map_err(anyhow::Error::from).and_then(|result| Ok(result?)) {
+            let advanced = tokio::task::spawn_blocking(move || {
+                failpoint::around("log", || Ok::<_, anyhow::Error>(log.advance(&rows)?))
+            })
+            .await;
+            match advanced.map_err(anyhow::Error::from).and_then(|result| result) {
                 Ok(_) => silent = false,
                 Err(error) if !silent => {
                     // Said once, not at every look. Nothing is lost: the rows are there.
@@ -52,7 +56,7 @@ impl Worker {
     }
 
     /// Anchors the log on chain every `anchor_every_s`, unless nothing is new.
-    pub(super) async fn anchor_log(self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn anchor_log(mut self, mut stop: watch::Receiver<bool>) {
         let every_s = self.options.anchor_every_s;
         if every_s == 0 {
             return;

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use brizo_receipt::{B256, Consent, Manifest, RunInfo};
+use brizo_receipt::{B256, Consent, Manifest, RunInfo, content_digest};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use super::gate::is_for_want_of_room;
 use super::{LEASE_S, Worker};
 use crate::data::Error as DataError;
+use crate::failpoint;
 use crate::job::{self, End, Released, State};
 use crate::metrics;
 use crate::policy::Policy;
@@ -18,10 +19,13 @@ use crate::sandbox::{
     Aborted, Control, Ending, Engine, Error as SandboxError, InputFile, Module, Order, Outputs,
     profile_digest_for,
 };
-use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreError, OutputRow};
+use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreError, GivenUp, OutputRow};
 
-/// Attempts that a job gets when the host fails.
-const ATTEMPTS_MAX: u32 = 3;
+/// Seconds that a guest may need, beyond its wall clock, to be set up and to be stopped.
+const RUN_MARGIN_S: u64 = 60;
+
+/// How long work that was told to stop is waited for; after that its thread is left alone, and its job goes on without it.
+const ABANDON_AFTER: Duration = Duration::from_secs(30);
 
 /// Why a job could not be brought to a claim.
 enum Failure {
@@ -64,9 +68,14 @@ struct Prepared {
 }
 
 impl Worker {
-    pub(super) async fn run_jobs(self, owner: String, mut stop: watch::Receiver<bool>) {
-        loop {
-            match self.run_next(&owner, &stop).await {
+    pub(super) async fn run_jobs(
+        mut self,
+        owner: String,
+        mut stop: watch::Receiver<bool>,
+        cut: watch::Receiver<bool>,
+    ) {
+        while !*stop.borrow() {
+            match self.run_next(&owner, &cut).await {
                 Ok(true) => {}
                 Ok(false) => {
                     if !self.pause(&mut stop).await {
@@ -80,14 +89,11 @@ impl Worker {
                     }
                 }
             }
-            if *stop.borrow() {
-                return;
-            }
         }
     }
 
     /// Takes a job and brings it to its commit point or its end. Returns whether there was one.
-    async fn run_next(&self, owner: &str, stop: &watch::Receiver<bool>) -> anyhow::Result<bool> {
+    async fn run_next(&self, owner: &str, cut: &watch::Receiver<bool>) -> anyhow::Result<bool> {
         if !self.gate.is_open() {
             return Ok(false);
         }
@@ -96,30 +102,33 @@ impl Worker {
         let Some(claimed) = claimed else { return Ok(false) };
         tracing::info!(job = %claimed.id, attempt = claimed.attempt, "job claimed");
         let span = tracing::info_span!("run", job = %claimed.id, agreement = %claimed.id.agreement);
-        match self.run(&claimed, stop.clone()).instrument(span).await {
+        match self.run(&claimed, cut.clone()).instrument(span).await {
             Ok(()) => self.nudge.now(),
             Err(failure) => self.give_up(claimed, failure).await?,
         }
         Ok(true)
     }
 
-    async fn run(&self, claimed: &Claimed, stop: watch::Receiver<bool>) -> Result<(), Failure> {
+    async fn run(&self, claimed: &Claimed, cut: watch::Receiver<bool>) -> Result<(), Failure> {
+        let prepare_s = self.store.rules().prepare_s;
         let (worker, job) = (self.clone(), claimed.clone());
         let control = Control::default();
         let held = control.clone();
         let preparing = tokio::task::spawn_blocking(move || worker.prepare(&job, &held));
-        let prepared = self.watch(claimed, State::Preparing, preparing, &control, stop.clone()).await?;
-        if *stop.borrow() {
+        let stage = (State::Preparing, prepare_s);
+        let prepared = self.watch(claimed, stage, preparing, &control, cut.clone()).await?;
+        if *cut.borrow() {
             return Err(Failure::Stopped);
         }
-        let wall_clock = Duration::from_secs(prepared.policy.manifest().ceilings.wall_clock_s);
-        let control = Control::with_wall_clock(wall_clock);
+        let wall_clock_s = prepared.policy.manifest().ceilings.wall_clock_s;
+        let control = Control::with_wall_clock(Duration::from_secs(wall_clock_s));
         let (engine, module, order, held) =
             (self.engine.clone(), prepared.module.clone(), prepared.order.clone(), control.clone());
         let (started_at, began) = (self.clock.now_s(), Instant::now());
         let running =
             tokio::task::spawn_blocking(move || engine.run(&module, &order, &held).map_err(Failure::from));
-        let result = self.watch(claimed, State::Running, running, &control, stop.clone()).await?;
+        let stage = (State::Running, wall_clock_s.saturating_add(RUN_MARGIN_S));
+        let result = self.watch(claimed, stage, running, &control, cut.clone()).await?;
         let run_us = began.elapsed().as_micros() as u64;
         let (ending, outputs) = result.map_err(aborted)?;
         metrics::ran(began.elapsed(), ending.fuel_used);
@@ -127,7 +136,7 @@ impl Worker {
         let (worker, job) = (self.clone(), claimed.clone());
         let committing =
             tokio::task::spawn_blocking(move || worker.commit(&job, &prepared, &ending, &outputs, &run_info));
-        self.watch(claimed, State::Running, committing, &Control::default(), stop).await
+        self.watch(claimed, (State::Running, prepare_s), committing, &Control::default(), cut).await
     }
 
     /// Maps module and inputs, verifying every byte, and compiles, unless told to stop.
@@ -196,34 +205,41 @@ impl Worker {
         ))
     }
 
-    async fn keep(&self, claimed: &Claimed, state: State) -> Result<(), StoreError> {
+    async fn keep(&self, claimed: &Claimed, state: State, until_s: u64) -> Result<(), StoreError> {
         let (claimed, now_s) = (claimed.clone(), self.clock.now_s());
-        self.store.with(move |store| store.keep_lease(&claimed, state, now_s, LEASE_S)).await
+        self.store.with(move |store| store.keep_lease(&claimed, state, until_s, now_s, LEASE_S)).await
     }
 
-    /// Waits for a piece of work, keeping the job's lease alive, and stops a run when the provider goes down or the
-    /// lease is lost.
+    /// Waits for a piece of work, for as many seconds as its state may last, keeping the job's lease alive. Stops it when
+    /// that time is over, when the provider goes down, or when the lease is lost.
     async fn watch<T>(
         &self,
         claimed: &Claimed,
-        state: State,
+        (state, limit_s): (State, u64),
         mut work: tokio::task::JoinHandle<Result<T, Failure>>,
         control: &Control,
-        mut stop: watch::Receiver<bool>,
+        mut cut: watch::Receiver<bool>,
     ) -> Result<T, Failure> {
+        let until_s = self.clock.now_s().saturating_add(limit_s);
         let mut heartbeat = tokio::time::interval(Duration::from_secs(LEASE_S / 3));
-        let mut stopping = *stop.borrow();
-        let mut lost = false;
-        if stopping {
+        let mut end = Box::pin(tokio::time::sleep(Duration::from_secs(limit_s)));
+        let too_long = || Failure::Host(format!("it took more than {limit_s} s to be {}", state.word()));
+        let (mut lost, mut late) = (false, false);
+        let mut cutting = *cut.borrow();
+        if cutting {
             control.stop();
         }
         loop {
             tokio::select! {
                 ended = &mut work => {
-                    return if lost { Err(Failure::Lost) } else { ended? };
+                    return match ended? {
+                        _ if lost => Err(Failure::Lost),
+                        Err(Failure::Stopped) if late => Err(too_long()),
+                        other => other,
+                    };
                 }
                 // The first tick comes at once and moves the job to its state.
-                _ = heartbeat.tick() => match self.keep(claimed, state).await {
+                _ = heartbeat.tick() => match self.keep(claimed, state, until_s).await {
                     Ok(()) => {}
                     Err(StoreError::LeaseLost(_)) => {
                         lost = true;
@@ -232,10 +248,19 @@ impl Worker {
                     // The lease outlives two heartbeats; the next one may succeed.
                     Err(error) => tracing::warn!(job = %claimed.id, %error, "heartbeat failed"),
                 },
-                changed = stop.changed(), if !stopping => {
+                () = &mut end => {
+                    if late {
+                        // Its attempt is fenced: whatever it still does, it commits nothing.
+                        return Err(too_long());
+                    }
+                    late = true;
+                    control.stop();
+                    end.as_mut().reset(tokio::time::Instant::now() + ABANDON_AFTER);
+                }
+                changed = cut.changed(), if !cutting => {
                     // A closed channel means that nobody can ask for a stop any more, which is one.
-                    stopping = changed.is_err() || *stop.borrow();
-                    if stopping {
+                    cutting = changed.is_err() || *cut.borrow();
+                    if cutting {
                         control.stop();
                     }
                 }
@@ -299,7 +324,10 @@ impl Worker {
     fn store_outputs(&self, outputs: &Outputs) -> Result<(), Failure> {
         let streams = [&outputs.stdout, &outputs.stderr];
         for bytes in outputs.files.values().chain(streams) {
-            self.blobs.put(bytes.as_slice())?;
+            // Most runs print nothing to one stream; nothing need not be written again.
+            if !(bytes.is_empty() && self.blobs.contains(content_digest(&[]))) {
+                failpoint::around("blob", || Ok::<_, Failure>(self.blobs.put(bytes.as_slice())?))?;
+            }
         }
         Ok(())
     }
@@ -317,27 +345,27 @@ impl Worker {
     }
 
     async fn give_up(&self, claimed: Claimed, failure: Failure) -> anyhow::Result<()> {
-        let (end, problem) = match failure {
+        let why = match failure {
             // Another worker has it, and whatever is to be said about it is that one's to say.
             Failure::Lost => {
                 tracing::warn!(job = %claimed.id, attempt = claimed.attempt, "the lease was lost");
                 return Ok(());
             }
-            Failure::Stopped => (None, "the provider was shut down during the run".to_string()),
-            Failure::Final(end, problem) => (Some(end), problem),
-            Failure::NoRoom(problem) => {
-                self.gate.close();
-                (None, problem)
+            Failure::Stopped => GivenUp::HandedBack,
+            Failure::Final(end, problem) => {
+                metrics::job_ended(end.word());
+                GivenUp::Ended(end, problem)
             }
-            Failure::Host(problem) if claimed.attempt >= ATTEMPTS_MAX => (Some(End::HostFailed), problem),
-            Failure::Host(problem) => (None, problem),
+            Failure::NoRoom(problem) => {
+                // Counted and rested like other failures of the host: a job that alone fills the disk must end some day.
+                self.gate.close();
+                GivenUp::Failed(problem)
+            }
+            Failure::Host(problem) => GivenUp::Failed(problem),
         };
-        tracing::warn!(job = %claimed.id, attempt = claimed.attempt, problem, "job not run");
-        if let Some(end) = end {
-            metrics::job_ended(end.word());
-        }
+        tracing::warn!(job = %claimed.id, attempt = claimed.attempt, ?why, "job not run");
         let now_s = self.clock.now_s();
-        self.store.with(move |store| store.give_up(&claimed, end, &problem, now_s)).await?;
+        self.store.with(move |store| store.give_up(&claimed, &why, now_s)).await?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::Worker;
 use crate::chain::{Error as ChainError, PAID_RUN, Settlement};
+use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
 use crate::metrics;
 use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
@@ -16,7 +17,7 @@ use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
 const WAIT_MAX_S: u64 = 30;
 
 impl Worker {
-    pub(super) async fn settle(self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn settle(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             match self.do_due_steps().await {
                 Ok(true) => continue,
@@ -42,7 +43,7 @@ impl Worker {
 
     async fn do_step(&self, row: OutboxRow) -> anyhow::Result<bool> {
         let (id, step) = (row.id, row.step.word());
-        match self.perform(&row).await {
+        match failpoint::around_async(step, self.perform(&row)).await {
             Ok(tx) => {
                 tracing::info!(agreement = %row.agreement, step, tx = tx.as_deref().unwrap_or("none needed"), "step done");
                 self.store.with(move |store| store.step_done(id, tx.as_deref())).await?;

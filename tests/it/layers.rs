@@ -8,7 +8,7 @@ use crate::guests::repository;
 
 /// Layers, lowest first. Modules of one layer do not name each other.
 const LAYERS: [&[&str]; 8] = [
-    &["ids", "money", "clock", "signed_request", "nudge", "metrics"],
+    &["ids", "money", "clock", "failpoint", "signed_request", "nudge", "metrics"],
     &["policy"],
     &["job"],
     &["store", "chain", "sandbox", "data", "log"],

@@ -595,6 +595,8 @@ def bad_text():
     refuse("bad-empty-number", "an empty string", changed("claim/outcome/fuelUsed", ""))
     refuse("bad-other-digits", "Arabic-Indic digits", changed("claim/outcome/fuelUsed", "١٢٣"))
     refuse("bad-number-too-large", "2^64", changed("claim/spec/fuelLimit", str(2**64)))
+    many = changed("opening/invocation/args", [""] * 65537)
+    refuse("bad-arguments-too-many", "65 537 arguments, written without white space", json.dumps(many, separators=(",", ":"), ensure_ascii=False))
     refuse("bad-output-size-number", "the size of an output as a JSON number", changed("opening/outputs/0/size", 14))
     refuse("bad-output-size-null", "a withheld size as null", changed("opening/outputs/1", lambda o: {**o, "size": None}))
     refuse("bad-output-salt-null", "a withheld salt as null", changed("opening/outputs/1", lambda o: {**o, "salt": None}))

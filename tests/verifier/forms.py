@@ -73,12 +73,14 @@ def boolean(value, where):
     return value
 
 
-def many(form):
-    """A list of values of one form."""
+def many(form, most=None):
+    """A list of values of one form, `most` of them at most."""
 
     def read(value, where):
         if not isinstance(value, list):
             raise malformed(f"{where} is not a list")
+        if most is not None and len(value) > most:
+            raise malformed(f"{where} has {len(value)} entries, at most {most} are allowed")
         return [form(one, f"{where}[{index}]") for index, one in enumerate(value)]
 
     return read

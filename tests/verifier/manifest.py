@@ -10,6 +10,7 @@ KINDS = {"file": 1, "directory": 2, "stream": 3, "mount": 4, "argument": 5, "var
 STREAMS = ("stdin", "stdout", "stderr")
 ARGUMENT = re.compile(r"[0-9]{8}|[1-9][0-9]{8,}")
 NOTHING = blake3(b"")
+TEXTS_MAX = 65_536  # arguments of an invocation, and variables
 PATH_MOST, COMPONENT_MOST = 4096, 255
 
 
@@ -113,6 +114,7 @@ def ordered(entries, where="manifest"):
 
 def invocation_entries(args, env):
     """The entries of arguments and variables; `bad_manifest` if the lists break section 4.5."""
+    need(max(len(args), len(env)) <= TEXTS_MAX, "bad_manifest", "too many arguments or variables")
     entries = []
     for index, value in enumerate(args):
         entries.append(_text_entry("argument", f"{index:08}", value))

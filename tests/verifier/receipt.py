@@ -56,7 +56,9 @@ INPUT = forms.struct(
 )
 OPENING = forms.struct(
     {
-        "invocation": forms.struct({"args": forms.many(forms.text), "env": forms.many(forms.pair)}),
+        "invocation": forms.struct(
+            {"args": forms.many(forms.text, manifest.TEXTS_MAX), "env": forms.many(forms.pair, manifest.TEXTS_MAX)}
+        ),
         "algorithm": forms.many(forms.b32),
         "inputs": forms.many(INPUT),
         "outputs": forms.many(_output),

@@ -64,6 +64,38 @@ async fn asked_to_end_during_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn given_a_grace_a_run_ends_before_the_provider_does() {
+    let mut world = World::with(crate::world::Settings { grace_s: 600, ..Default::default() }).await;
+    let consumer = world.consumer();
+    let job = caught_running(&consumer).await;
+    assert!(world.provider.terminate().success(), "an orderly end");
+    world.provider = crate::world::Provider::start(world.folder.path()).await;
+    check_world(&world, &consumer, job).await;
+    let history = consumer.client.get_json(&format!("/api/v1/jobs/{job}/history")).await.unwrap();
+    assert!(!history.to_string().contains("attempt 2"), "{history}");
+}
+
+/// A full queue refuses with a time to come back, and takes the same order when there is room again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_and_loses_nothing() {
+    let world = World::with(crate::world::Settings { waiting_max: Some(0), ..Default::default() }).await;
+    let consumer = world.consumer();
+    let module = guest("column_stats");
+    let id = consumer.pay_for(&module).await;
+    eventually("granted", async || consumer.chain.permitted(id, consumer.key.address()).await.unwrap()).await;
+    let body = consumer.order_with(id, &module, &["--file", "penguins.csv"], 200_000_000, |_| {}).await;
+    let refused = consumer.post("exec", &body).await.unwrap_err();
+    assert_eq!(refused.code(), Some("queue_full"), "{refused}");
+    let mut world = world;
+    let path = world.folder.path().join("brizo.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("waiting_max = 0", "waiting_max = 1")).unwrap();
+    world.kill_and_restart().await;
+    consumer.exec_when_granted(&body).await;
+    check_world(&world, &consumer, JobId { agreement: id, run_index: 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_after_the_commit() {
     let mut world = World::start().await;
     let consumer = world.consumer();

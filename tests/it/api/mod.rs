@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod bundles;
+mod chaos;
 mod command_line;
 mod crash;
+mod crash_table;
 mod log;
 mod operations;
 mod publishing;

@@ -34,7 +34,7 @@ async fn numbers_are_told_on_an_address_of_their_own() {
     let address = format!("127.0.0.1:{}", free_port());
     world.provider.kill();
     let variables = [("BRIZO_METRICS_LISTEN", address.as_str())];
-    world.provider = Provider::start_with(world.folder.path(), &variables).await;
+    world.provider = Provider::start_in(world.folder.path(), &variables).await;
     let consumer = world.consumer();
     let module = guest("group_aggregate");
     let id = consumer.pay_for(&module).await;
@@ -86,7 +86,7 @@ async fn readiness_follows_the_chain_and_being_alive_does_not() {
     let id = consumer.pay_for(&module).await;
     eventually("granted", async || consumer.chain.permitted(id, consumer.key.address()).await.unwrap()).await;
     world.provider.kill();
-    world.provider = Provider::start_with(world.folder.path(), &[("BRIZO_HEALTH_OWED_TRIES_MAX", "1")]).await;
+    world.provider = Provider::start_in(world.folder.path(), &[("BRIZO_HEALTH_OWED_TRIES_MAX", "1")]).await;
     world.proxy.set(Fault::LoseTransaction(1));
     consumer.order(id, &module, &ARGS, 200_000_000).await;
     eventually("it is stuck", async || bad(&world).await == ["chain", "settlement"]).await;
@@ -95,8 +95,7 @@ async fn readiness_follows_the_chain_and_being_alive_does_not() {
 
     // A node that stands still answers as quickly as one that does not.
     world.provider.kill();
-    world.provider =
-        Provider::start_with(world.folder.path(), &[("BRIZO_HEALTH_CHAIN_AGE_MAX_S", "1")]).await;
+    world.provider = Provider::start_in(world.folder.path(), &[("BRIZO_HEALTH_CHAIN_AGE_MAX_S", "1")]).await;
     eventually("the chain stands still", async || bad(&world).await == ["chain"]).await;
 }
 
@@ -134,7 +133,7 @@ async fn log_lines_name_the_job_and_hold_no_secret_and_no_payload() {
     let rpc = format!("{}/v3/k3y-of-the-node", world.proxy.url());
     let variables =
         [("RUST_LOG", "brizo=trace,tower_http=trace,info"), ("BRIZO_LOG", "json"), ("BRIZO_RPC", &rpc)];
-    world.provider = Provider::start_with(world.folder.path(), &variables).await;
+    world.provider = Provider::start_in(world.folder.path(), &variables).await;
     let consumer = world.consumer();
     let module = guest("group_aggregate");
     let id = consumer.pay_for(&module).await;
@@ -149,7 +148,7 @@ async fn log_lines_name_the_job_and_hold_no_secret_and_no_payload() {
     // And once where the node cannot be reached, which is when its address would be told.
     world.provider.kill();
     let away = [variables[0], variables[1], ("BRIZO_RPC", "http://127.0.0.1:1/v3/k3y-of-the-node")];
-    world.provider = Provider::start_with(world.folder.path(), &away).await;
+    world.provider = Provider::start_in(world.folder.path(), &away).await;
     eventually("the node is missed", async || world.log().contains("events cannot be read")).await;
 
     let log = world.log();

@@ -42,7 +42,9 @@ impl Consumer {
     }
 
     pub(crate) async fn offer(&self) -> ComputeOffer {
-        let ddo = fetch(&self.url, &format!("/api/v1/assets/{}", self.did)).await.unwrap();
+        let path = format!("/api/v1/assets/{}", self.did);
+        // Tests kill the provider at any moment.
+        let ddo = super::persist("an offer", async || fetch(&self.url, &path).await).await;
         job::read_offer(&serde_json::from_slice(&ddo).unwrap()).unwrap()
     }
 

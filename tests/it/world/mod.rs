@@ -42,6 +42,10 @@ pub(crate) struct Settings {
     pub(crate) anchor_every_s: Option<u64>,
     /// Bytes of a disk of its own for `data_dir`; needs root.
     pub(crate) disk_bytes: Option<u64>,
+    /// Seconds that jobs may still run when the provider is asked to end.
+    pub(crate) grace_s: u64,
+    /// Jobs that may wait.
+    pub(crate) waiting_max: Option<u64>,
 }
 
 /// Everything of one test. Ends its processes when it is dropped.
@@ -160,6 +164,11 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     if let Some(seconds) = settings.compile_cpu_seconds {
         config += &format!("[node]\ncompile_cpu_seconds = {seconds}\n");
     }
+    // A killed provider is the tests' doing, not the jobs'.
+    config += &format!("[queue]\nquarantine_after = 1000\ngrace_s = {}\n", settings.grace_s);
+    if let Some(jobs) = settings.waiting_max {
+        config += &format!("waiting_max = {jobs}\n");
+    }
     if let Some(seconds) = settings.anchor_every_s {
         config += &format!("[log]\nanchor_every_s = {seconds}\n");
     }
@@ -250,6 +259,22 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
         tokio::time::timeout(std::time::Duration::from_millis(20), std::future::pending::<()>())
             .await
             .unwrap_err();
+    }
+}
+
+/// Repeats a request until it is answered: the provider may be dead or made to fail.
+pub(crate) async fn persist<T, E: std::fmt::Display>(
+    what: &str,
+    mut request: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match request().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(std::time::Instant::now() < end, "not within a minute: {what}: {error:#}"),
+        }
+        let _ =
+            tokio::time::timeout(std::time::Duration::from_millis(20), std::future::pending::<()>()).await;
     }
 }
 

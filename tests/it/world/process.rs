@@ -14,11 +14,20 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) async fn start(folder: &Path) -> Self {
-        Self::start_with(folder, &[]).await
+        Self::start_process(folder, None, &[])
     }
 
     /// With variables in its environment.
-    pub(crate) async fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_in(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_process(folder, None, variables)
+    }
+
+    /// With a failpoint.
+    pub(crate) fn start_with(folder: &Path, failpoint: Option<&str>) -> Self {
+        Self::start_process(folder, failpoint, &[])
+    }
+
+    fn start_process(folder: &Path, failpoint: Option<&str>, variables: &[(&str, &str)]) -> Self {
         let config = std::fs::read_to_string(folder.join("brizo.toml")).unwrap();
         let url = config
             .lines()
@@ -28,15 +37,25 @@ impl Provider {
             .to_string();
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(folder.join("provider.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_brizo"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_brizo"))
             .args(["serve", "--config", "brizo.toml"])
             .current_dir(folder)
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
+            .envs(failpoint.map(|failpoint| (brizo::failpoint::VARIABLE, failpoint)))
             .spawn()
             .unwrap();
-        wait_for_port(url.rsplit(':').next().unwrap().parse().unwrap());
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        // A place may be met before anybody has connected; that is what was asked for.
+        let may_end = failpoint.is_some_and(|failpoint| failpoint.contains("kill"));
+        wait_for(port, || {
+            let Some(status) = child.try_wait().unwrap() else { return false };
+            let log = std::fs::read_to_string(folder.join("provider.log")).unwrap();
+            let last = log.lines().rev().take(15).collect::<Vec<_>>().join("\n");
+            assert!(may_end, "the provider ended ({status}) before it listened; its log backwards:\n{last}");
+            true
+        });
         Self { child, url }
     }
 
@@ -44,6 +63,11 @@ impl Provider {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Whether the process is no more.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// SIGTERM: asks it to end, and waits until it has.
@@ -73,8 +97,13 @@ pub(crate) fn free_port() -> u16 {
 
 /// Waits until somebody listens.
 pub(crate) fn wait_for_port(port: u16) {
+    wait_for(port, || false);
+}
+
+/// The same, or until `enough`.
+fn wait_for(port: u16, mut enough: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while TcpStream::connect(("127.0.0.1", port)).is_err() && !enough() {
         assert!(Instant::now() < end, "nobody listens on port {port}");
         std::thread::park_timeout(Duration::from_millis(10));
     }

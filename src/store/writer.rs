@@ -1,0 +1,240 @@
+//! Writing and reading one database from many threads.
+//!
+//! Writers that come at the same time share one turn of the disk: each one's statements are a savepoint of one open
+//! transaction, and whoever finds nobody behind itself commits for all (group commit). Nobody is answered before that
+//! commit, so nothing changes for a caller, but a hundred callers wait for one `fsync` instead of a hundred.
+//!
+//! Readers of a file have a connection of their own. They see what is committed, and do not stand behind the disk.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rusqlite::Connection;
+
+use super::{Error, Result};
+
+/// Writers that share a commit at most, so that the first one does not wait for all the world.
+const MEMBERS_MAX: u32 = 256;
+
+/// When a write has to be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Before it is answered: money or a promise follows from it.
+    OnDisk,
+    /// It outlives a killed process, but not always a power cut; then it is done again. Leases and nonces are like this.
+    InSystem,
+}
+
+/// How the transaction of some writers ended; `None` inside means well.
+type Ending = Arc<OnceLock<Option<Failed>>>;
+
+/// A failed commit, told to each of its members.
+#[derive(Debug, Clone)]
+struct Failed {
+    code: rusqlite::ffi::Error,
+    text: String,
+}
+
+/// The database's connections.
+#[derive(Debug)]
+pub(super) struct Connections {
+    writing: Mutex<Writing>,
+    /// Wakes members when their transaction is over.
+    over: Condvar,
+    /// Writers on their way to the lock.
+    coming: AtomicUsize,
+    /// Absent for a database in memory, which only one connection can see.
+    reading: Option<Mutex<Connection>>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    connection: Connection,
+    /// The open transaction, which others may join.
+    open: Option<Ending>,
+    members: u32,
+    durability: Durability,
+}
+
+/// A connection to read from.
+#[derive(Debug)]
+pub(super) enum Reading<'a> {
+    Own(MutexGuard<'a, Connection>),
+    Shared(SharedReading<'a>),
+}
+
+#[derive(Debug)]
+pub(super) struct SharedReading<'a>(MutexGuard<'a, Writing>);
+
+impl Deref for Reading<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Own(connection) => connection,
+            Self::Shared(writing) => &writing.0.connection,
+        }
+    }
+}
+
+impl Connections {
+    pub(super) fn new(writing: Connection, reading: Option<Connection>) -> Self {
+        let writing = Writing { connection: writing, open: None, members: 0, durability: Durability::OnDisk };
+        Self {
+            writing: Mutex::new(writing),
+            over: Condvar::new(),
+            coming: AtomicUsize::new(0),
+            reading: reading.map(Mutex::new),
+        }
+    }
+
+    /// A connection that sees everything committed.
+    pub(super) fn read(&self) -> Reading<'_> {
+        if let Some(reading) = &self.reading {
+            // A panic inside a query leaves nothing half-done: it only read.
+            return Reading::Own(reading.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let mut writing = self.lock();
+        // What is not committed yet may still come to nothing.
+        if writing.open.is_some() {
+            self.end(&mut writing);
+        }
+        Reading::Shared(SharedReading(writing))
+    }
+
+    /// Runs `body` in a transaction: all of it is written, or nothing. Returns when it is committed.
+    pub(super) fn write<T>(
+        &self,
+        durability: Durability,
+        body: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        self.coming.fetch_add(1, Ordering::SeqCst);
+        let mut writing = self.lock();
+        self.coming.fetch_sub(1, Ordering::SeqCst);
+        let ending = writing.join(durability)?;
+        // A panic in the body must not leave the others without their commit.
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writing.savepoint(body)));
+        let result = caught.unwrap_or_else(|panic| {
+            self.end(&mut writing);
+            std::panic::resume_unwind(panic)
+        });
+        if writing.connection.is_autocommit() {
+            // A full disk and the like end the whole transaction, with everybody in it.
+            let failed = result.as_ref().err().map_or_else(Failed::unknown, Failed::of);
+            self.tell(&mut writing, Some(failed));
+            return result.and_then(|_| Err(Failed::unknown().into()));
+        }
+        let shared = writing.durability == Durability::OnDisk && writing.members < MEMBERS_MAX;
+        if !shared || self.coming.load(Ordering::SeqCst) == 0 {
+            self.end(&mut writing);
+        } else if result.is_ok() {
+            // Whoever is coming commits for all, or leaves it to the next one behind.
+            while ending.get().is_none() {
+                writing = self.over.wait(writing).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        drop(writing);
+        match (result, ending.get()) {
+            (Ok(_), Some(Some(failed))) => Err(failed.clone().into()),
+            (result, _) => result,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writing> {
+        // A panic inside a query leaves no savepoint open (see `write`).
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits the open transaction and tells its members.
+    fn end(&self, writing: &mut Writing) {
+        let failed = writing.run("COMMIT").err().map(|error| {
+            // A transaction that cannot be committed would stand in the way of every later one.
+            let _ = writing.run("ROLLBACK");
+            Failed::of(&error)
+        });
+        self.tell(writing, failed);
+    }
+
+    fn tell(&self, writing: &mut Writing, failed: Option<Failed>) {
+        if let Some(ending) = writing.open.take() {
+            // Set once: a transaction ends once.
+            let _ = ending.set(failed);
+        }
+        self.over.notify_all();
+    }
+}
+
+impl Writing {
+    /// Begins a transaction, or joins the open one, which is on disk before it is answered.
+    fn join(&mut self, durability: Durability) -> Result<Ending> {
+        self.members += 1;
+        if let Some(ending) = &self.open {
+            return Ok(ending.clone());
+        }
+        if self.durability != durability {
+            let level = match durability {
+                Durability::OnDisk => "full",
+                Durability::InSystem => "normal",
+            };
+            self.connection.pragma_update(None, "synchronous", level)?;
+            self.durability = durability;
+        }
+        // The write lock at once, so that nothing fails half-way for want of it.
+        self.run("BEGIN IMMEDIATE")?;
+        self.members = 1;
+        Ok(self.open.insert(Ending::default()).clone())
+    }
+
+    fn savepoint<T>(&mut self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.run("SAVEPOINT one")?;
+        let mut guard = RollBack(Some(&self.connection));
+        let result = body(&self.connection);
+        if result.is_ok() {
+            guard.0 = None;
+        }
+        drop(guard);
+        if !self.connection.is_autocommit() {
+            self.run("RELEASE one")?;
+        }
+        result
+    }
+
+    fn run(&self, statement: &str) -> Result<()> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    }
+}
+
+/// Takes a savepoint back, also when the body panics.
+struct RollBack<'a>(Option<&'a Connection>);
+
+impl Drop for RollBack<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0 {
+            // It fails only where SQLite has rolled back everything itself, which is looked at next.
+            let _ = connection.execute_batch("ROLLBACK TO one");
+        }
+    }
+}
+
+impl Failed {
+    fn of(error: &Error) -> Self {
+        let code = match error {
+            Error::Sql(rusqlite::Error::SqliteFailure(code, _)) => *code,
+            _ => rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
+        };
+        Self { code, text: error.to_string() }
+    }
+
+    fn unknown() -> Self {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT);
+        Self { code, text: "the transaction was ended by SQLite".into() }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        Self::Sql(rusqlite::Error::SqliteFailure(failed.code, Some(failed.text)))
+    }
+}
