@@ -12,21 +12,24 @@ use brizo_receipt::{B256, Entry, EntryKind, content_digest};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::api::{ApiState, Shared, router};
+use crate::api::{ApiState, Health, Readiness, Shared, metrics_router, router};
 use crate::chain::{Chain, is_public_key, is_test_chain};
 use crate::clock::Clock;
-use crate::config::{Config, read_deployment, read_key, read_runtime};
+use crate::config::{Config, HealthConfig, read_deployment, read_key, read_runtime};
 use crate::container::{Containers, MEMORY_BYTES_MIN, Owner};
-use crate::data::{BlobStore, Uploads};
+use crate::data::{BlobStore, Mocks, NoRoom, Room, Uploads};
 use crate::job::{Installed, RUNTIME_FOLDER};
 use crate::log::Log;
 use crate::nudge::Nudge;
 use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Kind, Progress, Settings, inspect};
 use crate::store::Store;
-use crate::worker::{ChainRows, LogRows, Options, Worker};
+use crate::worker::{ChainRows, Gate, LogRows, Options, Worker};
 
 /// Uploads that are taken in at the same time.
 const UPLOADS_MAX: usize = 4;
+
+/// Folder of mock data in `data_dir`.
+pub const MOCKS: &str = "mock";
 
 /// The parts of a provider that `serve` and `publish` share.
 #[derive(Debug)]
@@ -50,6 +53,11 @@ pub struct Parts {
 pub fn open(config_path: &Path) -> Result<Parts> {
     let config = Config::load(config_path)?;
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("{}", config.data_dir.display()))?;
+    match Room::new(&config.data_dir, 0).check_by_writing() {
+        // What is stored can still be served, and what is owed still be settled, once there is room.
+        Err(error @ NoRoom::Full { .. }) => tracing::warn!(%error, "the disk is full"),
+        writable => writable.with_context(|| format!("{}", config.data_dir.display()))?,
+    }
     let key = read_key(&config.key_file)?;
     let deployment = read_deployment(&config.deployment)?;
     if is_public_key(key.address()) && !is_test_chain(deployment.chain_id) {
@@ -63,7 +71,7 @@ pub fn open(config_path: &Path) -> Result<Parts> {
     let database = config.data_dir.join("brizo.db");
     let store = Store::open(&database).with_context(|| format!("{}", database.display()))?;
     let store = store.with_rules(config.queue_rules());
-    let blobs = BlobStore::open(&config.data_dir.join("blobs"))?;
+    let blobs = BlobStore::open(&config.data_dir.join("blobs"))?.with_verify_rate(config.data.verify_rate);
     Ok(Parts { config, store, blobs, chain, key })
 }
 
@@ -85,12 +93,12 @@ pub async fn serve(parts: Parts) -> Result<()> {
     if followed > 0 {
         tracing::info!(transactions = followed, "transactions of an earlier process are followed on");
     }
-    let listen = config.listen;
+    let (listen, metrics) = (config.listen, config.metrics.listen);
     let (stop, stopped) = watch::channel(false);
     let (api, worker) = assemble(Parts { config, store, blobs, chain, key }, stopped.clone()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
-    serve_until_asked(worker, listener, api, (stop, stopped)).await
+    serve_until_asked(worker, listener, metrics, api, (stop, stopped)).await
 }
 
 /// Puts a provider together, which then neither serves nor works yet. Who follows something is let go when `stopped` turns
@@ -109,6 +117,7 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
     let containers = containers(&config, &runtimes).await?;
     let log = Arc::new(open_log(&config, &store).await?);
     let cache = ArtefactCache::open(&config.data_dir.join("compiled"))?;
+    let room = Room::new(&config.data_dir, config.health.disk_free_min_bytes);
     let worker = Worker {
         store: store.clone(),
         chain: chain.clone(),
@@ -121,15 +130,11 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
         blobs: blobs.clone(),
         key,
         log: log.clone(),
+        gate: Gate::new(room.clone()),
         clock: clock.clone(),
         pinned: Arc::new(digests(&runtimes)),
         public_url: config.public_url.clone(),
-        options: Options {
-            concurrency: config.concurrency(),
-            poll_interval: config.poll_interval(),
-            anchor_every_s: config.log.anchor_every_s,
-            keep_jobs_s: config.keep_jobs_s(),
-        },
+        options: options(&config),
         nudge: nudge.clone(),
     };
     let api = ApiState {
@@ -142,6 +147,8 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
         runtimes,
         nudge,
         log,
+        mocks: Mocks::new(&config.data_dir.join(MOCKS)),
+        health: Health::new(room, readiness(&config)),
         executing: Arc::default(),
         shared: shared(&config, stopped)?,
     };
@@ -152,9 +159,13 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
 async fn serve_until_asked(
     worker: Worker,
     listener: TcpListener,
+    metrics: Option<SocketAddr>,
     api: ApiState,
     (stop, stopped): (watch::Sender<bool>, watch::Receiver<bool>),
 ) -> Result<()> {
+    if let Some(address) = metrics {
+        serve_metrics(address, api.clone(), stopped.clone()).await?;
+    }
     let (cut, cut_off) = watch::channel(false);
     let grace = Duration::from_secs(worker.store.rules().grace_s);
     let mut working = tokio::spawn(worker.work(stopped.clone(), cut_off));
@@ -201,6 +212,34 @@ async fn containers(config: &Config, runtimes: &[Installed]) -> Result<Container
 fn shared(config: &Config, stopped: watch::Receiver<bool>) -> Result<Arc<Shared>> {
     let uploads = Uploads::open(&config.data_dir.join("uploads"), config.api.upload_quota_bytes)?;
     Ok(Arc::new(Shared::new(config.api.clone(), config.public_url.clone(), uploads, stopped)))
+}
+
+fn options(config: &Config) -> Options {
+    Options {
+        concurrency: config.concurrency(),
+        poll_interval: config.poll_interval(),
+        anchor_every_s: config.log.anchor_every_s,
+        keep_jobs_s: config.keep_jobs_s(),
+    }
+}
+
+fn readiness(config: &Config) -> Readiness {
+    let HealthConfig { chain_age_max_s, chain_unread_max, owed_tries_max, .. } = config.health;
+    Readiness { chain_age_max_s, chain_unread_max, owed_tries_max }
+}
+
+/// The numbers, on an address of their own.
+async fn serve_metrics(address: SocketAddr, api: ApiState, stop: watch::Receiver<bool>) -> Result<()> {
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("listen for metrics on {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "serving metrics");
+    let server = axum::serve(listener, metrics_router(api)).with_graceful_shutdown(until(stop));
+    tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "metrics are served no more");
+        }
+    });
+    Ok(())
 }
 
 /// Compares the log's files with the database before anything is served or signed.

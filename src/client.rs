@@ -1,5 +1,6 @@
 //! A consumer's connection to a provider: signed HTTP requests, and problems as errors with code and hint.
 
+mod bucket;
 mod web;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use brizo_receipt::{Address, B256, Domain, SecretKey};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use bucket::{Bucket, Object};
 pub use web::Web;
 
 use crate::clock::Clock;
@@ -131,6 +133,10 @@ impl Client {
     }
 }
 
+/// How long a server may take to accept a connection for a download, and to send the next piece.
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+
 /// An unsigned GET, for what is public.
 ///
 /// # Errors
@@ -138,6 +144,29 @@ impl Client {
 pub async fn fetch(base: &str, path: &str) -> Result<Vec<u8>, Error> {
     let base = base.trim_end_matches('/');
     send(base, http(base)?.get(format!("{base}{path}"))).await
+}
+
+/// Writes what a URL gives, of any length, in pieces. Redirects are followed.
+///
+/// # Errors
+/// [`Error`]; what was written is then not whole.
+pub async fn download(url: &str, to: &mut impl std::io::Write) -> Result<u64, Error> {
+    let unreachable = |e: reqwest::Error| Error::Unreachable {
+        url: url.split(['?', '#']).next().unwrap_or_default().into(),
+        text: format!("{:#}", anyhow::Error::from(e.without_url())),
+    };
+    // No limit for the whole: nobody knows how long the file is. A server that says nothing for a minute is gone.
+    let built = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).read_timeout(SILENCE_LIMIT).build();
+    let mut response = built.map_err(unreachable)?.get(url).send().await.map_err(unreachable)?;
+    if response.status().as_u16() != 200 {
+        return Err(Error::Odd(format!("the URL answers with status {}", response.status().as_u16())));
+    }
+    let mut length = 0;
+    while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+        to.write_all(&piece).map_err(|e| Error::Odd(format!("what the URL gives cannot be written: {e}")))?;
+        length += piece.len() as u64;
+    }
+    Ok(length)
 }
 
 /// Public files below a URL, by unsigned GETs over connections that are kept.

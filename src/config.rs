@@ -1,21 +1,32 @@
-//! The provider's configuration: one TOML file, unknown keys refused, secrets as paths to files.
+//! The provider's configuration: one TOML file, unknown keys refused, secrets as paths to files, every key open to an
+//! override from the environment. `packaging/brizo.toml` says what each key is for.
 
+mod check;
+mod keys;
+mod overlay;
+mod sections;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brizo_receipt::SecretKey;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::api::ApiSettings;
 use crate::chain::{Deployment, Sending, open_keystore};
 use crate::job::{NodeCeilings, Runtime};
-use crate::sandbox::{COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT};
 use crate::store::QueueRules;
 use crate::worker::memory_to_use;
 
-/// Where Docker Engine listens unless told otherwise.
-pub const CONTAINER_SOCKET_DEFAULT: &str = "/var/run/docker.sock";
+pub use check::{Finding, Level, check};
+pub use keys::EXAMPLE;
+pub use overlay::{shown, strangers};
+pub use sections::{
+    CONTAINER_SOCKET_DEFAULT, ChainConfig, ContainersConfig, DataConfig, HealthConfig, LogConfig,
+    MetricsConfig, NodeConfig, RetentionConfig,
+};
 
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +50,7 @@ pub enum Error {
 }
 
 /// The file that people write. Paths are relative to it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Folder for the database, blobs and compiled modules.
@@ -84,97 +95,15 @@ pub struct Config {
     /// The engine that runs containers.
     #[serde(default)]
     pub containers: ContainersConfig,
-}
-
-/// The engine that runs containers. It is asked only where a runtime is an image.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ContainersConfig {
-    /// Its Unix socket.
-    pub socket: PathBuf,
-}
-
-impl Default for ContainersConfig {
-    fn default() -> Self {
-        Self { socket: CONTAINER_SOCKET_DEFAULT.into() }
-    }
-}
-
-/// How long things are kept.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetentionConfig {
-    /// Days after its end for which a job is kept, with its outputs, history and receipt; 0 for ever.
-    pub days: u64,
-}
-
-impl Default for RetentionConfig {
-    fn default() -> Self {
-        Self { days: 90 }
-    }
-}
-
-/// How the chain is read and written.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChainConfig {
-    /// Blocks that an event or a transaction must be deep before it counts; 1: in the newest block.
-    pub confirmations: u64,
-    /// Seconds after which a transaction that is not mined is repeated with a higher fee.
-    pub bump_after_s: u64,
-    /// The most that is paid for a unit of gas, in gwei; absent: no limit.
-    pub fee_max_gwei: Option<u64>,
-}
-
-impl Default for ChainConfig {
-    fn default() -> Self {
-        Self { confirmations: 1, bump_after_s: 60, fee_max_gwei: None }
-    }
-}
-
-/// The transparency log.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// Seconds between two anchors on chain, each of which costs a transaction; 0 for none.
-    pub anchor_every_s: u64,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { anchor_every_s: 86_400 }
-    }
-}
-
-/// What this host gives to one job.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NodeConfig {
-    /// Fuel.
-    pub fuel: u64,
-    /// Linear memory in bytes.
-    pub memory_bytes: u64,
-    /// Output bytes; they are held in memory during a run.
-    pub output_bytes: u64,
-    /// Output files and folders.
-    pub output_files: u64,
-    /// Processor seconds for compiling a module, all threads together.
-    pub compile_cpu_seconds: u64,
-    /// Memory for compiling a module, in bytes; not part of the memory of the job.
-    pub compile_memory_bytes: u64,
-}
-
-impl Default for NodeConfig {
-    fn default() -> Self {
-        Self {
-            fuel: 1_000_000_000_000,
-            memory_bytes: 4 << 30,
-            output_bytes: 256 << 20,
-            output_files: 10_000,
-            compile_cpu_seconds: COMPILE_CPU_SECONDS_DEFAULT,
-            compile_memory_bytes: COMPILE_MEMORY_BYTES_DEFAULT,
-        }
-    }
+    /// When this provider calls itself ready, and when it takes no more work.
+    #[serde(default)]
+    pub health: HealthConfig,
+    /// Numbers for Prometheus.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
+    /// The stored data sets.
+    #[serde(default)]
+    pub data: DataConfig,
 }
 
 fn default_poll_interval_ms() -> u64 {
@@ -182,12 +111,20 @@ fn default_poll_interval_ms() -> u64 {
 }
 
 impl Config {
-    /// Reads a configuration file.
+    /// Reads a configuration file, and the environment over it.
     ///
     /// # Errors
-    /// [`Error`] with the file and the place.
+    /// [`Error`] with the file or the variable, and the place.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let mut config: Self = read_toml(path)?;
+        Self::load_with(path, &overlay::environment())
+    }
+
+    /// The same with a given environment.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn load_with(path: &Path, environment: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let mut config = overlay::read(path, &read_text(path)?, environment)?;
         let base = path.parent().unwrap_or(Path::new("."));
         for relative in [&mut config.data_dir, &mut config.deployment, &mut config.key_file] {
             *relative = base.join(&*relative);

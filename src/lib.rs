@@ -13,6 +13,7 @@ pub mod failpoint;
 pub mod ids;
 pub mod job;
 pub mod log;
+pub mod metrics;
 pub mod money;
 pub mod nudge;
 pub mod policy;

@@ -1,21 +1,34 @@
-//! `GET /healthz`, `GET /` and `GET /api/v1/environments`: is it alive, what is it, what does it run.
+//! `GET /healthz`, `GET /readyz`, `GET /` and `GET /api/v1/environments`: is it alive, what is it, what does it run.
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use brizo_receipt::B256;
 use serde_json::{Value, json};
 
 use super::ApiState;
 use super::problem::Problem;
+use super::ready;
 use crate::container::{self, PROFILE_NAME};
 use crate::sandbox::{Kind, profile_digest_for, profile_document_for, profile_name_for};
 
-/// Healthy means: the database answers and the chain is the right one.
+/// Alive means that the database answers. A chain that is down is no reason to start the process again.
 #[utoipa::path(get, path = "/healthz", tag = "about", responses((status = 200, body = Object), Problem))]
 pub(super) async fn healthz(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
     let waiting = state.store.with(|store| store.waiting_steps()).await?;
-    state.chain.check().await?;
     Ok(Json(json!({ "status": "ok", "waitingSteps": waiting })))
+}
+
+/// Ready means that a job that came now would be run and settled: every check is good.
+#[utoipa::path(get, path = "/readyz", tag = "about",
+    responses((status = 200, body = Object), (status = 503, body = Object)))]
+pub(super) async fn readyz(State(state): State<ApiState>) -> (StatusCode, Json<Value>) {
+    let checks = ready::checks(&state).await;
+    let (status, word) = match checks.iter().all(|check| check.ok) {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    (status, Json(json!({ "status": word, "checks": checks })))
 }
 
 /// Version, addresses and chain of this provider.

@@ -13,7 +13,7 @@ use utoipa::{IntoResponses, Modify, OpenApi};
 use super::problem::Problem;
 use super::schema::{HistoryLine, ProblemDocument};
 use super::{
-    algorithms, archive, assets, compute, events, exec, health, initialize, jobs, log, outputs, quotes,
+    algorithms, archive, assets, compute, events, exec, health, initialize, jobs, log, mock, outputs, quotes,
     sign_in, upload, verdicts,
 };
 
@@ -27,7 +27,7 @@ use super::{
     ),
     paths(
         initialize::initialize, upload::upload, exec::exec, exec::create,
-        assets::list, assets::ddo,
+        assets::list, assets::ddo, mock::mock,
         algorithms::received, algorithms::put, algorithms::patch,
         jobs::agreement, jobs::list, jobs::status, jobs::stop, jobs::delete, jobs::history, jobs::receipt,
         events::events, events::logs, outputs::stream, outputs::list, outputs::download, archive::archive,
@@ -36,7 +36,7 @@ use super::{
         quotes::quote, quotes::environments, quotes::initialize_compute,
         sign_in::nonce, sign_in::sign_in, sign_in::sign_out,
         log::checkpoint, log::key, log::tile,
-        health::environments, health::healthz, health::about,
+        health::environments, health::healthz, health::readyz, health::about,
         openapi, docs,
     ),
     components(schemas(ProblemDocument, HistoryLine)),

@@ -68,6 +68,28 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text).retry_after(2)
     }
 
+    /// The disk has no room for anything new.
+    pub(super) fn storage_full() -> Self {
+        let text = "the provider's disk has no room for anything new now; nothing was taken in";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", text)
+            .hint("try again later; what was accepted before goes on")
+            .retry_after(60)
+    }
+
+    /// The disk takes no writes.
+    pub(super) fn storage_unavailable() -> Self {
+        let text = "the provider's disk takes no writes now; nothing was taken in";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", text)
+            .hint("try again later; what was accepted before is kept")
+            .retry_after(60)
+    }
+
+    /// A write failed for want of room, or because the disk takes none: said to the caller, and to the log with its cause.
+    fn storage(full: bool, error: &anyhow::Error) -> Self {
+        tracing::error!(error = %format!("{error:#}"), "a write failed");
+        if full { Self::storage_full() } else { Self::storage_unavailable() }
+    }
+
     pub(super) fn body_too_large(text: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
     }
@@ -132,9 +154,10 @@ impl IntoResponse for Problem {
 /// Makes a problem of an error that the framework answered, a path that is not UTF-8 for instance.
 pub(super) async fn as_problem(response: Response) -> Response {
     let status = response.status();
-    let is_problem = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/problem+json");
+    // The framework answers in plain text; what is JSON is an answer of ours, a problem or a readiness.
+    let is_ours = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/");
     if !(status.is_client_error() || status.is_server_error())
-        || response.headers().get(header::CONTENT_TYPE).is_some_and(is_problem)
+        || response.headers().get(header::CONTENT_TYPE).is_some_and(is_ours)
     {
         return response;
     }
@@ -227,6 +250,9 @@ impl From<StoreError> for Problem {
                 Self::conflict("job_not_over", format!("job {job} is {state}"))
                     .hint("ask again when it is over, or stop it first")
             }
+            other if other.is_full() || other.is_unwritable() => {
+                Self::storage(other.is_full(), &other.into())
+            }
             other => Self::internal("the database failed", &other.into()),
         }
     }
@@ -234,6 +260,9 @@ impl From<StoreError> for Problem {
 
 impl From<DataError> for Problem {
     fn from(error: DataError) -> Self {
+        if error.is_full() || error.is_unwritable() {
+            return Self::storage(error.is_full(), &error.into());
+        }
         Self::internal("stored bytes cannot be read or written", &error.into())
     }
 }

@@ -3,8 +3,8 @@
 use std::any::Any;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -13,7 +13,7 @@ use tower_http::trace::TraceLayer;
 use super::problem::Problem;
 use super::{
     ApiState, algorithms, archive, assets, compute, events, exec, health, initialize, jobs, limits, log,
-    openapi, outputs, quotes, sign_in, upload, verdicts,
+    metrics, mock, openapi, outputs, quotes, sign_in, upload, verdicts,
 };
 
 /// Bytes of a request body: what initialize and exec need, with room for the longest arguments in the longest spelling.
@@ -44,6 +44,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/quotes", post(quotes::quote))
         .route("/api/v1/assets", get(assets::list))
         .route("/api/v1/assets/{did}", get(assets::ddo))
+        .route("/api/v1/assets/{did}/mock", get(mock::mock))
         .route("/api/v1/agreements/{id}", get(jobs::agreement))
         .route("/api/v1/jobs", get(jobs::list).post(exec::create))
         .route("/api/v1/jobs/{id}", get(jobs::status).delete(jobs::delete))
@@ -73,6 +74,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/openapi.json", get(openapi::openapi))
         .route("/api/v1/docs", get(openapi::docs))
         .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/", get(health::about))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
@@ -80,8 +82,15 @@ pub fn router(state: ApiState) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(map_response(super::problem::as_problem))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(TraceLayer::new_for_http())
+        .layer(from_fn_with_state(state.clone(), metrics::only_with_room))
+        .layer(from_fn(metrics::count))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(state)
+}
+
+/// Log lines of a request bear its route, never what a caller wrote: queries carry signatures, paths names of outputs.
+fn span(request: &Request) -> tracing::Span {
+    tracing::debug_span!("http", method = %request.method(), route = metrics::route(request))
 }
 
 async fn unknown(uri: axum::http::Uri) -> Problem {

@@ -1,9 +1,9 @@
 //! What a publisher can set of the API: the `[api]` part of `brizo.toml`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The `[api]` part. Unknown keys are refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiSettings {
     /// Requests that one caller, known by a key, may send in a second on average; 0 for no limit.

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::chain::{Chain, Timeouts};
 use crate::clock::Clock;
-use crate::data::{BlobStore, Uploads};
+use crate::data::{BlobStore, Mocks, Uploads};
 use crate::ids::{AgreementId, Did};
 use crate::job::{Installed, NodeCeilings};
 use crate::log::Log;
@@ -19,6 +19,7 @@ use super::ApiSettings;
 use super::follow::Pulse;
 use super::limits::Limits;
 use super::problem::Problem;
+use super::ready::Health;
 use super::sessions::Sessions;
 
 /// Who may follow jobs at the same time, by events or by waiting for an answer.
@@ -49,6 +50,10 @@ pub struct ApiState {
     pub shared: Arc<Shared>,
     /// Places for uploads, which are held in memory while they are checked.
     pub uploads: Arc<tokio::sync::Semaphore>,
+    /// Mock data.
+    pub mocks: Mocks,
+    /// Whether this provider can do its work.
+    pub health: Health,
     /// Agreements that are being executed now, so that two requests with one id do not both pay for a transaction.
     pub executing: Arc<std::sync::Mutex<std::collections::HashSet<AgreementId>>>,
 }

@@ -14,6 +14,7 @@ mod journal;
 mod keystore;
 mod known_keys;
 mod log;
+mod look;
 mod nodes;
 mod overview;
 mod publisher;

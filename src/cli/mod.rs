@@ -1,10 +1,14 @@
 //! The command line: one file per verb. `main` parses, dispatches and turns the result into an exit code.
 
 mod agreement;
+mod backup;
 mod check;
 mod compile_worker;
+mod config;
 mod container;
 mod contracts;
+mod doctor;
+mod findings;
 mod format;
 mod job;
 mod key;
@@ -90,7 +94,8 @@ impl Exit {
 
 /// Compute-to-data: run WebAssembly algorithms over data that does not leave, and prove what was run.
 ///
-/// A publisher serves data (`publish`, `serve`); a consumer brings an algorithm (`check`, `run`, `job run`); an auditor
+/// A publisher serves data (`publish`, `serve`, and to look after it `config`,
+/// `doctor`, `backup`); a consumer brings an algorithm (`check`, `run`, `job run`); an auditor
 /// checks receipts (`verify`, `replay`, `receipt`) and a provider's log (`log audit`). `brizo new` and `brizo run` need no
 /// server and no chain: begin there.
 ///
@@ -113,6 +118,10 @@ enum Command {
     Check(check::Check),
     Verify(verify::Verify),
     Replay(replay::Replay),
+    Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
     #[command(subcommand)]
     Receipt(receipt::Receipt),
     #[command(subcommand)]
@@ -152,6 +161,9 @@ impl Cli {
             Command::Check(verb) => verb.run(),
             Command::Profile(verb) => verb.run(),
             Command::Replay(verb) => verb.run(),
+            Command::Config(verb) => verb.run(),
+            Command::Backup(verb) => verb.run(),
+            Command::Doctor(verb) => block_on(verb.run()),
             Command::Receipt(verb) => verb.run(),
             Command::CompileWorker(verb) => verb.run(),
             Command::Policy(verb) => verb.run(),

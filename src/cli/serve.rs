@@ -14,7 +14,7 @@ use crate::app;
 /// nothing either: what was committed is settled after the next start.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Configuration file (docs/ARCHITECTURE.md lists its keys).
+    /// Configuration file (`brizo config example` prints one).
     #[arg(long, default_value = "brizo.toml")]
     config: PathBuf,
 }

@@ -21,6 +21,7 @@ pub type Mapped = Arc<dyn AsRef<[u8]> + Send + Sync>;
 #[derive(Debug, Clone)]
 pub struct BlobStore {
     folder: PathBuf,
+    verify_rate: f64,
 }
 
 impl BlobStore {
@@ -31,7 +32,25 @@ impl BlobStore {
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Io { path: folder.to_path_buf(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join("new")).map_err(failed)?;
-        Ok(Self { folder: folder.to_path_buf() })
+        Ok(Self { folder: folder.to_path_buf(), verify_rate: 1.0 })
+    }
+
+    /// With another share of the reads of data sets' files that are verified, from 0 to 1.
+    #[must_use]
+    pub fn with_verify_rate(mut self, rate: f64) -> Self {
+        self.verify_rate = rate;
+        self
+    }
+
+    /// Begins a blob that comes in pieces.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn begin(&self) -> Result<NewBlob, Error> {
+        let path = self.folder.join("new").join(random_name()?);
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = made.map_err(|source| Error::Io { path: path.clone(), source })?;
+        Ok(NewBlob { store: self.clone(), path, file, hasher: blake3::Hasher::new(), kept: false })
     }
 
     /// Takes in everything that `reader` gives; returns digest and length. The blob is on disk before this returns.
@@ -39,29 +58,15 @@ impl BlobStore {
     /// # Errors
     /// [`Error::Io`]; nothing of a failed write is left under a digest.
     pub fn put(&self, mut reader: impl Read) -> Result<(B256, u64), Error> {
-        let path = self.folder.join("new").join(random_name()?);
-        let failed = |source| Error::Io { path: path.clone(), source };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-        let written = copy_and_hash(&mut reader, &mut file).and_then(|result| {
-            file.sync_all()?;
-            Ok(result)
-        });
-        let kept = written.and_then(|(digest, length)| {
-            let place = self.place(digest);
-            if let Some(parent) = place.parent() {
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        let mut blob = self.begin()?;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let read = reader.read(&mut chunk).map_err(|e| blob.failed(e))?;
+            if read == 0 {
+                return blob.finish();
             }
-            fs::rename(&path, &place)?;
-            // The name must survive a power cut as well as the content.
-            place.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
-            Ok((digest, length))
-        });
-        kept.map_err(|e| {
-            // The unfinished file is of no use to anybody; that it cannot be removed would be no news.
-            let _ = fs::remove_file(&path);
-            failed(e)
-        })
+            blob.write_all(&chunk[..read]).map_err(|e| blob.failed(e))?;
+        }
     }
 
     /// Whether a blob is there. Says nothing about its content.
@@ -81,6 +86,28 @@ impl BlobStore {
             return Err(Error::Damaged { digest, what: "changed" });
         }
         Ok(mapped)
+    }
+
+    /// Maps a file of a data set, of which the owner may have chosen to verify every byte not always. Its length always is.
+    ///
+    /// # Errors
+    /// As for [`BlobStore::map`].
+    pub fn map_at_rate(&self, digest: B256, size: u64) -> Result<Mapped, Error> {
+        let mapped = if self.verify_now()? { self.map(digest)? } else { self.map_as_it_is(digest)? };
+        if (*mapped).as_ref().len() as u64 != size {
+            return Err(Error::Damaged { digest, what: "of another length" });
+        }
+        Ok(mapped)
+    }
+
+    /// Draws lots, so that nobody can know which reads are verified.
+    fn verify_now(&self) -> Result<bool, Error> {
+        if self.verify_rate >= 1.0 {
+            return Ok(true);
+        }
+        let mut lot = [0; 4];
+        fill(&mut lot)?;
+        Ok(f64::from(u32::from_le_bytes(lot)) < self.verify_rate * f64::from(u32::MAX))
     }
 
     /// Maps a blob that this process has put a moment ago, without reading it again.
@@ -107,34 +134,82 @@ impl BlobStore {
         &self.folder
     }
 
-    fn place(&self, digest: B256) -> PathBuf {
+    pub(super) fn place(&self, digest: B256) -> PathBuf {
         let name = hex::encode(digest);
         self.folder.join(&name[..2]).join(&name[2..])
     }
 }
 
-fn copy_and_hash(reader: &mut impl Read, file: &mut File) -> std::io::Result<(B256, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut length = 0;
-    loop {
-        let read = reader.read(&mut chunk)?;
-        if read == 0 {
-            return Ok((B256::from(*hasher.finalize().as_bytes()), length));
+/// A blob that is being taken in. Dropped before [`NewBlob::finish`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct NewBlob {
+    store: BlobStore,
+    path: PathBuf,
+    file: File,
+    hasher: blake3::Hasher,
+    kept: bool,
+}
+
+impl NewBlob {
+    /// Puts the blob under its digest; returns that and the length. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; nothing is left then.
+    pub fn finish(mut self) -> Result<(B256, u64), Error> {
+        let digest = B256::from(*self.hasher.finalize().as_bytes());
+        let place = self.store.place(digest);
+        let keep = || {
+            self.file.sync_all()?;
+            if let Some(parent) = place.parent() {
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            }
+            fs::rename(&self.path, &place)?;
+            // The name must survive a power cut as well as the content.
+            place.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+        };
+        keep().map_err(|e| self.failed(e))?;
+        self.kept = true;
+        Ok((digest, self.hasher.count()))
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        Error::Io { path: self.path.clone(), source }
+    }
+}
+
+impl Write for NewBlob {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewBlob {
+    fn drop(&mut self) {
+        if !self.kept {
+            // The unfinished file is of no use to anybody; that it cannot be removed would be no news.
+            let _ = fs::remove_file(&self.path);
         }
-        hasher.update(&chunk[..read]);
-        file.write_all(&chunk[..read])?;
-        length += read as u64;
     }
 }
 
 fn random_name() -> Result<String, Error> {
     let mut name = [0u8; 16];
-    getrandom::fill(&mut name).map_err(|e| Error::Io {
+    fill(&mut name)?;
+    Ok(hex::encode(name))
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), Error> {
+    let failed = |e: getrandom::Error| Error::Io {
         path: "random numbers".into(),
         source: std::io::Error::other(e.to_string()),
-    })?;
-    Ok(hex::encode(name))
+    };
+    getrandom::fill(bytes).map_err(failed)
 }
 
 #[cfg(test)]
@@ -163,6 +238,23 @@ mod tests {
         assert!(matches!(store.map(digest), Err(Error::Damaged { what: "changed", .. })));
         fs::remove_file(store.place(digest)).unwrap();
         assert!(matches!(store.map(digest), Err(Error::Damaged { what: "missing", .. })));
+    }
+
+    #[test]
+    fn bytes_are_verified_at_the_chosen_rate_and_lengths_always() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        let (digest, size) = store.put(&b"penguins"[..]).unwrap();
+        fs::write(store.place(digest), b"penguinz").unwrap();
+        let noticed =
+            |store: &BlobStore| (0..400).filter(|_| store.map_at_rate(digest, size).is_err()).count();
+        assert_eq!(noticed(&store), 400);
+        assert_eq!(noticed(&store.clone().with_verify_rate(0.0)), 0);
+        // Beyond these bounds once in 10^20 times.
+        let half = noticed(&store.clone().with_verify_rate(0.5));
+        assert!((100..300).contains(&half), "{half}");
+        fs::write(store.place(digest), b"penguin").unwrap();
+        assert_eq!(noticed(&store.with_verify_rate(0.0)), 400);
     }
 
     #[test]

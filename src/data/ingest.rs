@@ -10,13 +10,16 @@ use cap_std::fs::{Dir, FileType};
 use super::known::Known;
 use super::{BlobStore, Error};
 
-/// Takes in every file below `folder`; returns the manifest of files (folders without files are left out).
+/// Takes in every file below `folder`, or the one file that it is; returns the manifest of files (folders without files are left out).
 ///
 /// # Errors
 /// [`Error::Refused`] for a link that leaves the folder or leads to another folder, for devices, pipes and sockets, and
 /// for names that cannot stand in a manifest; [`Error::Empty`] when there is no file. Blobs that were already taken in
 /// stay in the store and are harmless.
 pub fn ingest(folder: &Path, blobs: &BlobStore) -> Result<Manifest, Error> {
+    if folder.is_file() {
+        return ingest_file(folder, blobs);
+    }
     let dir = Dir::open_ambient_dir(folder, ambient_authority())
         .map_err(|source| Error::Io { path: folder.to_path_buf(), source })?;
     let mut known = Known::open(blobs.folder());
@@ -46,6 +49,22 @@ pub fn ingest(folder: &Path, blobs: &BlobStore) -> Result<Manifest, Error> {
     }
     // Every path was checked, and a file system holds no name twice.
     Manifest::new(entries).map_err(|_| Error::Refused { path: String::new(), why: "holds a name twice" })
+}
+
+/// Takes in one file, under its own name. Whoever names it may follow a link to it.
+fn ingest_file(path: &Path, blobs: &BlobStore) -> Result<Manifest, Error> {
+    let refused = || Error::Refused {
+        path: path.to_string_lossy().into_owned(),
+        why: "has a name that other systems cannot hold (see docs/RECEIPT.md, paths); rename it",
+    };
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(refused)?;
+    check_path(name).map_err(|_| refused())?;
+    let mut known = Known::open(blobs.folder());
+    let file = File::open(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
+    let (digest, size) = take(file, blobs, &mut known)?;
+    known.keep();
+    Manifest::new(vec![Entry { kind: EntryKind::File, path: name.into(), size, digest }])
+        .map_err(|_| refused())
 }
 
 /// Takes in a file, unless it is what it was when it was taken in before.

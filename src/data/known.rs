@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use brizo_receipt::B256;
 
+use super::BlobStore;
 use crate::clock::Clock;
 
 /// Files that are remembered; beyond it everything is forgotten.
@@ -19,13 +20,19 @@ const MOMENT_S: i64 = 3;
 
 /// The memory, read from its file at the start of an ingest and written back at its end.
 #[derive(Debug)]
-pub(super) struct Known {
+pub struct Known {
     place: PathBuf,
     files: BTreeMap<String, B256>,
     grown: bool,
 }
 
 impl Known {
+    /// The memory beside a store of blobs.
+    #[must_use]
+    pub fn of(blobs: &BlobStore) -> Self {
+        Self::open(blobs.folder())
+    }
+
     /// Opens the memory in a folder that only we can write to. What cannot be read is forgotten.
     pub(super) fn open(folder: &Path) -> Self {
         let place = folder.join("known.json");
@@ -48,12 +55,13 @@ impl Known {
     }
 
     /// The digest of a file that was taken in before.
-    pub(super) fn digest(&self, name: &str) -> Option<B256> {
+    #[must_use]
+    pub fn digest(&self, name: &str) -> Option<B256> {
         self.files.get(name).copied()
     }
 
     /// Remembers a file.
-    pub(super) fn add(&mut self, name: String, digest: B256) {
+    pub fn add(&mut self, name: String, digest: B256) {
         if self.files.len() >= FILES_MAX {
             self.files.clear();
         }
@@ -62,7 +70,7 @@ impl Known {
     }
 
     /// Writes the memory, if there is anything new in it.
-    pub(super) fn keep(&self) {
+    pub fn keep(&self) {
         if !self.grown {
             return;
         }

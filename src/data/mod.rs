@@ -1,20 +1,27 @@
 //! Data: blobs by their digest, and data sets taken in from a publisher's folder.
 //!
 //! A file is read once, at ingest, through `cap-std`, so that no name in it can lead outside; from then on it is a blob
-//! that is verified whenever a run maps it.
+//! that is verified whenever a run maps it, or at the rate that the owner chose.
 
 mod archive;
+mod backup;
 mod blobs;
 mod collect;
 mod ingest;
 mod known;
+mod mocks;
+mod room;
 mod sweep;
 mod uploads;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
-pub use blobs::{BlobStore, Mapped};
+pub use backup::Copied;
+pub use blobs::{BlobStore, Mapped, NewBlob};
 pub use collect::{Format, Item, collect};
 pub use ingest::ingest;
+pub use known::Known;
+pub use mocks::{Mock, Mocks};
+pub use room::{NoRoom, Room};
 pub use sweep::Swept;
 pub use uploads::{BadUpload, Piece, Received, Uploads};
 
@@ -53,6 +60,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether there was no room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if room::is_full(source))
+    }
+
+    /// Whether the disk can only be read.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     /// Stable machine-readable name.
     #[must_use]
     pub fn code(&self) -> &'static str {

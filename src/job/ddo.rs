@@ -1,5 +1,7 @@
 //! The DDO of a data set with a computing service: the seeds' fields, and under `brizo` the values a consumer signs.
 
+mod check;
+
 use brizo_receipt::{Address, B256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -7,6 +9,8 @@ use serde_json::{Value, json};
 use crate::ids::Did;
 use crate::money::Terms;
 use crate::policy::Ceilings;
+
+pub use check::check_ddo;
 
 /// The part of the DDO that a consumer's program needs; it stands in the computing service under `brizo`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +109,30 @@ pub struct DdoParts<'a> {
     pub offer: &'a ComputeOffer,
     /// Files and bytes in the data set; names stay with the publisher.
     pub size: (usize, u64),
+    /// Which version of the data it is.
+    pub version: Version,
+    /// Files to develop against.
+    pub mock: Option<OfferedMock>,
+}
+
+/// Which version of the data a data set is. Versions are data sets of their own; agreements name one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Number, from 1.
+    pub number: u64,
+    /// The version before it.
+    pub previous: Option<Did>,
+}
+
+/// Files with the shape of a data set and nothing of its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfferedMock {
+    /// BLAKE3 of the archive.
+    pub digest: B256,
+    /// Bytes of the archive.
+    pub bytes: u64,
+    /// Files in it.
+    pub files: usize,
 }
 
 /// Number of the computing service within the DDO.
@@ -147,16 +175,35 @@ pub fn ddo(parts: &DdoParts<'_>) -> Value {
                 "type": "Metadata",
                 "serviceDefinitionId": "1",
                 "serviceEndpoint": format!("{}/api/v1/assets/{}", parts.public_url, parts.did),
-                "metadata": { "base": {
-                    "name": parts.name,
-                    "type": "dataset",
-                    "description": parts.description,
-                    "files": parts.size.0,
-                    "size": parts.size.1.to_string(),
-                }},
+                "metadata": { "base": base_of(parts) },
             },
         ],
     })
+}
+
+/// What people and catalogues read.
+fn base_of(parts: &DdoParts<'_>) -> Value {
+    let mut base = json!({
+        "name": parts.name,
+        "type": "dataset",
+        "description": parts.description,
+        "files": parts.size.0,
+        "size": parts.size.1.to_string(),
+        "version": parts.version.number.to_string(),
+    });
+    if let Some(previous) = parts.version.previous {
+        base["previousVersion"] = json!(previous);
+    }
+    if let Some(mock) = parts.mock {
+        base["mock"] = json!({
+            "url": format!("{}/api/v1/assets/{}/mock", parts.public_url, parts.did),
+            "format": "tar",
+            "digest": mock.digest,
+            "bytes": mock.bytes.to_string(),
+            "files": mock.files,
+        });
+    }
+    base
 }
 
 fn condition(parts: &DdoParts<'_>, index: usize, condition: &Condition) -> Value {
@@ -213,3 +260,15 @@ pub fn read_offer(ddo: &Value) -> Result<ComputeOffer, String> {
     serde_json::from_value(service["brizo"].clone())
         .map_err(|e| format!("the computing service's `brizo` part cannot be read: {e}"))
 }
+
+/// The number of a data set's version; documents from before there were versions are the first.
+#[must_use]
+pub fn read_version(ddo: &Value) -> u64 {
+    let services = ddo["service"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let metadata = services.iter().find(|service| service["type"] == "Metadata");
+    let version = metadata.and_then(|service| service["metadata"]["base"]["version"].as_str());
+    version.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,10 @@ pub use checks::{
     admit,
 };
 pub use claim::{ReceiptParts, attest, inputs_root, mount, outputs_key, receipt};
-pub use ddo::{ComputeOffer, Condition, DdoParts, OfferedCeilings, SERVICE_DEFINITION_ID, ddo, read_offer};
+pub use ddo::{
+    ComputeOffer, Condition, DdoParts, OfferedCeilings, OfferedMock, SERVICE_DEFINITION_ID, Version,
+    check_ddo, ddo, read_offer, read_version,
+};
 pub use invocation::{BadInvocation, invocation};
 pub use limits::{RUNTIME_FOLDER, STACK_LIMIT_DEFAULT, STACK_LIMIT_MAX};
 pub use release::{Released, decide_release};

@@ -6,7 +6,9 @@
 mod agreements;
 mod asked;
 mod chain;
+mod copy;
 mod datasets;
+mod health;
 mod jobs;
 mod log;
 mod nonces;
@@ -33,6 +35,7 @@ pub use agreements::AgreementRow;
 pub use asked::{Asked, Stopped};
 pub use chain::{BLOCKS_KEPT, SeenBlock};
 pub use datasets::DatasetRow;
+pub use health::{Depths, Examined};
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
 pub use log::{LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
@@ -127,6 +130,16 @@ impl Store {
         reading.busy_timeout(BUSY_TIMEOUT)?;
         reading.pragma_update(None, "query_only", true)?;
         Ok(Self::over(Connections::new(writing, Some(reading))))
+    }
+
+    /// Opens a database as it is, whichever release made it: for copies of it, never for work.
+    ///
+    /// # Errors
+    /// [`Error::Sql`].
+    pub fn open_as_it_is(path: &Path) -> Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(Self::over(Connections::new(connection, None)))
     }
 
     /// A database in memory, for tests.

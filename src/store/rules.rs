@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use brizo_receipt::Address;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `[queue]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueRules {
     /// Jobs that may wait; more are refused with 503.

@@ -2,6 +2,7 @@
 //! store only; the `Nudge` between them saves waiting and carries no information.
 
 mod execute;
+mod gate;
 mod housekeeping;
 mod journal;
 mod listen;
@@ -27,6 +28,7 @@ use crate::nudge::Nudge;
 use crate::sandbox::Engine;
 use crate::store::Store;
 
+pub use gate::Gate;
 pub use journal::ChainRows;
 pub use machine::memory_to_use;
 pub use publish::LogRows;
@@ -66,6 +68,8 @@ pub struct Worker {
     pub key: SecretKey,
     /// The transparency log.
     pub log: Arc<Log>,
+    /// Whether jobs may begin.
+    pub gate: Gate,
     /// The clock.
     pub clock: Clock,
     /// Base URL under which outputs are served.

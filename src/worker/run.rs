@@ -6,13 +6,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use brizo_receipt::{B256, Consent, Manifest, RunInfo, content_digest};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::execute::{Executed, Program};
+use super::gate::is_for_want_of_room;
 use super::{LEASE_S, Worker};
 use crate::container::{self, Image};
 use crate::data::Error as DataError;
 use crate::failpoint;
 use crate::job::{self, End, Released, State};
+use crate::metrics;
 use crate::policy::Policy;
 use crate::sandbox::{
     Aborted, Control, Ending, Error as SandboxError, InputFile, Module, Order, Outputs, profile_digest_for,
@@ -29,6 +32,8 @@ const ABANDON_AFTER: Duration = Duration::from_secs(30);
 pub(super) enum Failure {
     /// The host's fault; trying again may help.
     Host(String),
+    /// The disk takes no more; the job waits until it does.
+    NoRoom(String),
     /// Trying again will not help.
     Final(End, String),
     /// The provider is going down; the job goes back to the queue.
@@ -40,6 +45,9 @@ pub(super) enum Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
+        if is_for_want_of_room(&error) {
+            return Self::NoRoom(format!("{error:#}"));
+        }
         match error.downcast_ref::<DataError>() {
             Some(DataError::Damaged { .. }) => Self::Final(End::DataFailed, format!("{error:#}")),
             _ => Self::Host(format!("{error:#}")),
@@ -87,11 +95,15 @@ impl Worker {
 
     /// Takes a job and brings it to its commit point or its end. Returns whether there was one.
     async fn run_next(&self, owner: &str, cut: &watch::Receiver<bool>) -> anyhow::Result<bool> {
+        if !self.gate.is_open() {
+            return Ok(false);
+        }
         let (owner, now_s) = (owner.to_string(), self.clock.now_s());
         let claimed = self.store.with(move |store| store.claim_job(&owner, now_s, LEASE_S)).await?;
         let Some(claimed) = claimed else { return Ok(false) };
         tracing::info!(job = %claimed.id, attempt = claimed.attempt, "job claimed");
-        match self.run(&claimed, cut.clone()).await {
+        let span = tracing::info_span!("run", job = %claimed.id, agreement = %claimed.id.agreement);
+        match self.run(&claimed, cut.clone()).instrument(span).await {
             Ok(()) => self.nudge.now(),
             Err(failure) => self.give_up(claimed, failure).await?,
         }
@@ -122,6 +134,7 @@ impl Worker {
         let executed = self.watch(claimed, stage, running, &control, cut.clone()).await?;
         let run_info = run_info(started_at, &executed);
         let (ending, outputs) = executed.result.map_err(aborted)?;
+        metrics::ran(Duration::from_micros(executed.run_us), ending.fuel_used);
         let (worker, job) = (self.clone(), claimed.clone());
         let committing =
             tokio::task::spawn_blocking(move || worker.commit(&job, &prepared, &ending, &outputs, &run_info));
@@ -141,7 +154,7 @@ impl Worker {
         let upload = agreement.upload.as_ref().context("the job's algorithm is gone")?;
         let (approved_as, bundle) = (upload.approved_as(), upload.algorithm()?);
         let algorithm = self.mapped(&bundle)?;
-        let inputs = self.mapped(&dataset.manifest)?;
+        let inputs = self.mapped_at_rate(&dataset.manifest)?;
         let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), algorithm, inputs);
         Ok(Prepared { agreement, dataset, policy, program, approved_as, algorithm: bundle, order })
     }
@@ -181,6 +194,15 @@ impl Worker {
     fn mapped(&self, manifest: &Manifest) -> Result<Vec<InputFile>, Failure> {
         let file = |entry: &brizo_receipt::Entry| {
             Ok(InputFile { path: entry.path.clone(), bytes: self.blobs.map(entry.digest)? })
+        };
+        manifest.entries().iter().map(file).collect()
+    }
+
+    /// The files of a data set, verified as often as the owner has chosen.
+    fn mapped_at_rate(&self, manifest: &Manifest) -> Result<Vec<InputFile>, Failure> {
+        let file = |entry: &brizo_receipt::Entry| {
+            let bytes = self.blobs.map_at_rate(entry.digest, entry.size)?;
+            Ok(InputFile { path: entry.path.clone(), bytes })
         };
         manifest.entries().iter().map(file).collect()
     }
@@ -319,6 +341,7 @@ impl Worker {
         self.store.commit_job(claimed, &commit, self.clock.now_s())?;
         // Names of outputs can carry data, so how many were withheld by which rule is all that the log says.
         let rules = rules(&released);
+        metrics::job_ended(end.word());
         tracing::info!(job = %claimed.id, end = end.word(), receipt = %commit.receipt_hash, withheld = rules, "job committed");
         Ok(())
     }
@@ -354,7 +377,15 @@ impl Worker {
                 return Ok(());
             }
             Failure::Stopped => GivenUp::HandedBack,
-            Failure::Final(end, problem) => GivenUp::Ended(end, problem),
+            Failure::Final(end, problem) => {
+                metrics::job_ended(end.word());
+                GivenUp::Ended(end, problem)
+            }
+            Failure::NoRoom(problem) => {
+                // Counted and rested like other failures of the host: a job that alone fills the disk must end some day.
+                self.gate.close();
+                GivenUp::Failed(problem)
+            }
             Failure::Host(problem) => GivenUp::Failed(problem),
         };
         tracing::warn!(job = %claimed.id, attempt = claimed.attempt, ?why, "job not run");

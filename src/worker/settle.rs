@@ -10,6 +10,7 @@ use super::Worker;
 use crate::chain::{Error as ChainError, PAID_RUN, Settlement};
 use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
+use crate::metrics;
 use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
 
 /// Longest wait between two tries, in seconds.
@@ -119,7 +120,16 @@ impl Worker {
         self.store
             .with(move |store| store.settle_job(job_id, settlement.paid, settlement.refunded, now_s))
             .await?;
+        self.count_settlement(job_id, now_s).await?;
         Ok(tx)
+    }
+
+    /// Counts how long the settlement took.
+    async fn count_settlement(&self, job: JobId, now_s: u64) -> anyhow::Result<()> {
+        if let Some(committed_s) = self.store.with(move |store| store.committed_s(job)).await? {
+            metrics::settled(now_s.saturating_sub(committed_s));
+        }
+        Ok(())
     }
 
     /// Decides between trying again and giving up, and says so.

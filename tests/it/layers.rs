@@ -8,7 +8,7 @@ use crate::guests::repository;
 
 /// Layers, lowest first. Modules of one layer do not name each other.
 const LAYERS: [&[&str]; 9] = [
-    &["ids", "money", "clock", "failpoint", "signed_request", "nudge"],
+    &["ids", "money", "clock", "failpoint", "signed_request", "nudge", "metrics"],
     &["policy"],
     &["job"],
     &["store", "chain", "sandbox", "data", "log"],
@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 29] = [
+const HOMES: [(&str, &[&str]); 34] = [
     ("bollard", &["container"]),
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
@@ -37,6 +37,8 @@ const HOMES: [(&str, &[&str]); 29] = [
     ("signed_note", &["log"]),
     ("tlog_tiles", &["log"]),
     ("reqwest", &["client"]),
+    ("object_store", &["client"]),
+    ("http_body_util", &["client"]),
     ("cedar_policy", &["policy"]),
     ("globset", &["policy"]),
     ("toml", &["policy", "config"]),
@@ -44,13 +46,16 @@ const HOMES: [(&str, &[&str]); 29] = [
     ("memmap2", &["data"]),
     ("tar", &["data", "container"]),
     ("zip", &["data"]),
-    ("futures_util", &["api", "container"]),
+    ("futures_util", &["api", "client", "container"]),
     ("time", &["api"]),
     ("utoipa", &["api"]),
     ("clap", &["cli", "main"]),
     ("indicatif", &["cli"]),
     ("tempfile", &["cli", "sandbox"]),
     ("tracing_subscriber", &["telemetry"]),
+    ("prometheus_client", &["metrics"]),
+    ("rustix", &["data", "sandbox"]),
+    ("strsim", &["config"]),
 ];
 
 const FILE_LINES_MAX: usize = 500;

@@ -7,6 +7,8 @@ mod cli;
 mod container;
 mod guests;
 mod layers;
+mod migrations;
+mod packaging;
 mod sandbox;
 mod vectors;
 mod verifier;

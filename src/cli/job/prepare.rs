@@ -9,7 +9,7 @@ use crate::chain::{Chain, ComputeTemplate, Timeouts};
 use crate::client::{Client, fetch};
 use crate::config::{read_deployment, read_key};
 use crate::container;
-use crate::job::{ComputeOffer, read_offer};
+use crate::job::{ComputeOffer, check_ddo, read_offer};
 
 /// Everything that the verbs share.
 #[derive(Debug)]
@@ -106,6 +106,9 @@ async fn read_checked_offer(file: &JobFile, chain: &Chain) -> Result<ComputeOffe
         bail!("the DDO that the provider serves is not the one registered on chain; do not sign anything");
     }
     let ddo = serde_json::from_slice(&bytes).context("the DDO is no JSON document")?;
+    if let Some(wrong) = check_ddo(&ddo).first() {
+        bail!("the DDO is none that an agreement can be made under: {wrong}");
+    }
     let offer = read_offer(&ddo).map_err(anyhow::Error::msg)?;
     let deployment = chain.deployment();
     if offer.chain_id != deployment.chain_id || offer.service_agreement != deployment.service_agreement {

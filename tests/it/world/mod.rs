@@ -2,6 +2,7 @@
 
 mod anvil;
 mod consumer;
+mod disk;
 mod process;
 mod proxy;
 
@@ -15,7 +16,9 @@ use brizo_receipt::{Address, SecretKey};
 
 pub(crate) use anvil::Anvil;
 pub(crate) use consumer::{Consumer, hex0x};
+pub(crate) use disk::Disk;
 pub(crate) use process::Provider;
+pub(crate) use process::free_port;
 pub(crate) use proxy::{Fault, Proxy};
 
 /// Anvil's first two development keys; public.
@@ -37,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) compile_cpu_seconds: Option<u64>,
     /// Seconds between two anchors of the log.
     pub(crate) anchor_every_s: Option<u64>,
+    /// Bytes of a disk of its own for `data_dir`; needs root.
+    pub(crate) disk_bytes: Option<u64>,
     /// Seconds that jobs may still run when the provider is asked to end.
     pub(crate) grace_s: u64,
     /// How often the provider looks by itself, in milliseconds.
@@ -55,6 +60,8 @@ pub(crate) struct World {
     pub(crate) proxy: Proxy,
     pub(crate) deployment: Deployment,
     pub(crate) did: Did,
+    /// Before the folder, in which it lies.
+    pub(crate) disk: Option<Disk>,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) anvil: Anvil,
 }
@@ -70,9 +77,10 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let deployment = deploy(anvil.url(), &key(PUBLISHER), true).await.unwrap();
         write_files(folder.path(), &deployment, proxy.url(), &settings);
+        let disk = settings.disk_bytes.map(|bytes| Disk::mount(&folder.path().join("state"), bytes));
         let did = publish(folder.path(), &crate::guests::repository("examples/data"));
         let provider = Provider::start(folder.path()).await;
-        let world = Self { provider, proxy, deployment, did, folder, anvil };
+        let world = Self { provider, proxy, deployment, did, disk, folder, anvil };
         let chain = world.chain(&key(PUBLISHER));
         let token = world.token();
         chain.mint_test_token(token, key(CONSUMER).address(), U256::from(MINTED)).await.unwrap();
@@ -141,6 +149,12 @@ impl World {
     pub(crate) fn brizo(&self, args: &[&str]) -> Output {
         brizo(self.folder.path(), args)
     }
+
+    /// The same with variables in its environment.
+    pub(crate) fn brizo_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_brizo"));
+        command.args(args).envs(variables.iter().copied()).current_dir(self.folder.path()).output().unwrap()
+    }
 }
 
 pub(crate) fn brizo(folder: &Path, args: &[&str]) -> Output {
@@ -183,6 +197,9 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     }
     if let Some(lines) = settings.api {
         config += &format!("[api]\n{lines}\n");
+    }
+    if settings.disk_bytes.is_some() {
+        config += "[health]\ndisk_free_min_bytes = 8388608\n";
     }
     std::fs::write(folder.join("brizo.toml"), config).unwrap();
     write_parrot(&folder.join("parrot"));

@@ -14,11 +14,20 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) async fn start(folder: &Path) -> Self {
-        Self::start_with(folder, None)
+        Self::start_process(folder, None, &[])
+    }
+
+    /// With variables in its environment.
+    pub(crate) async fn start_in(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_process(folder, None, variables)
     }
 
     /// With a failpoint.
     pub(crate) fn start_with(folder: &Path, failpoint: Option<&str>) -> Self {
+        Self::start_process(folder, failpoint, &[])
+    }
+
+    fn start_process(folder: &Path, failpoint: Option<&str>, variables: &[(&str, &str)]) -> Self {
         let config = std::fs::read_to_string(folder.join("brizo.toml")).unwrap();
         let url = config
             .lines()
@@ -31,6 +40,7 @@ impl Provider {
         let mut child = Command::new(env!("CARGO_BIN_EXE_brizo"))
             .args(["serve", "--config", "brizo.toml"])
             .current_dir(folder)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .envs(failpoint.map(|failpoint| (brizo::failpoint::VARIABLE, failpoint)))

@@ -1,0 +1,66 @@
+//! Counting requests, the address with the numbers, and the gate before everything that writes.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::problem::Problem;
+use super::{ApiState, ready};
+use crate::data::NoRoom;
+use crate::metrics::{self, CONTENT_TYPE, Gauges};
+
+/// `GET /metrics` and nothing else, for an address that consumers do not reach.
+pub fn metrics_router(state: ApiState) -> Router {
+    Router::new().route("/metrics", get(numbers)).with_state(state)
+}
+
+async fn numbers(State(state): State<ApiState>) -> Result<impl IntoResponse, Problem> {
+    let depths = state.store.with(|store| store.depths()).await?;
+    let chain = match state.chain.check().await {
+        Ok(()) => ready::behind(&state).await.ok(),
+        Err(_) => None,
+    };
+    let room = &state.health.room;
+    let now = Gauges {
+        jobs: depths.jobs.iter().map(|(state, count)| (state.word(), *count)).collect(),
+        owed: depths.owed.iter().map(|(step, count)| (step.word(), *count)).collect(),
+        owed_tries: depths.owed_tries,
+        chain,
+        disk_free_bytes: room.free_bytes().ok(),
+        taking_work: room.check().is_ok(),
+        log_entries: depths.log_entries,
+    };
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics::text(&now)))
+}
+
+/// Counts requests by route, never by what a caller wrote: paths can carry names of outputs.
+pub(super) async fn count(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let path = route(&request).to_owned();
+    let response = next.run(request).await;
+    metrics::http(method.as_str(), &path, response.status().as_u16(), began.elapsed());
+    response
+}
+
+/// The route of a request.
+pub(super) fn route<B>(request: &axum::http::Request<B>) -> &str {
+    request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str)
+}
+
+/// Refuses requests that would add something while the disk has no room for it, before their bodies are read.
+pub(super) async fn only_with_room(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+        return next.run(request).await;
+    }
+    match state.health.room.check() {
+        Ok(()) => next.run(request).await,
+        Err(NoRoom::Full { .. }) => Problem::storage_full().into_response(),
+        Err(_) => Problem::storage_unavailable().into_response(),
+    }
+}

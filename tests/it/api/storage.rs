@@ -1,0 +1,75 @@
+//! A disk that is full, or can only be read: nothing is lost, nothing new is taken, and it goes on by itself.
+
+use super::refused;
+use crate::cli::said;
+use crate::guests::guest;
+use crate::world::{Disk, MINTED, Settings, World, eventually};
+
+/// Of the disk in these tests.
+const DISK_BYTES: u64 = 96 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
+    if !Disk::can_be_had("a_full_disk_refuses_what_is_new_and_loses_nothing") {
+        return;
+    }
+    let world = World::with(Settings { disk_bytes: Some(DISK_BYTES), ..Settings::default() }).await;
+    let disk = world.disk.as_ref().unwrap();
+    let consumer = world.consumer();
+    let module = guest("hostile");
+    let (id, paid) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
+    let job = consumer.order(id, &module, &["loop"], 5_000_000_000).await;
+    consumer.wait_for(job, "running").await;
+
+    // The disk fills up to the last byte while the job runs, so that its end cannot be written down.
+    disk.fill_but(0);
+    let new = consumer.new_id();
+    let body = consumer.agreement_body(new).await;
+    refused(consumer.post("initialize", &body).await, 507, "storage_full");
+    refused(consumer.upload(paid, &module).await, 507, "storage_full");
+    let order = consumer.order_body(paid, &module, &["trap"]).await;
+    refused(consumer.post("exec", &order).await, 507, "storage_full");
+    let url = format!("{}/api/v1/brizo/services/computing/initialize", world.provider.url);
+    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    assert_eq!(answer.headers()["retry-after"], "60");
+    eventually("not ready", async || {
+        let answer = reqwest::get(format!("{}/readyz", world.provider.url)).await.unwrap();
+        answer.status() == 503 && answer.text().await.unwrap().contains("bytes are free")
+    })
+    .await;
+    eventually("the end could not be written", async || {
+        world.log().contains("no job is begun until the disk has room")
+    })
+    .await;
+    // What is there already is still told.
+    assert_eq!(reqwest::get(format!("{}/api/v1/assets", world.provider.url)).await.unwrap().status(), 200);
+
+    // Room again: nobody has to do anything.
+    disk.free();
+    let status = consumer.wait_for(job, "settled").await;
+    assert_eq!(status["end"].as_str(), Some("out_of_fuel"), "{status}");
+    consumer.post("initialize", &body).await.unwrap();
+    let second = consumer.exec_when_granted(&order).await;
+    let second: brizo::ids::JobId = second["jobId"].as_str().unwrap().parse().unwrap();
+    consumer.wait_for(second, "settled").await;
+    let [publisher, rest, escrow] = world.balances().await;
+    assert_eq!((publisher + rest, escrow), (MINTED, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_can_only_be_read_stops_the_start_with_words() {
+    if !Disk::can_be_had("a_disk_that_can_only_be_read_stops_the_start_with_words") {
+        return;
+    }
+    let mut world = World::with(Settings { disk_bytes: Some(DISK_BYTES), ..Settings::default() }).await;
+    world.provider.kill();
+    let disk = world.disk.as_ref().unwrap();
+    disk.remount("ro");
+    let output = world.brizo(&["serve", "--config", "brizo.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("the disk can only be read"), "{}", said(&output));
+    disk.remount("rw");
+    world.provider = crate::world::Provider::start(world.folder.path()).await;
+    let answer = reqwest::get(format!("{}/api/v1/assets", world.provider.url)).await.unwrap();
+    assert!(answer.text().await.unwrap().contains(&world.did.to_string()));
+}
