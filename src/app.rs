@@ -25,6 +25,8 @@ use crate::sandbox::{ArtefactCache, ChildCompiler, Compiler, Engine, Kind, Progr
 use crate::store::Store;
 use crate::worker::{ChainRows, Gate, LogRows, Options, Worker};
 
+/// How long loops and requests may take to end once they are told to.
+const ENDING_MAX: Duration = Duration::from_secs(10);
 /// Uploads that are taken in at the same time.
 const UPLOADS_MAX: usize = 4;
 
@@ -184,11 +186,16 @@ async fn serve_until_asked(
         // Asked a second time, nobody wants to wait.
         () = async { tokio::select! { () = tokio::time::sleep(grace) => {}, () = asked_to_end() => {} } } => {
             let _ = cut.send(true);
-            working.await?;
+            if let Ok(ended) = tokio::time::timeout(ENDING_MAX, &mut working).await {
+                ended?;
+            }
         }
     }
-    serving.await??;
-    Ok(())
+    // A request that was sent by half holds up nobody: what it began is taken up again like after a crash.
+    match tokio::time::timeout(ENDING_MAX, serving).await {
+        Ok(ended) => Ok(ended??),
+        Err(_) => Ok(()),
+    }
 }
 
 /// The containers of this provider. What an earlier process left is removed; an engine that cannot be used is said to

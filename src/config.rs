@@ -258,10 +258,27 @@ pub fn read_key(path: &Path) -> Result<SecretKey, Error> {
         })?;
         return open_keystore(path, &password).map_err(|text| content(&text));
     }
+    secret_key(&text).map_err(content)
+}
+
+/// Environment variable with a secret key of 64 hex digits, as Ocean's command line has it.
+pub const PRIVATE_KEY: &str = "PRIVATE_KEY";
+
+/// The key in [`PRIVATE_KEY`]; `None` where it is not set.
+///
+/// # Errors
+/// [`Error::Content`], never with what it holds.
+pub fn key_of_environment() -> Result<Option<SecretKey>, Error> {
+    let Ok(text) = std::env::var(PRIVATE_KEY).map(zeroize::Zeroizing::new) else { return Ok(None) };
+    let content = |text: &str| Error::Content { path: PRIVATE_KEY.into(), text: text.into() };
+    secret_key(&text).map(Some).map_err(content)
+}
+
+fn secret_key(text: &str) -> Result<SecretKey, &'static str> {
     let mut bytes = zeroize::Zeroizing::new([0u8; 32]);
     hex::decode_to_slice(text.trim().trim_start_matches("0x"), &mut *bytes)
-        .map_err(|_| content("not a secret key of 64 hex digits"))?;
-    SecretKey::from_bytes(&bytes).map_err(|_| content("not a secp256k1 secret key"))
+        .map_err(|_| "not a secret key of 64 hex digits")?;
+    SecretKey::from_bytes(&bytes).map_err(|_| "not a secp256k1 secret key")
 }
 
 /// Reads a file that holds a secret as text. Refuses one that group or others may read.

@@ -79,15 +79,25 @@ pub(super) async fn archive(
         let _place = place;
         let mut pipe = Pipe { sender, chunk: Vec::with_capacity(CHUNK_BYTES) };
         let items = outputs.iter().map(|output| item(&blobs, output));
-        if let Err(error) = collect(format, &mut pipe, items) {
+        let ended = collect(format, &mut pipe, items).and_then(|()| pipe.flush());
+        if ended.is_ok() {
+            // An empty chunk says that this is all; a body that ends without it has been broken off.
+            let end = tokio::time::timeout(PATIENCE, pipe.sender.send(Ok(Bytes::new())));
+            let _ = tokio::runtime::Handle::current().block_on(end);
+        }
+        if let Err(error) = ended {
             // The head of the answer is sent: breaking off is how the reader learns of it. A reader who has gone is no error.
             tracing::warn!(job = %job.id, %error, "an archive was not finished");
             let _ = pipe.sender.try_send(Err(error));
         }
     });
-    let body = stream::unfold(receiver, |mut receiver| async {
-        let chunk = receiver.recv().await?;
-        Some((chunk, receiver))
+    let body = stream::unfold(Some(receiver), |receiver| async {
+        let mut receiver = receiver?;
+        match receiver.recv().await {
+            Some(Ok(end)) if end.is_empty() => None,
+            Some(chunk) => Some((chunk, Some(receiver))),
+            None => Some((Err(io::ErrorKind::UnexpectedEof.into()), None)),
+        }
     });
     let name = format!("attachment; filename=\"{}.{ending}\"", job.id);
     Ok((

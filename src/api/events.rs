@@ -25,6 +25,7 @@ use super::auth::Caller;
 use super::follow;
 use super::outputs::{check_granted, outputs};
 use super::problem::Problem;
+use super::ranged::verified;
 use super::schema::{ServerEvent, Status};
 use crate::job::Right;
 use crate::store::{JobRow, OutputRow};
@@ -53,6 +54,9 @@ pub(super) async fn events(
 }
 
 /// How the logs are wanted.
+/// Bytes of both streams that are put into one document; larger ones are read as they are.
+const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -83,11 +87,18 @@ pub(super) async fn logs(
     }
     check_granted(&state, &job).await?;
     let mut answer = json!({ "jobId": job.id });
-    for output in streams(&state, &job).await? {
+    let streams = streams(&state, &job).await?;
+    let bytes = streams.iter().filter(|output| output.withheld.is_none()).map(|output| output.size);
+    if bytes.fold(0u64, u64::saturating_add) > DOCUMENT_BYTES_MAX {
+        return Err(Problem::body_too_large(format!(
+            "the streams have more than {DOCUMENT_BYTES_MAX} bytes together"
+        ))
+        .hint("GET …/logs/stdout and …/logs/stderr give them as they are, in parts where asked for"));
+    }
+    for output in streams {
         answer[&output.path] = match &output.withheld {
             None => {
-                let (blobs, digest) = (state.blobs.clone(), output.digest);
-                let mapped = tokio::task::spawn_blocking(move || blobs.map(digest)).await??;
+                let mapped = verified(&state, output.digest).await?;
                 json!(String::from_utf8_lossy((*mapped).as_ref()))
             }
             // That it is there is no secret; a rule's reason can quote its size.

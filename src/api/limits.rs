@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use brizo_receipt::Address;
@@ -109,6 +109,7 @@ pub(super) async fn anonymous(State(state): State<ApiState>, request: Request, n
     let Some(peer) = peer.filter(|_| !WATCHED.contains(&request.uri().path())) else {
         return next.run(request).await;
     };
+    let peer = asker(peer, &state.shared.settings.proxies, request.headers());
     let limits = &state.shared.limits;
     let signed = request.headers().contains_key(header::AUTHORIZATION);
     if let Err(after_s) = limits.take(Who::Peer(peer), u64::from(!signed), state.clock.now_s()) {
@@ -122,9 +123,36 @@ pub(super) async fn anonymous(State(state): State<ApiState>, request: Request, n
     response
 }
 
+/// Who asks: the peer, or whom a known proxy names. One host has a whole /64 of IPv6, so that is what is counted.
+fn asker(peer: IpAddr, proxies: &[IpAddr], headers: &HeaderMap) -> IpAddr {
+    let named = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
+    let named = named.and_then(|value| value.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
+    match named.filter(|_| proxies.contains(&peer)).unwrap_or(peer) {
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_none() => {
+            IpAddr::V6((u128::from(address) >> 64 << 64).into())
+        }
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_known_proxies_are_believed_and_only_their_own_word() {
+        let [proxy, stranger, client]: [IpAddr; 3] =
+            ["127.0.0.1", "192.0.2.9", "198.51.100.7"].map(|text| text.parse().unwrap());
+        let mut headers = HeaderMap::new();
+        assert_eq!(asker(proxy, &[proxy], &headers), proxy);
+        headers.append("x-forwarded-for", "203.0.113.1, 198.51.100.7".parse().unwrap());
+        assert_eq!(asker(proxy, &[proxy], &headers), client, "the last entry is the proxy's own");
+        assert_eq!(asker(stranger, &[proxy], &headers), stranger);
+        headers.append("x-forwarded-for", "nonsense".parse().unwrap());
+        assert_eq!(asker(proxy, &[proxy], &headers), proxy);
+        let [one, other]: [IpAddr; 2] = ["2001:db8::1", "2001:db8::ffff:1"].map(|text| text.parse().unwrap());
+        assert_eq!(asker(one, &[], &headers), asker(other, &[], &headers));
+    }
 
     #[test]
     fn a_bucket_empties_and_fills_again() {

@@ -53,9 +53,19 @@ pub(super) fn route<B>(request: &axum::http::Request<B>) -> &str {
     request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str)
 }
 
+/// Routes whose requests take something away, or nothing in: a full disk must not keep them.
+const ADDS_NOTHING: [&str; 5] = [
+    "/api/v1/jobs/{id}/stop",
+    "/api/v1/auth/sign-in",
+    "/api/v1/auth/nonce",
+    "/api/v1/quotes",
+    "/api/services/initializeCompute",
+];
+
 /// Refuses requests that would add something while the disk has no room for it, before their bodies are read.
 pub(super) async fn only_with_room(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+    let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    if !writes || ADDS_NOTHING.contains(&route(&request)) {
         return next.run(request).await;
     }
     match state.health.room.check() {

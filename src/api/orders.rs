@@ -43,6 +43,10 @@ pub(super) async fn begin(state: &ApiState, headers: &HeaderMap, caller: &Caller
         .hint("send a fresh UUID with each new order, and the same one when you send the order again")
     })?;
     let (address, body, now_s) = (caller.address, keccak256(&caller.body), state.clock.now_s());
+    // Who has no agreement can order nothing, and nothing is remembered for them.
+    if !state.store.with(move |store| store.has_agreement(address)).await? {
+        return Ok(false);
+    }
     let asked =
         state.store.with(move |store| store.ask_once(address, &key, body, now_s + KEY_S, now_s)).await?;
     match asked {

@@ -13,6 +13,15 @@ use crate::data::Mapped;
 /// What is copied out of the mapped file at a time.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// A stored blob. All of it is verified each time, so few are read at the same time: the processors are for runs.
+pub(super) async fn verified(state: &ApiState, digest: B256) -> Result<Mapped, Problem> {
+    let closed =
+        |e: tokio::sync::AcquireError| Problem::internal("the places for readers are gone", &e.into());
+    let _place = state.shared.readers.acquire().await.map_err(closed)?;
+    let blobs = state.blobs.clone();
+    Ok(tokio::task::spawn_blocking(move || blobs.map(digest)).await??)
+}
+
 /// What is served.
 pub(super) struct Download {
     pub(super) digest: B256,
@@ -29,8 +38,7 @@ impl Download {
         // A range is of what the caller has the beginning of; if that is something else, they get the whole.
         let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == etag.as_bytes());
         let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
-        let (blobs, digest) = (state.blobs.clone(), self.digest);
-        let mapped = tokio::task::spawn_blocking(move || blobs.map(digest)).await??;
+        let mapped = verified(state, self.digest).await?;
         let length = (*mapped).as_ref().len() as u64;
         let part = range.map_or(Part::Whole, |range| Part::parse(range, length));
         let (status, from, to) = match part {
@@ -115,7 +123,8 @@ impl Part {
 }
 
 /// Bytes of a mapped file as a body. Reading may wait for the disk, so it is not done on the threads of the server.
-fn body(mapped: Mapped, from: usize, to: usize) -> Body {
+/// Bytes from one place to another, in chunks: a slow reader holds one of them.
+pub(super) fn body(mapped: Mapped, from: usize, to: usize) -> Body {
     if to - from <= CHUNK_BYTES {
         return Body::from(Bytes::copy_from_slice(&(*mapped).as_ref()[from..to]));
     }

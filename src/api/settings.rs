@@ -1,5 +1,7 @@
 //! What a publisher can set of the API: the `[api]` part of `brizo.toml`.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// The `[api]` part. Unknown keys are refused.
@@ -14,6 +16,8 @@ pub struct ApiSettings {
     pub anonymous_per_second: u32,
     /// The same at once after a pause.
     pub anonymous_at_once: u32,
+    /// Addresses of the proxies before this provider: of them the last entry of `X-Forwarded-For` says who asks.
+    pub proxies: Vec<IpAddr>,
     /// Bytes of algorithms that one consumer may have on their way in.
     pub upload_quota_bytes: u64,
     /// How long a sign-in counts, in seconds.
@@ -27,6 +31,7 @@ impl Default for ApiSettings {
             requests_at_once: 2_000,
             anonymous_per_second: 100,
             anonymous_at_once: 2_000,
+            proxies: Vec::new(),
             upload_quota_bytes: 512 << 20,
             sign_in_s: 900,
         }

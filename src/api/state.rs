@@ -13,7 +13,7 @@ use crate::job::{Installed, NodeCeilings};
 use crate::log::Log;
 use crate::nudge::Nudge;
 use crate::policy::Policy;
-use crate::store::{AgreementRow, DatasetRow, Store};
+use crate::store::{AgreementRow, DatasetRow, SeenBlock, Store};
 
 use super::ApiSettings;
 use super::follow::Pulse;
@@ -24,6 +24,8 @@ use super::sessions::Sessions;
 
 /// Who may follow jobs at the same time, by events or by waiting for an answer.
 const FOLLOWERS_MAX: usize = 4_096;
+/// Stored files that are verified for readers at the same time.
+const READERS_MAX: usize = 4;
 /// Archives that are made at the same time.
 const ARCHIVES_MAX: usize = 4;
 
@@ -71,6 +73,8 @@ pub struct Shared {
     /// Places for those who follow jobs, and for archives, which hold a thread each.
     pub(super) followers: Arc<Semaphore>,
     pub(super) archives: Arc<Semaphore>,
+    /// Places for those who read stored bytes, which are verified each time.
+    pub(super) readers: Semaphore,
 }
 
 impl Shared {
@@ -89,6 +93,7 @@ impl Shared {
             pulse: Pulse::new(stop),
             followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
             archives: Arc::new(Semaphore::new(ARCHIVES_MAX)),
+            readers: Semaphore::new(READERS_MAX),
             settings,
             public_url,
         }
@@ -127,11 +132,11 @@ impl ApiState {
         if known.locked {
             return Ok(known);
         }
-        let (locked, block) = self.chain.locked_for_good(id).await?;
+        let (locked, number, hash) = self.chain.locked_for_good(id).await?;
         if locked.is_zero() {
             return Ok(known);
         }
-        self.store.with(move |store| store.record_lock(id, block)).await?;
+        self.store.with(move |store| store.record_lock(id, SeenBlock { number, hash })).await?;
         self.nudge.now();
         self.agreement(id).await
     }

@@ -166,7 +166,10 @@ impl Chain {
         let sender = self.sender.as_ref();
         let sender =
             sender.ok_or_else(|| Error::Mismatch("there is no key to sign transactions with".into()))?;
-        sender.send(call.into_transaction_request(), MINED_TIMEOUT).await
+        // A block of a public chain takes about twelve seconds.
+        let deeper = Duration::from_secs(15)
+            .saturating_mul(self.sending.confirmations.saturating_sub(1).min(1_000) as u32);
+        sender.send(call.into_transaction_request(), MINED_TIMEOUT + deeper).await
     }
 
     pub(super) fn service_agreement(&self) -> ServiceAgreement::ServiceAgreementInstance<DynProvider> {

@@ -38,7 +38,7 @@ pub struct Committed {
 }
 
 /// How a payment was settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settlement {
     /// Sum for the publisher.
     pub paid: U256,
@@ -109,18 +109,18 @@ impl Chain {
         .await
     }
 
-    /// What was paid and refunded at the release of an agreement; nothing before it.
+    /// What was paid and refunded at the release of an agreement; `None` before it, and where the node has no event of it.
     ///
     /// # Errors
     /// Of the chain.
-    pub async fn settlement(&self, id: AgreementId) -> Result<Settlement> {
+    pub async fn settlement(&self, id: AgreementId) -> Result<Option<Settlement>> {
         let filter = self.of_agreement::<PaymentConditions::PaymentReleased>(id);
         let released = self.newest(filter, |log| {
             let event = log.log_decode::<PaymentConditions::PaymentReleased>().ok()?;
             Some((log.block_number?, event.inner.data.amount))
         });
         let Some((block, paid)) = released.await? else {
-            return Ok(Settlement { paid: U256::ZERO, refunded: U256::ZERO });
+            return Ok(None);
         };
         // Refunded in the same transaction as it was released, or not at all.
         let filter = self.of_agreement::<PaymentConditions::PaymentRefund>(id);
@@ -128,7 +128,7 @@ impl Chain {
         let back =
             refunded.iter().filter_map(|log| log.log_decode::<PaymentConditions::PaymentRefund>().ok());
         let refunded = back.map(|event| event.inner.data.amount).fold(U256::ZERO, U256::saturating_add);
-        Ok(Settlement { paid, refunded })
+        Ok(Some(Settlement { paid, refunded }))
     }
 
     /// The first that `pick` takes of the newest range of blocks that has any, searched from the newest block down to the

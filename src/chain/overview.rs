@@ -43,7 +43,7 @@ impl Chain {
             aborted: contract.isAborted(id.0).call().await?,
             locked: self.locked(id).await?,
             receipt_hash: self.receipt_of(id, super::PAID_RUN).await?,
-            settlement: self.settlement(id).await?,
+            settlement: self.settlement(id).await?.unwrap_or_default(),
             now_s: self.time_s().await?,
             agreement,
             conditions,

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use brizo_receipt::{Outcome, Signature};
 
 use super::bindings::PaymentConditions;
-use super::{Chain, ComputeTemplate, Mined, Result};
+use super::{Chain, ComputeTemplate, Error, Mined, Result};
 use crate::ids::{AgreementId, Did};
 use crate::money::Terms;
 
@@ -101,14 +101,17 @@ impl Chain {
         Ok(self.payment().lockedOf(id.0).call().await?.amount)
     }
 
-    /// The sum that was locked at the newest block that is deep enough, and that block.
+    /// The sum that was locked at the newest block that is deep enough, with that block's number and hash.
     ///
     /// # Errors
     /// Of the chain.
-    pub async fn locked_for_good(&self, id: AgreementId) -> Result<(U256, u64)> {
+    pub async fn locked_for_good(&self, id: AgreementId) -> Result<(U256, u64, B256)> {
         let block = self.settled_block().await?;
-        let locked = self.payment().lockedOf(id.0).block(BlockId::number(block)).call().await?;
-        Ok((locked.amount, block))
+        let hash = self.block_hash(block).await?;
+        let hash =
+            hash.ok_or_else(|| Error::Unreachable(format!("the node has no block {block} any more")))?;
+        let locked = self.payment().lockedOf(id.0).block(BlockId::hash(hash)).call().await?;
+        Ok((locked.amount, block, hash))
     }
 
     /// `amountDue`: what the contract would pay for a run.

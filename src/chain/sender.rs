@@ -107,17 +107,23 @@ impl Sender {
             return Err(Error::Mismatch("only calls of contracts are sent".into()));
         };
         let value = request.value.unwrap_or_default();
+        let this = self.clone();
+        // Whoever asks may be gone before a node has answered; the transaction is not.
+        let begun = tokio::spawn(async move { this.begin(to, input, value).await }).await;
+        let end = begun.map_err(|_| Error::Unreachable("the program is ending".into()))??;
+        landed(end, limit).await
+    }
+
+    async fn begin(self: &Arc<Self>, to: Address, input: Bytes, value: U256) -> Result<watch::Receiver<End>> {
         let mut flights = self.flights.lock().await;
         // Those that have landed are history.
         flights.retain(|_, flight| flight.end.borrow().is_none());
         let call = call_of(to, value, &input);
         let under_way = flights.values().find(|flight| flight.call == call).map(|flight| flight.end.clone());
-        let end = match under_way {
-            Some(end) => end,
-            None => self.launch(&mut flights, to, input, value).await?,
-        };
-        drop(flights);
-        landed(end, limit).await
+        match under_way {
+            Some(end) => Ok(end),
+            None => self.launch(&mut flights, to, input, value).await,
+        }
     }
 
     /// Follows again what an earlier process sent. Returns how many there are.
@@ -149,9 +155,9 @@ impl Sender {
         let mut fees = Fees::estimate(&self.provider, self.sending.fee_max).await?;
         for _ in 0..TRIES {
             let pending = self.provider.get_transaction_count(self.address).pending().await?;
-            // A node may have forgotten what is on its way; its nonces are taken all the same.
-            let ours = flights.keys().next_back().map_or(0, |last| last + 1);
-            let nonce = pending.max(ours);
+            // A node may have forgotten what is on its way; its nonces are taken all the same. The first that is free: one
+            // that was lost below ours would hold up all of them for ever.
+            let nonce = (pending..).find(|nonce| !flights.contains_key(nonce)).unwrap_or(pending);
             let (input, hashes) = (input.clone(), Vec::new());
             let mut sent = Sent { nonce, to, input, value, gas, fees, hashes };
             match self.broadcast(&mut sent).await? {
@@ -163,7 +169,10 @@ impl Sender {
                     return Err(Error::Unreachable(text.into()));
                 }
                 // One node took it and its answer was lost, so the next was asked: the nonce is used, by this very one.
-                Answer::NonceUsed | Answer::Underpriced if self.is_known(&sent).await? => {
+                // What nobody can be asked about is followed, which finds out.
+                Answer::NonceUsed | Answer::Underpriced | Answer::Refused(_)
+                    if self.is_known(&sent).await.unwrap_or(true) =>
+                {
                     return Ok(self.fly(flights, sent));
                 }
                 Answer::Refused(error) => {
@@ -205,7 +214,11 @@ impl Sender {
         let signed = self.sign(sent).await?;
         if !sent.hashes.contains(signed.tx_hash()) {
             sent.hashes.push(*signed.tx_hash());
-            self.journal.save(self.address, sent).map_err(Error::Journal)?;
+            if let Err(error) = self.journal.save(self.address, sent) {
+                // What is not written down is not sent, now or at the next look.
+                sent.hashes.pop();
+                return Err(Error::Journal(error));
+            }
         }
         let answer = self.provider.send_raw_transaction(&signed.encoded_2718()).await;
         Ok(answer.map_or_else(Answer::of, |_| Answer::Taken))

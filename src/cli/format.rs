@@ -30,11 +30,16 @@ impl Format {
             Self::Yaml => yaml(document, 0),
             Self::Table => format!("{}\n", harmless(table().trim_end())),
         };
-        match std::io::stdout().lock().write_all(text.as_bytes()) {
-            // Who reads has read enough, as `head` does; what came out is still told by the exit code.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            done => done.context("standard output"),
-        }
+        print_text(&text)
+    }
+}
+
+/// Prints a text as it is.
+pub(super) fn print_text(text: &str) -> Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Who reads has read enough, as `head` does; what came out is still told by the exit code.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("standard output"),
     }
 }
 

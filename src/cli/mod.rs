@@ -4,6 +4,7 @@ mod agreement;
 mod backup;
 mod check;
 mod compile_worker;
+mod completions;
 mod config;
 mod container;
 mod contracts;
@@ -137,6 +138,8 @@ enum Command {
     #[command(subcommand)]
     Log(log::Log),
     Profile(check::Profile),
+    Completions(completions::Completions),
+    Man(completions::Man),
     CompileWorker(compile_worker::CompileWorker),
 }
 
@@ -157,6 +160,8 @@ impl Cli {
     fn dispatch(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::New(verb) => verb.run(),
+            Command::Completions(verb) => verb.run(),
+            Command::Man(verb) => verb.run(),
             Command::Run(verb) => verb.run(),
             Command::Check(verb) => verb.run(),
             Command::Profile(verb) => verb.run(),

@@ -2,10 +2,11 @@
 
 mod source;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{Key, content_digest};
+use brizo_receipt::{Key, Manifest, content_digest};
 use clap::Args;
 use serde_json::json;
 
@@ -87,6 +88,7 @@ impl Publish {
         parts.chain.check().await?;
         let (version, mock) = (self.version(&parts)?, self.packed_mock(&source)?);
         let manifest = source.take_in(&parts.blobs).await?;
+        check_mock(mock.as_ref(), &manifest)?;
         let (key, seed) = (Key::new(random()?.0), random()?);
         let did = parts.chain.did_of(seed).await?;
         let (policy_text, rules) = policy::texts(&self.policy)?;
@@ -243,5 +245,14 @@ impl Publish {
                 event,
             })
             .collect()
+    }
+}
+
+/// Everybody can download a mock, so nothing of the data may be in it, wherever either came from.
+fn check_mock(mock: Option<&Mock>, manifest: &Manifest) -> Result<()> {
+    let real: HashSet<_> = manifest.entries().iter().map(|entry| entry.digest).collect();
+    match mock.is_some_and(|mock| mock.contents.iter().any(|digest| real.contains(digest))) {
+        true => bail!("--mock holds a file of the data set, and everybody can download it; take it out"),
+        false => Ok(()),
     }
 }

@@ -56,7 +56,9 @@ impl Containers {
     /// [`Error`], whose fault it says. Everything that the guest can cause is a [`RunResult`].
     pub async fn run(&self, image: &Image, order: &Order, control: &Control) -> Result<Ran, Error> {
         let connected = self.connect().await?;
-        self.sweep_with(&connected.docker).await?;
+        if let Err(error) = self.sweep_with(&connected.docker).await {
+            tracing::warn!(%error, "what earlier containers left is removed later");
+        }
         let ready = image.ready(&connected.docker, &connected.facts).await?;
         let names = Names::new()?;
         self.active().insert(names.run.clone());

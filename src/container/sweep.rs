@@ -2,7 +2,6 @@
 //! found by their labels, so nothing has to be remembered.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use bollard::Docker;
 use bollard::errors::Error as EngineError;
@@ -10,6 +9,9 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveVolumeOptionsBuilder,
 };
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::{Containers, Error, Owner};
 
@@ -45,14 +47,13 @@ impl Containers {
 
     fn is_left_over(&self, labels: &HashMap<String, String>) -> bool {
         let (Some(owner), Some(run)) = (labels.get(OWNER), labels.get(RUN)) else { return false };
-        if let Owner::Provider(_) = self.owner
-            && *owner == self.owner.label()
-        {
-            return !self.active().contains(run);
+        // A provider looks after its own things: what it can see of processes depends on how it is locked in.
+        if let Owner::Provider(_) = self.owner {
+            return *owner == self.owner.label() && !self.active().contains(run);
         }
-        // A process that runs something can be seen to be gone; another provider cannot.
-        let id = owner.strip_prefix("process-").and_then(|id| id.parse::<u32>().ok());
-        id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists())
+        // A process that runs something can be asked for; another provider cannot.
+        let id = owner.strip_prefix("process-").and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
+        id.is_some_and(|id| test_kill_process(id) == Err(Errno::SRCH))
     }
 
     /// Containers first: a volume that is in use cannot be removed.
@@ -63,24 +64,29 @@ impl Containers {
     ) -> Result<usize, Error> {
         let ours = HashMap::from([("label", vec![OWNER])]);
         let list = ListContainersOptionsBuilder::new().all(true).filters(&ours).build();
-        let mut removed = 0;
+        let (mut removed, mut failed) = (0, None);
         for container in docker.list_containers(Some(list)).await? {
             let (Some(id), Some(labels)) = (container.id, container.labels) else { continue };
             if which(&labels) {
                 let force = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-                gone(docker.remove_container(&id, Some(force)).await)?;
-                removed += 1;
+                // One that cannot be removed must not keep the others.
+                match gone(docker.remove_container(&id, Some(force)).await) {
+                    Ok(()) => removed += 1,
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             }
         }
         let list = ListVolumesOptionsBuilder::new().filters(&ours).build();
         for volume in docker.list_volumes(Some(list)).await?.volumes.unwrap_or_default() {
             if which(&volume.labels) {
                 let options = RemoveVolumeOptionsBuilder::new().build();
-                gone(docker.remove_volume(&volume.name, Some(options)).await)?;
-                removed += 1;
+                match gone(docker.remove_volume(&volume.name, Some(options)).await) {
+                    Ok(()) => removed += 1,
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             }
         }
-        Ok(removed)
+        failed.map_or(Ok(removed), Err)
     }
 }
 

@@ -4,10 +4,12 @@ use std::fs::{self, DirBuilder, File};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use brizo_receipt::{B256, content_digest};
+use memmap2::Mmap;
 
-use super::{BlobStore, Error, ingest, pack};
+use super::{BlobStore, Error, Mapped, ingest, pack};
 
 /// Bytes that the files of a mock may have together: it is held in memory, and is no data set.
 const BYTES_MAX: u64 = 64 << 20;
@@ -27,6 +29,8 @@ pub struct Mock {
     pub digest: B256,
     /// Files in it.
     pub files: usize,
+    /// Digests of the files that are not empty: none of them may be one of the data set's.
+    pub contents: Vec<B256>,
 }
 
 impl Mock {
@@ -48,7 +52,9 @@ impl Mock {
             path: String::new(),
             why: "has a name that is too long for an archive",
         })?;
-        Ok(Self { digest: content_digest(&archive), files: files.len(), archive })
+        let contents = manifest.entries().iter().filter(|entry| entry.size > 0).map(|entry| entry.digest);
+        let (contents, files) = (contents.collect(), files.len());
+        Ok(Self { digest: content_digest(&archive), files, contents, archive })
     }
 }
 
@@ -82,13 +88,15 @@ impl Mocks {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub fn read(&self, name: &str) -> Result<Option<Mapped>, Error> {
         let path = self.place(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::Io { path, source }),
-        }
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|source| Error::Io { path: path.clone(), source })?,
+        };
+        // SAFETY: mocks are renamed into place and never written again, in a folder only we can write to.
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::Io { path, source })?;
+        Ok(Some(Arc::new(map)))
     }
 
     fn place(&self, name: &str) -> PathBuf {

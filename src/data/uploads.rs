@@ -2,7 +2,7 @@
 //! kept under its digest when it is complete. Flat in memory whatever the size.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +14,9 @@ use super::{Error, Mapped};
 
 /// How long what nobody goes on with, or orders with, is kept, in seconds.
 const KEPT_S: u64 = 86_400;
+
+/// Algorithms that one consumer may have on their way in.
+const FILES_MAX: usize = 256;
 
 /// How much of an algorithm is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +102,19 @@ impl Uploads {
         make(&self.folder.join(owner.to_string()))?;
         let path = self.part(owner, digest);
         let failed = |source| Error::Io { path: path.clone(), source };
+        let (used, count) = self.used(owner);
+        let room = self.quota_bytes.saturating_sub(used);
+        // An empty file is one all the same.
+        if room == 0 || count >= FILES_MAX {
+            return Err(BadUpload::TooMuch(self.quota_bytes));
+        }
         let mut options = OpenOptions::new();
-        let file =
-            options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
-        if file.try_lock().is_err() {
+        options.write(true).create(from == 0).truncate(false).mode(0o600);
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(BadUpload::Offset(0)),
+            opened => opened.map_err(failed)?,
+        };
+        if file.try_lock().is_err() || !is_named(&file, &path).map_err(failed)? {
             return Err(BadUpload::Busy);
         }
         let there = file.metadata().map_err(failed)?.len();
@@ -110,7 +122,6 @@ impl Uploads {
             return Err(BadUpload::Offset(there));
         }
         file.set_len(from).map_err(failed)?;
-        let room = self.quota_bytes.saturating_sub(self.used(owner));
         let mut piece = Piece { file, path, from, written: 0, room, kept: false };
         piece.file.seek(SeekFrom::Start(from)).map_err(|source| piece.failed(source))?;
         Ok(piece)
@@ -123,8 +134,13 @@ impl Uploads {
     pub fn finish(&self, owner: Address, digest: B256) -> Result<u64, BadUpload> {
         let path = self.part(owner, digest);
         let failed = |source| BadUpload::Data(Error::Io { path: path.clone(), source });
+        let file = File::open(&path).map_err(failed)?;
+        // Nobody may cut it while it is read, nor until it has its name. It is read and not mapped all the same.
+        if file.try_lock().is_err() || !is_named(&file, &path).map_err(failed)? {
+            return Err(BadUpload::Busy);
+        }
         let mut hasher = blake3::Hasher::new();
-        hasher.update_mmap_rayon(&path).map_err(failed)?;
+        hasher.update_reader(&file).map_err(failed)?;
         let found = B256::from(*hasher.finalize().as_bytes());
         if found != digest {
             fs::remove_file(&path).map_err(failed)?;
@@ -159,8 +175,10 @@ impl Uploads {
         }
     }
 
-    fn used(&self, owner: Address) -> u64 {
-        files(&self.folder.join(owner.to_string())).map(|(_, file)| file.len()).sum()
+    /// Bytes and files of a consumer.
+    fn used(&self, owner: Address) -> (u64, usize) {
+        let folder = self.folder.join(owner.to_string());
+        files(&folder).fold((0, 0), |(bytes, count), (_, file)| (bytes + file.len(), count + 1))
     }
 
     /// Forgets what is old. What cannot be removed now is tried again with the next piece.
@@ -229,6 +247,12 @@ impl Drop for Piece {
     }
 }
 
+/// Whether a path still leads to an open file: it may have been renamed or removed before it was locked.
+fn is_named(file: &File, path: &Path) -> std::io::Result<bool> {
+    let (open, named) = (file.metadata()?, fs::metadata(path));
+    Ok(named.is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino())))
+}
+
 fn make(folder: &Path) -> Result<(), Error> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|source| Error::Io { path: folder.to_path_buf(), source })
@@ -251,6 +275,38 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let uploads = Uploads::open(&folder.path().join("uploads"), quota_bytes).unwrap();
         (folder, uploads)
+    }
+
+    #[test]
+    fn nobody_cuts_what_is_being_finished_and_nothing_is_left_of_a_wrong_place() {
+        let (_folder, uploads) = uploads(100);
+        let digest = B256::from(*blake3::hash(b"abcdef").as_bytes());
+        send(&uploads, digest, 0, b"abcdef").unwrap();
+        let part = uploads.part(WHO, digest);
+        let held = File::open(&part).unwrap();
+        held.lock().unwrap();
+        assert!(matches!(uploads.finish(WHO, digest), Err(BadUpload::Busy)));
+        assert!(matches!(send(&uploads, digest, 0, b""), Err(BadUpload::Busy)));
+        drop(held);
+        // Opened before it got its name, locked after: it must not be cut any more.
+        let early = File::open(&part).unwrap();
+        assert_eq!(uploads.finish(WHO, digest).unwrap(), 6);
+        assert!(!is_named(&early, &part).unwrap());
+        assert_eq!((*uploads.map(WHO, digest).unwrap()).as_ref(), b"abcdef");
+
+        let other = B256::repeat_byte(7);
+        assert!(matches!(send(&uploads, other, 5, b"x"), Err(BadUpload::Offset(0))));
+        assert!(!uploads.part(WHO, other).exists());
+    }
+
+    #[test]
+    fn files_are_counted_as_well_as_bytes() {
+        let (_folder, uploads) = uploads(1 << 20);
+        for number in 0..FILES_MAX {
+            let digest = B256::from(alloy_primitives::U256::from(number));
+            send(&uploads, digest, 0, b"").unwrap();
+        }
+        assert!(matches!(send(&uploads, B256::repeat_byte(9), 0, b""), Err(BadUpload::TooMuch(_))));
     }
 
     fn send(uploads: &Uploads, digest: B256, from: u64, bytes: &[u8]) -> Result<u64, BadUpload> {

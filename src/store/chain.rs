@@ -12,6 +12,9 @@ use crate::ids::AgreementId;
 /// Ends of ranges that are kept. A reorganisation deeper than all of them is none that a program should mend.
 pub const BLOCKS_KEPT: u64 = 256;
 
+/// How long after its settlement a job's steps are looked at again when the chain is reorganised, in seconds.
+const LOOKED_AT_AGAIN_S: u64 = 86_400;
+
 /// A block that was the end of a range whose events were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenBlock {
@@ -53,8 +56,16 @@ impl Store {
     ///
     /// # Errors
     /// Of SQLite.
-    pub fn record_lock(&self, id: AgreementId, block: u64) -> Result<()> {
-        self.write(|sql| lock(sql, id, block))
+    pub fn record_lock(&self, id: AgreementId, block: SeenBlock) -> Result<()> {
+        self.write(|sql| {
+            lock(sql, id, block.number)?;
+            // Kept for the comparison, so that a reorganisation of this very block takes the payment back as well.
+            sql.execute(
+                "INSERT OR IGNORE INTO block_seen (number, hash) VALUES (?1, ?2)",
+                params![block.number, block.hash.as_slice()],
+            )?;
+            Ok(())
+        })
     }
 
     /// The last block whose events were recorded.
@@ -86,8 +97,15 @@ impl Store {
     ///
     /// # Errors
     /// Of SQLite or of a damaged row.
-    pub fn roll_back(&self, block: u64) -> Result<Vec<AgreementId>> {
+    pub fn roll_back(&self, block: u64, now_s: u64) -> Result<Vec<AgreementId>> {
         self.write(|sql| {
+            // Our own transactions may be gone as well. Each step looks for its effect first, so looking again costs nothing.
+            sql.execute(
+                "UPDATE outbox SET state = 'waiting', next_s = 0 WHERE state = 'done' AND (
+                   job IN (SELECT id FROM job WHERE state = 'publishing' OR (state = 'settled' AND ended_s > ?1))
+                   OR (step = 'authorize' AND agreement IN (SELECT id FROM agreement WHERE grant_deadline_s > ?2)))",
+                [now_s.saturating_sub(LOOKED_AT_AGAIN_S), now_s],
+            )?;
             let mut statement = sql.prepare(
                 "UPDATE agreement SET locked = 0, granted = 0, locked_block = NULL WHERE locked_block > ?1 RETURNING id",
             )?;
@@ -99,7 +117,7 @@ impl Store {
                 sql.execute("DELETE FROM outbox WHERE agreement = ?1 AND step = 'authorize'", [id])?;
             }
             sql.execute("DELETE FROM block_seen WHERE number > ?1", [block])?;
-            sql.execute("UPDATE cursor SET block = ?1", [block])?;
+            sql.execute("UPDATE cursor SET block = min(block, ?1)", [block])?;
             let parse = |id: &String| Place { table: "agreement", row: id }.parse("id", id);
             ids.iter().map(parse).collect()
         })

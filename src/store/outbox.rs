@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::queue::unsettle;
 use super::row::Place;
 use super::{Result, Store};
 use crate::failpoint;
@@ -128,12 +129,15 @@ impl Store {
         })
     }
 
-    /// The step can never work any more, and so cannot the later ones of its agreement.
+    /// The step can never work any more, and so cannot the later ones of its agreement; its job is not settled.
     ///
     /// # Errors
     /// Of SQLite.
-    pub fn step_dead(&self, row: &OutboxRow, problem: &str) -> Result<()> {
+    pub fn step_dead(&self, row: &OutboxRow, problem: &str, now_s: u64) -> Result<()> {
         self.write(|sql| {
+            if let Some(job) = row.job {
+                unsettle(sql, job, "the contracts refuse the settlement", now_s)?;
+            }
             sql.execute(
                 "UPDATE outbox SET state = 'dead', problem = ?2 WHERE agreement = ?1 AND state = 'waiting'",
                 params![row.agreement.to_string(), problem],

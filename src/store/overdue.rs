@@ -43,8 +43,10 @@ impl Store {
                     _ => End::HostFailed,
                 };
                 let place = Place { table: "job", row: &id };
-                let spec: JobSpec = place.json("spec", &spec)?;
-                abort(sql, &id, &spec, end, "it could not be started in time", now_s)?;
+                match place.json::<JobSpec>("spec", &spec) {
+                    Ok(spec) => abort(sql, &id, &spec, end, "it could not be started in time", now_s)?,
+                    Err(error) => abort_damaged(sql, &id, &error.to_string(), now_s)?,
+                }
                 found.push(Overdue::Ended(id));
             }
             let mut late = sql.prepare_cached(
@@ -130,8 +132,10 @@ impl Store {
         self.write(|sql| {
             let spec = quarantined(sql, id)?;
             let id = id.to_string();
-            let spec = Place { table: "job", row: &id }.json("spec", &spec)?;
-            abort(sql, &id, &spec, End::HostFailed, "the publisher ended it", now_s)
+            match (Place { table: "job", row: &id }).json("spec", &spec) {
+                Ok(spec) => abort(sql, &id, &spec, End::HostFailed, "the publisher ended it", now_s),
+                Err(error) => abort_damaged(sql, &id, &error.to_string(), now_s),
+            }
         })
     }
 }
@@ -196,6 +200,17 @@ pub(super) fn abort(
     )?;
     log::append_about(sql, spec, end.log_event(), end.explanation(), None, now_s)?;
     note(sql, id, now_s, &format!("{}: {}", State::Aborted.word(), end.explanation()))
+}
+
+/// The same for a job whose order cannot be read any more: the log can say nothing about what it does not know.
+fn abort_damaged(sql: &Connection, id: &str, problem: &str, now_s: u64) -> Result<()> {
+    sql.execute(
+        "UPDATE job SET state = ?2, end = ?3, problem = ?4, ended_s = ?5, lease_owner = NULL, lease_until_s = NULL,
+                state_until_s = NULL
+         WHERE id = ?1",
+        params![id, State::Aborted.word(), End::HostFailed.word(), problem, now_s],
+    )?;
+    note(sql, id, now_s, &format!("{}: {problem}", State::Aborted.word()))
 }
 
 /// Jobs that cannot be started any more: their time is over, or they would not fit if they were alone.

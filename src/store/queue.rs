@@ -324,20 +324,15 @@ impl Store {
             note(sql, &id.to_string(), now_s, &format!("settled: {paid} paid, {refunded} refunded"))
         })
     }
+}
 
-    /// The chain refuses the settlement for good.
-    ///
-    /// # Errors
-    /// Of SQLite.
-    pub fn unsettle_job(&self, id: JobId, problem: &str, now_s: u64) -> Result<()> {
-        self.write(|sql| {
-            sql.execute(
-                "UPDATE job SET state = ?2, problem = ?3, ended_s = ?4 WHERE id = ?1 AND state = 'publishing'",
-                params![id.to_string(), State::Unsettled.word(), problem, now_s],
-            )?;
-            note(sql, &id.to_string(), now_s, &format!("not settled: {problem}"))
-        })
-    }
+/// The chain refuses the settlement for good.
+pub(super) fn unsettle(sql: &Connection, id: JobId, problem: &str, now_s: u64) -> Result<()> {
+    let ended = sql.execute(
+        "UPDATE job SET state = ?2, problem = ?3, ended_s = ?4 WHERE id = ?1 AND state = 'publishing'",
+        params![id.to_string(), State::Unsettled.word(), problem, now_s],
+    )?;
+    if ended == 0 { Ok(()) } else { note(sql, &id.to_string(), now_s, &format!("not settled: {problem}")) }
 }
 
 /// The first candidate that fits, counting those that it passes.

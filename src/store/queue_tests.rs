@@ -232,3 +232,22 @@ fn one_damaged_row_does_not_stop_the_queue() {
     assert_eq!(claim(&store, NOW), None);
     assert_eq!((state(&store, 0).0, claim(&store, NOW)), (State::Quarantined, Some(id(1))));
 }
+
+#[test]
+fn a_job_whose_order_cannot_be_read_ends_in_its_time_and_holds_up_nothing() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    order(&store, 1, 1, NOW + 1);
+    store.lock().execute("UPDATE job SET spec = 'torn' WHERE id = ?1", [id(0).to_string()]).unwrap();
+    store.named_blobs().unwrap();
+    let late = NOW + 1_000_000;
+    store.end_overdue(late).unwrap();
+    assert_eq!(state_word(&store, 0), "aborted");
+    assert_eq!(state_word(&store, 1), "aborted", "what is behind it is ended as well");
+    assert!(store.end_overdue(late).unwrap().is_empty());
+}
+
+fn state_word(store: &Store, number: u8) -> String {
+    let query = "SELECT state FROM job WHERE id = ?1";
+    store.lock().query_row(query, [id(number).to_string()], |row| row.get(0)).unwrap()
+}

@@ -96,7 +96,7 @@ impl Store {
             Ok(())
         })?;
         let ordered = "SELECT id, json_extract(spec, '$.moduleDigest') FROM job
-             WHERE state IN ('preparing', 'running') OR state IN ('queued', 'quarantined')";
+             WHERE json_valid(spec) AND (state IN ('preparing', 'running') OR state IN ('queued', 'quarantined'))";
         each(&connection, ordered, |id, row| {
             named.insert(Place { table: "job", row: id }.parse("spec", &row.get::<_, String>(1)?)?);
             Ok(())

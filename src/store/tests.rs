@@ -188,7 +188,7 @@ fn a_dead_step_takes_the_later_ones_with_it() {
     store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
     let row = store.due_steps(NOW).unwrap().remove(0);
-    store.step_dead(&row, "too late").unwrap();
+    store.step_dead(&row, "too late", NOW).unwrap();
     assert_eq!(store.waiting_steps().unwrap(), 0);
 }
 
@@ -208,14 +208,14 @@ fn a_reorganisation_takes_payments_back_until_they_are_seen_again() {
     store.set_granted(id).unwrap();
     assert_eq!(store.blocks_seen().unwrap(), [seen(9), seen(5)]);
 
-    assert!(store.roll_back(8).unwrap().is_empty(), "block 8 itself is still there");
-    assert_eq!(store.roll_back(5).unwrap(), [id]);
+    assert!(store.roll_back(8, NOW).unwrap().is_empty(), "block 8 itself is still there");
+    assert_eq!(store.roll_back(5, NOW).unwrap(), [id]);
     let agreement = store.agreement(id).unwrap().unwrap();
     assert!(!agreement.locked && !agreement.granted);
     assert_eq!((store.cursor().unwrap(), store.blocks_seen().unwrap()), (Some(5), vec![seen(5)]));
     assert_eq!(store.waiting_steps().unwrap(), 0);
 
-    store.record_lock(id, 7).unwrap();
+    store.record_lock(id, seen(7)).unwrap();
     assert!(store.agreement(id).unwrap().unwrap().locked);
     assert_eq!(store.due_steps(NOW).unwrap().remove(0).step, Step::Authorize, "asked for again");
 }

@@ -74,7 +74,9 @@ impl Worker {
                 );
             }
         };
-        let lost = self.store.with(move |store| store.roll_back(kept)).await?;
+        let now_s = self.clock.now_s();
+        let lost = self.store.with(move |store| store.roll_back(kept, now_s)).await?;
+        self.nudge.now();
         tracing::warn!(
             from = newest.number,
             to = kept,

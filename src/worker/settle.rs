@@ -1,10 +1,13 @@
 //! The outbox: tells the chain what is owed. Each step first looks whether its effect is there already, so it can be
 //! repeated after a crash at any point, and money moves once.
 
+use std::collections::HashSet;
+
 use alloy_primitives::U256;
 use anyhow::Context as _;
 use brizo_receipt::B256;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::Worker;
 use crate::chain::{Error as ChainError, PAID_RUN, Settlement};
@@ -13,47 +16,65 @@ use crate::ids::{AgreementId, JobId};
 use crate::metrics;
 use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
 
+/// Agreements that are settled at the same time.
+const STEPS_MAX: usize = 64;
 /// Longest wait between two tries, in seconds.
 const WAIT_MAX_S: u64 = 30;
 
 impl Worker {
+    /// Does what is owed, the steps of different agreements side by side: each waits for its block, and none for another's.
+    /// When the provider ends nothing is waited for; what was sent is followed by the next process.
     pub(super) async fn settle(mut self, mut stop: watch::Receiver<bool>) {
+        let (mut flying, mut busy) = (JoinSet::new(), HashSet::new());
         loop {
-            match self.do_due_steps().await {
-                Ok(true) => continue,
-                Ok(false) => {}
+            match self.due().await {
+                Ok(due) => {
+                    for row in due {
+                        if busy.len() < STEPS_MAX && busy.insert(row.agreement) {
+                            let (worker, agreement) = (self.clone(), row.agreement);
+                            flying.spawn(async move { worker.do_step_of(row, agreement).await });
+                        }
+                    }
+                }
                 Err(error) => tracing::error!(error = %format!("{error:#}"), "the outbox cannot be read"),
             }
-            if !self.pause(&mut stop).await {
-                return;
+            tokio::select! {
+                Some(ended) = flying.join_next() => match ended {
+                    Ok(agreement) => { busy.remove(&agreement); }
+                    Err(error) => {
+                        // Which one it was is not known any more, so all may be looked at again; a step looks for its effect first.
+                        tracing::error!(%error, "a step of the outbox died");
+                        flying.shutdown().await;
+                        busy.clear();
+                    }
+                },
+                go = self.pause(&mut stop) => if !go { return },
             }
         }
     }
 
-    /// Does what is due; returns whether anything moved.
-    async fn do_due_steps(&self) -> anyhow::Result<bool> {
+    async fn due(&self) -> anyhow::Result<Vec<OutboxRow>> {
         let now_s = self.clock.now_s();
-        let due = self.store.with(move |store| store.due_steps(now_s)).await?;
-        let mut moved = false;
-        for row in due {
-            moved |= self.do_step(row).await?;
-        }
-        Ok(moved)
+        Ok(self.store.with(move |store| store.due_steps(now_s)).await?)
     }
 
-    async fn do_step(&self, row: OutboxRow) -> anyhow::Result<bool> {
+    async fn do_step_of(&self, row: OutboxRow, agreement: AgreementId) -> AgreementId {
+        if let Err(error) = self.do_step(row).await {
+            tracing::error!(%agreement, error = %format!("{error:#}"), "what became of a step cannot be written down");
+        }
+        agreement
+    }
+
+    async fn do_step(&self, row: OutboxRow) -> anyhow::Result<()> {
         let (id, step) = (row.id, row.step.word());
         match failpoint::around_async(step, self.perform(&row)).await {
             Ok(tx) => {
                 tracing::info!(agreement = %row.agreement, step, tx = tx.as_deref().unwrap_or("none needed"), "step done");
                 self.store.with(move |store| store.step_done(id, tx.as_deref())).await?;
                 self.nudge.now();
-                Ok(true)
+                Ok(())
             }
-            Err(error) => {
-                self.note_failure(row, error).await?;
-                Ok(false)
-            }
+            Err(error) => self.note_failure(row, error).await,
         }
     }
 
@@ -114,7 +135,10 @@ impl Worker {
         };
         let (job_id, now_s) = (job.id, self.clock.now_s());
         let settlement = match run_index {
-            PAID_RUN => self.chain.settlement(id).await?,
+            // The nodes behind one address are not always equally far, and old ones forget events: then it is asked again.
+            PAID_RUN => {
+                self.chain.settlement(id).await?.context("the release is there, and its event is not yet")?
+            }
             _ => Settlement { paid: U256::ZERO, refunded: U256::ZERO },
         };
         self.store
@@ -146,15 +170,7 @@ impl Worker {
         }
         tracing::error!(%agreement, step, error = %problem, "step is dead");
         let now_s = self.clock.now_s();
-        self.store
-            .with(move |store| {
-                store.step_dead(&row, &problem)?;
-                match row.job {
-                    Some(job) => store.unsettle_job(job, "the contracts refuse the settlement", now_s),
-                    None => Ok(()),
-                }
-            })
-            .await?;
+        self.store.with(move |store| store.step_dead(&row, &problem, now_s)).await?;
         Ok(())
     }
 

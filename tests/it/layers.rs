@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 34] = [
+const HOMES: [(&str, &[&str]); 36] = [
     ("bollard", &["container"]),
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
@@ -50,11 +50,13 @@ const HOMES: [(&str, &[&str]); 34] = [
     ("time", &["api"]),
     ("utoipa", &["api"]),
     ("clap", &["cli", "main"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("indicatif", &["cli"]),
     ("tempfile", &["cli", "sandbox"]),
     ("tracing_subscriber", &["telemetry"]),
     ("prometheus_client", &["metrics"]),
-    ("rustix", &["data", "sandbox"]),
+    ("rustix", &["container", "data", "sandbox"]),
     ("strsim", &["config"]),
 ];
 

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::U256;
 use anyhow::{Context, Result, bail};
-use brizo_receipt::Key;
+use brizo_receipt::{Key, SecretKey};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::format::{read_salt_key, read_text, write};
-use crate::config::read_toml;
+use crate::config::{PRIVATE_KEY, key_of_environment, read_key, read_toml};
 use crate::ids::{AgreementId, Did, JobId};
 
 /// A job file. Paths are relative to it.
@@ -18,10 +18,16 @@ pub(super) struct JobFile {
     /// Where it was read from.
     #[serde(skip)]
     pub(super) path: PathBuf,
+    /// Else `NODE_URL` of the environment, as in Ocean's command line.
+    #[serde(default)]
     pub(super) provider: String,
+    /// Else `RPC` of the environment.
+    #[serde(default)]
     pub(super) rpc: String,
     pub(super) deployment: PathBuf,
-    pub(super) key_file: PathBuf,
+    /// Else the key itself is `PRIVATE_KEY` of the environment.
+    #[serde(default)]
+    key_file: Option<PathBuf>,
     pub(super) did: Did,
     pub(super) algorithm: PathBuf,
     /// BLAKE3 of the provider's runtime on which the algorithm, a script or a folder of them, is run.
@@ -60,11 +66,32 @@ impl JobFile {
         let mut file: Self = read_toml(path)?;
         file.path = path.to_path_buf();
         let base = path.parent().unwrap_or(Path::new("."));
-        for relative in [&mut file.deployment, &mut file.key_file, &mut file.output, &mut file.algorithm] {
+        let paths = [&mut file.deployment, &mut file.output, &mut file.algorithm];
+        for relative in paths.into_iter().chain(&mut file.key_file) {
             *relative = base.join(&*relative);
+        }
+        for (key, value, variable) in
+            [("provider", &mut file.provider, "NODE_URL"), ("rpc", &mut file.rpc, "RPC")]
+        {
+            if value.is_empty() {
+                *value = std::env::var(variable).unwrap_or_default();
+            }
+            if value.is_empty() {
+                bail!("{}: no `{key}`, and {variable} is not set", path.display());
+            }
         }
         file.provider = file.provider.trim_end_matches('/').to_string();
         Ok(file)
+    }
+
+    /// The consumer's key.
+    pub(super) fn key(&self) -> Result<SecretKey> {
+        match &self.key_file {
+            Some(path) => Ok(read_key(path)?),
+            None => key_of_environment()?.with_context(|| {
+                format!("{}: no `key_file`, and {PRIVATE_KEY} is not set", self.path.display())
+            }),
+        }
     }
 
     /// Variables in the form that an invocation takes.

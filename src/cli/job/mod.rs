@@ -3,6 +3,7 @@
 mod algorithm;
 mod file;
 mod follow;
+mod look;
 mod order;
 mod prepare;
 mod results;
@@ -40,7 +41,8 @@ A job file (TOML; paths are relative to it):
   max_price = \"50000000000000000\"        # most you lock, in the smallest unit
 
 Optional: a table [env] with variables for the guest; runtime = \"0x…\", the digest of one of the provider's runtimes
-(/api/v1/environments), for an algorithm that is a script or a folder of them, and main = \"run.py\", the script to start.";
+(/api/v1/environments), for an algorithm that is a script or a folder of them, and main = \"run.py\", the script to start.
+Where provider, rpc or key_file is missing, NODE_URL, RPC and PRIVATE_KEY of the environment count.";
 
 /// Order, watch and fetch runs at a provider. Every verb takes the same job file.
 #[derive(Debug, Subcommand)]
@@ -52,6 +54,14 @@ pub(super) enum Job {
         /// Job file.
         file: PathBuf,
         /// How to print the result; progress goes to standard error.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Print what a run with this job file costs and may use, before anything is signed or paid.
+    Describe {
+        /// Job file.
+        file: PathBuf,
+        /// How to print the result.
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
     },
@@ -77,6 +87,27 @@ pub(super) enum Job {
         /// How to print the result.
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
+    },
+    /// List your jobs at the provider, and those that name you, the newest first.
+    List {
+        /// Job file.
+        file: PathBuf,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Print what happened to the job, step by step.
+    History {
+        /// Job file.
+        file: PathBuf,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Stop the job, where it has made no claim yet. Nothing is charged.
+    Stop {
+        /// Job file.
+        file: PathBuf,
     },
     /// Print the job's standard output and error, as far as the data owner lets them out.
     Logs {
@@ -122,6 +153,20 @@ impl Job {
             Self::Status { file, format } => {
                 let session = Session::open(JobFile::load(&file)?).await?;
                 follow::print_status(&session, &Saved::load(&session.file)?, format).await
+            }
+            Self::Describe { file, format } => {
+                look::describe(&Session::open(JobFile::load(&file)?).await?, format).await
+            }
+            Self::List { file, format } => {
+                look::list(&Session::open(JobFile::load(&file)?).await?, format).await
+            }
+            Self::History { file, format } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                look::history(&session, &Saved::load(&session.file)?, format).await
+            }
+            Self::Stop { file } => {
+                let session = Session::open(JobFile::load(&file)?).await?;
+                look::stop(&session, &Saved::load(&session.file)?).await
             }
             Self::Logs { file } => {
                 let session = Session::open(JobFile::load(&file)?).await?;

@@ -17,7 +17,7 @@ use crate::cli::Exit;
 use crate::cli::format::{random, write_secret};
 use crate::cli::run::{CLOCK_START, CLOCK_STEP};
 use crate::client::Error as ClientError;
-use crate::config::{read_deployment, read_key};
+use crate::config::read_deployment;
 use crate::ids::AgreementId;
 use crate::job::{self, SERVICE_DEFINITION_ID};
 
@@ -207,7 +207,7 @@ async fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
 /// Takes the payment back after the deadline. Needs the chain only: the provider may be gone.
 pub(super) async fn refund(file: &JobFile) -> Result<Exit> {
     let saved = Saved::load(file)?;
-    let key = read_key(&file.key_file)?;
+    let key = file.key()?;
     let chain = Chain::connect(&file.rpc, read_deployment(&file.deployment)?, Some(&key))?;
     chain.check().await?;
     let mined = chain.refund_payment(saved.service_agreement_id, saved.did, saved.price).await?;

@@ -7,7 +7,7 @@ use super::algorithm::Algorithm;
 use super::file::JobFile;
 use crate::chain::{Chain, ComputeTemplate, Timeouts};
 use crate::client::{Client, fetch};
-use crate::config::{read_deployment, read_key};
+use crate::config::read_deployment;
 use crate::container;
 use crate::job::{ComputeOffer, check_ddo, read_offer};
 
@@ -24,7 +24,7 @@ pub(super) struct Session {
 impl Session {
     /// Reads the offer and checks that it is the one its owner registered on chain.
     pub(super) async fn open(file: JobFile) -> Result<Self> {
-        let key = read_key(&file.key_file)?;
+        let key = file.key()?;
         let chain = Chain::connect(&file.rpc, read_deployment(&file.deployment)?, Some(&key))?;
         chain.check().await?;
         let offer = read_checked_offer(&file, &chain).await?;

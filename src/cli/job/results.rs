@@ -37,7 +37,7 @@ pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, form
     let chain = if committed.is_some() { "chain" } else { "NOT yet on chain" };
     step("verified", &format!("structure, signatures, {chain} and opening"));
     keep(session, &bytes, &files)?;
-    let settlement = session.chain.settlement(saved.service_agreement_id).await?;
+    let settlement = session.chain.settlement(saved.service_agreement_id).await?.unwrap_or_default();
     report(session, saved, status, &receipt, committed.map(|event| event.receipt_hash), settlement, format)
 }
 

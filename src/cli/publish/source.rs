@@ -55,11 +55,11 @@ impl Source {
         }
     }
 
-    /// Whether it is a folder on this machine; its mock may not lie in it.
+    /// Whether it is a folder on this machine; its mock may not lie in it, nor it in its mock.
     pub(super) fn holds(&self, other: &Path) -> bool {
         let Self::Path(path) = self else { return false };
         match (path.canonicalize(), other.canonicalize()) {
-            (Ok(path), Ok(other)) => other.starts_with(path),
+            (Ok(path), Ok(other)) => other.starts_with(&path) || path.starts_with(&other),
             _ => false,
         }
     }

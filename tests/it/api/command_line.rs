@@ -48,6 +48,21 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
     // An interruption right after the run key was made leaves it alone; the command goes on with it.
     std::fs::create_dir(inside(&world, "out")).unwrap();
     std::fs::write(inside(&world, "out/run.key"), "07".repeat(32)).unwrap();
+    let described = world.brizo(&["job", "describe", "job.toml", "--format", "json"]);
+    assert_eq!(described.status.code(), Some(0), "{}", said(&described));
+    let described = json(&described);
+    assert_eq!(
+        (described["locks"].as_str(), described["problem"].is_null()),
+        (Some("1000000"), true),
+        "{described}"
+    );
+    // 1000 + (200,000,000 × 7 + 1,048,576 × 1,000,000) / 1,000,000 is more than what is locked.
+    assert_eq!(described["costsAtMost"], "1000000");
+    assert_eq!(
+        json(&world.brizo(&["job", "list", "job.toml", "--format", "json"]))["jobs"],
+        serde_json::json!([])
+    );
+    assert_eq!(world.balances().await, [0, MINTED, 0], "looking costs nothing");
     let first = world.brizo(&["job", "run", "job.toml", "--format", "json"]);
     assert_eq!(first.status.code(), Some(0), "{}", said(&first));
     let summary = json(&first);
@@ -56,6 +71,13 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
         (Some("settled"), summary["onChainHash"].as_str())
     );
     let paid: u64 = summary["paid"].as_str().unwrap().parse().unwrap();
+    let list = json(&world.brizo(&["job", "list", "job.toml", "--format", "json"]));
+    assert_eq!((list["jobs"].as_array().unwrap().len(), &list["jobs"][0]["jobId"]), (1, &summary["jobId"]));
+    let history = said(&world.brizo(&["job", "history", "job.toml"]));
+    assert!(history.contains("preparing, attempt 1") && history.contains("settled: "), "{history}");
+    let stop = world.brizo(&["job", "stop", "job.toml"]);
+    assert_eq!(stop.status.code(), Some(5), "{}", said(&stop));
+    assert!(said(&stop).contains("claim"), "what is over cannot be stopped: {}", said(&stop));
     assert_eq!(world.balances().await, [paid, MINTED - paid, 0]);
 
     // The same command again fetches again, and pays nothing more.
@@ -137,4 +159,48 @@ async fn what_cannot_run_or_costs_too_much_is_not_signed() {
         assert!(said(&refused).contains(word), "{}", said(&refused));
     }
     assert!(!inside(&world, "out").exists(), "nothing was begun");
+}
+
+/// As Ocean's command line is told: nothing about node, provider and key in the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn provider_node_and_key_may_come_from_the_environment() {
+    let world = World::start().await;
+    let all = job_file(&world);
+    let rest: String = all
+        .lines()
+        .filter(|line| !["provider", "rpc", "key_file"].iter().any(|key| line.starts_with(key)))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(inside(&world, "job.toml"), rest).unwrap();
+    let key = std::fs::read_to_string(inside(&world, "consumer.key")).unwrap();
+    let variables =
+        [("NODE_URL", &*world.provider.url), ("RPC", world.anvil.url()), ("PRIVATE_KEY", key.trim())];
+    for missing in 0..=variables.len() {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_brizo"));
+        command.args(["job", "describe", "job.toml"]).current_dir(world.folder.path());
+        for (at, (name, value)) in variables.iter().enumerate() {
+            command.env_remove(name);
+            if at != missing {
+                command.env(name, value);
+            }
+        }
+        let output = command.output().unwrap();
+        match variables.get(missing) {
+            None => assert_eq!(output.status.code(), Some(0), "{}", said(&output)),
+            Some((name, _)) => {
+                assert_eq!(output.status.code(), Some(1), "{name}");
+                assert!(said(&output).contains(&format!("{name} is not set")), "{}", said(&output));
+            }
+        }
+        assert!(!said(&output).contains(key.trim()), "the key is not shown");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = world.brizo(&["completions", shell]);
+        assert!(script.status.success() && said(&script).contains("agreement"), "{shell}");
+    }
+    let man = world.brizo(&["man", "pages"]);
+    assert!(man.status.success(), "{}", said(&man));
+    for page in ["brizo.1", "brizo-job-run.1", "brizo-doctor.1"] {
+        assert!(inside(&world, &format!("pages/{page}")).exists(), "{page}");
+    }
 }

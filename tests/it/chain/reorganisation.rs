@@ -4,7 +4,7 @@ use brizo::chain::Chain;
 use serde_json::json;
 
 use crate::guests::guest;
-use crate::world::{World, eventually};
+use crate::world::{World, eventually, inside};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_a_reorganisation_takes_back_is_waited_for_again() {
@@ -33,6 +33,30 @@ async fn a_payment_that_a_reorganisation_takes_back_is_waited_for_again() {
     consumer.wait_for(job, "settled").await;
     let committed = consumer.chain.committed(id, 0).await.unwrap().unwrap();
     assert_eq!(committed.publisher, world.publisher());
+}
+
+/// Our own transaction is taken back, and the payment is not: it is sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorisation_that_a_reorganisation_takes_back_is_sent_again() {
+    let world = World::start().await;
+    let consumer = world.consumer();
+    let module = guest("group_aggregate");
+    let id = consumer.pay_for(&module).await;
+    let granted = async || consumer.chain.permitted(id, consumer.key.address()).await.unwrap();
+    eventually("granted", granted).await;
+    let newest = consumer.chain.block_number().await.unwrap();
+    let store = brizo::store::Store::open(&inside(&world, "state/brizo.db")).unwrap();
+    eventually("the block is read", async || store.cursor().unwrap() >= Some(newest)).await;
+    eventually("and the step is done", async || store.waiting_steps().unwrap() == 0).await;
+    world.anvil.ask("anvil_reorg", json!([1, []])).await;
+    world.anvil.ask("evm_mine", json!([])).await;
+    assert!(
+        !granted().await && !consumer.chain.locked(id).await.unwrap().is_zero(),
+        "only the newest block is gone"
+    );
+    eventually("granted again", granted).await;
+    let job = consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await;
+    consumer.wait_for(job, "settled").await;
 }
 
 /// Events are read on from where an earlier process stopped, whatever happened in between.

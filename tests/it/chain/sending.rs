@@ -167,6 +167,37 @@ async fn two_programs_with_one_key_both_get_through() {
     assert_eq!(line.counts().await, (before + 16, before + 16));
 }
 
+/// Another program's transaction vanishes below ours: the next call takes its nonce, so that nothing waits for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_that_was_lost_below_ours_is_used_again() {
+    let line = Line::start().await;
+    let (chain, other, token) = (line.chain(), line.plain_chain(), line.token());
+    let (before, _) = line.counts().await;
+    line.anvil.mine_at_once(false).await;
+    let lost = tokio::spawn(async move { other.mint_test_token(token, Line::account(1), amount(5)).await });
+    eventually("the other's waits", async || line.counts().await.1 == before + 1).await;
+    let pending = line.anvil.ask("txpool_content", json!([])).await["pending"].clone();
+    let of_sender = pending.as_object().unwrap().values().next().unwrap();
+    let hash = of_sender.as_object().unwrap().values().next().unwrap()["hash"].clone();
+    let send = |number: u8| {
+        let chain = chain.clone();
+        tokio::spawn(async move { chain.mint_test_token(token, Line::account(number), amount(5)).await })
+    };
+    let second = send(2);
+    eventually("ours waits", async || line.counts().await.1 == before + 2).await;
+    lost.abort();
+    line.anvil.ask("anvil_dropTransaction", json!([hash])).await;
+    let third = send(3);
+    eventually("the gap is filled", async || {
+        line.journal().len() == 2 && line.counts().await.1 == before + 2
+    })
+    .await;
+    line.anvil.mine_at_once(true).await;
+    second.await.unwrap().unwrap();
+    third.await.unwrap().unwrap();
+    assert_eq!((line.tokens(Line::account(2)).await, line.tokens(Line::account(3)).await), (5, 5));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_counts_is_as_deep_as_was_asked_for() {
     let mut line = Line::start().await;
