@@ -166,7 +166,16 @@ impl Node {
 
     /// The error without the node's URL, in which providers put their customers' keys.
     fn without_url(&self, error: &TransportError) -> Problem {
-        let (text, url) = (error.to_string(), self.http.url());
+        let (mut text, url) = (error.to_string(), self.http.url());
+        // What is behind it says more: refused, reset, too late.
+        let mut cause = std::error::Error::source(error);
+        while let Some(because) = cause {
+            let because_text = because.to_string();
+            if !text.contains(&because_text) {
+                text = format!("{text}: {because_text}");
+            }
+            cause = because.source();
+        }
         Problem::Silent(text.replace(url, &self.name).replace(url.trim_end_matches('/'), &self.name))
     }
 }

@@ -1,7 +1,10 @@
 //! A chain on this machine.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::process::{free_port, wait_for_port};
 
@@ -29,7 +32,9 @@ impl Anvil {
         command.args(args);
         let child = command.spawn().unwrap();
         wait_for_port(port);
-        Self { child, url: format!("http://127.0.0.1:{port}") }
+        let anvil = Self { child, url: format!("http://127.0.0.1:{port}") };
+        wait_for_answer(port);
+        anvil
     }
 
     /// Lets time pass on the chain.
@@ -57,6 +62,27 @@ impl Anvil {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+}
+
+/// Waits until it does not only listen, but answers.
+fn wait_for_answer(port: u16) {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#;
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let ask = || -> std::io::Result<bool> {
+        let mut line = TcpStream::connect(("127.0.0.1", port))?;
+        line.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        line.read_to_string(&mut answer)?;
+        Ok(answer.contains("\"result\""))
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    while !ask().unwrap_or(false) {
+        assert!(Instant::now() < end, "the chain on port {port} does not answer");
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 
