@@ -97,7 +97,7 @@ impl Engine {
             if self.answers() {
                 return true;
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::park_timeout(Duration::from_millis(50));
         }
         self.stop();
         skipped(&format!("the container engine does not start; see {}/log", self.data.display()));
@@ -132,7 +132,7 @@ impl Engine {
         unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
         let began = Instant::now();
         while child.try_wait().unwrap().is_none() && began.elapsed() < START_MAX {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
         let _ = child.kill();
         let _ = child.wait();
