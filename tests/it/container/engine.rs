@@ -139,14 +139,15 @@ impl Engine {
         self.unmount();
     }
 
-    /// An engine that was killed leaves name spaces of networks mounted.
+    /// An engine that was killed leaves name spaces of networks mounted, and its data on themselves; then nobody could
+    /// remove `target`.
     fn unmount(&self) {
-        let Ok(entries) = std::fs::read_dir(self.socket.with_file_name("x").join("netns")) else { return };
-        for entry in entries.flatten() {
-            let path = std::ffi::CString::new(entry.path().into_os_string().into_encoded_bytes()).unwrap();
-            // SAFETY: the path ends in a zero, and only its bytes are read.
-            let _ = unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+        let entries = std::fs::read_dir(self.socket.with_file_name("x").join("netns"));
+        for entry in entries.into_iter().flatten().flatten() {
+            unmount(entry.path());
         }
+        // Once for each life of the engine.
+        while unmount(self.data.join("data")) {}
     }
 }
 
@@ -165,4 +166,11 @@ fn is_root() -> bool {
 pub(crate) fn skipped(why: &str) {
     let line = format!("SKIPPED: {why}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Whether there was something to unmount.
+fn unmount(path: PathBuf) -> bool {
+    let path = std::ffi::CString::new(path.into_os_string().into_encoded_bytes()).unwrap();
+    // SAFETY: the path ends in a zero, and only its bytes are read.
+    unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) == 0 }
 }
