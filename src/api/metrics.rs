@@ -54,13 +54,8 @@ pub(super) fn route<B>(request: &axum::http::Request<B>) -> &str {
 }
 
 /// Routes whose requests take something away, or nothing in: a full disk must not keep them.
-const ADDS_NOTHING: [&str; 5] = [
-    "/api/v1/jobs/{id}/stop",
-    "/api/v1/auth/sign-in",
-    "/api/v1/auth/nonce",
-    "/api/v1/quotes",
-    "/api/services/initializeCompute",
-];
+const ADDS_NOTHING: [&str; 4] =
+    ["/api/v1/jobs/{id}/stop", "/api/v1/auth/sign-in", "/api/v1/quotes", "/api/services/initializeCompute"];
 
 /// Refuses requests that would add something while the disk has no room for it, before their bodies are read.
 pub(super) async fn only_with_room(State(state): State<ApiState>, request: Request, next: Next) -> Response {

@@ -151,6 +151,14 @@ async fn versions_follow_each_other_and_mock_data_is_beside() {
     std::fs::write(data.join("sample/x.csv"), "1").unwrap();
     let said = refused_publish(&world, "data", &["--mock", "data/sample"]);
     assert!(said.contains("lies in the data set"), "{said}");
+    let said = refused_publish(&world, "data/sample", &["--mock", "data"]);
+    assert!(said.contains("lies in the data set"), "the data may not lie in the mock either: {said}");
+    // Nor a copy of it from somewhere else.
+    let copy = inside(&world, "copy");
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::copy(file, copy.join("renamed.csv")).unwrap();
+    let said = refused_publish(&world, file, &["--mock", "copy"]);
+    assert!(said.contains("holds a file of the data set"), "{said}");
 }
 
 /// A bucket as S3 shows one: objects by key, two to a page, and how often each was read.
