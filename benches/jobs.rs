@@ -10,7 +10,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use brizo::ids::AgreementId;
@@ -26,9 +26,6 @@ const CALLERS: usize = 64;
 /// Jobs of each caller in one round, and rounds.
 const EACH: usize = 4;
 const CROWDS: usize = 5;
-/// How long a caller in a crowd waits before it asks again; each question of 64 costs the two
-/// cores more than the job itself.
-const REST: Duration = Duration::from_millis(60);
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let root = tempfile::tempdir()?;
@@ -50,7 +47,7 @@ fn trip<'a>(runtime: &'a Runtime, shop: &'a Shop) -> Turn<'a> {
     Box::new(move || {
         let id = shop.agreement()?;
         let order = shop.order(id)?;
-        Ok(wall(|| runtime.block_on(shop.trip(id, order, Duration::ZERO)))?.0)
+        Ok(wall(|| runtime.block_on(shop.trip(id, order)))?.0)
     })
 }
 
@@ -175,7 +172,7 @@ async fn rush(shop: Arc<Shop>, count: usize) -> Result<f64> {
         let (shop, own) = (shop.clone(), own.to_vec());
         callers.spawn(async move {
             for (id, order) in own {
-                shop.trip(id, order, REST).await?;
+                shop.trip(id, order).await?;
             }
             anyhow::Ok(())
         });

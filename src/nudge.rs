@@ -1,39 +1,61 @@
-//! The nudge: wakes loops that would otherwise sleep until their next look. It saves waiting and carries no information.
+//! The nudge: wakes loops that would otherwise sleep until their next look. It saves waiting and carries no information
+//! but what to look at.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Wakes whoever waits. Cheap to clone; all clones are one, but each knows by itself what it has heard.
+/// What there may be something new of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// Jobs that can be taken up.
+    Queue,
+    /// Entries of the transparency log.
+    Log,
+    /// What is owed to the chain, or comes from it.
+    Chain,
+    /// What happened to a job, for those who follow it.
+    Jobs,
+}
+
+impl Topic {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Queue, Self::Log, Self::Chain, Self::Jobs];
+}
+
+/// Wakes whoever waits for a topic. Cheap to clone; all clones are one, but each knows by itself what it has heard.
 #[derive(Debug, Clone)]
 pub struct Nudge {
-    number: Arc<watch::Sender<u64>>,
-    heard: watch::Receiver<u64>,
+    numbers: Arc<[watch::Sender<u64>; 4]>,
+    heard: [watch::Receiver<u64>; 4],
 }
 
 impl Default for Nudge {
     fn default() -> Self {
-        let (number, heard) = watch::channel(0);
-        Self { number: Arc::new(number), heard }
+        let numbers = Topic::ALL.map(|_| watch::Sender::new(0));
+        let heard = Topic::ALL.map(|topic| numbers[topic as usize].subscribe());
+        Self { numbers: Arc::new(numbers), heard }
     }
 }
 
 impl Nudge {
     /// Wakes all who wait, and all who will wait next.
     pub fn now(&self) {
-        self.number.send_modify(|number| *number = number.wrapping_add(1));
+        self.about(&Topic::ALL);
     }
 
-    /// Waits for a [`Nudge::now`] that this clone has not heard yet: one between its last look and this call counts, so
-    /// that nothing is slept through.
-    pub async fn next(&mut self) {
+    /// Wakes those who wait, and who will wait next, for any of these topics.
+    pub fn about(&self, topics: &[Topic]) {
+        for topic in topics {
+            self.numbers[*topic as usize].send_modify(|number| *number = number.wrapping_add(1));
+        }
+    }
+
+    /// Waits for a nudge about a topic that this clone has not heard yet: one between its last look and this call counts,
+    /// so that nothing is slept through.
+    pub async fn next(&mut self, topic: Topic) {
         // The sender is part of this clone, so the channel cannot be closed.
-        let _ = self.heard.changed().await;
-    }
-
-    /// Waits for the next [`Nudge::now`] from here on.
-    pub async fn wait(&self) {
-        let _ = self.number.subscribe().changed().await;
+        let _ = self.heard[topic as usize].changed().await;
     }
 }
 
@@ -41,18 +63,31 @@ impl Nudge {
 mod tests {
     use super::*;
 
+    async fn is_pending(nudge: &mut Nudge, topic: Topic) -> bool {
+        let mut waiting = std::pin::pin!(nudge.next(topic));
+        std::future::poll_fn(|context| std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending()))
+            .await
+    }
+
     #[tokio::test]
     async fn a_nudge_before_the_wait_is_heard() {
         let nudge = Nudge::default();
         let mut listener = nudge.clone();
         nudge.now();
         nudge.now();
-        listener.next().await;
-        let mut again = std::pin::pin!(listener.next());
-        assert!(
-            std::future::poll_fn(|context| std::task::Poll::Ready(again.as_mut().poll(context).is_pending()))
-                .await,
-            "once"
-        );
+        listener.next(Topic::Queue).await;
+        assert!(is_pending(&mut listener, Topic::Queue).await, "once");
+        listener.next(Topic::Log).await;
+    }
+
+    #[tokio::test]
+    async fn only_those_who_wait_for_the_topic_are_woken() {
+        let nudge = Nudge::default();
+        let mut listener = nudge.clone();
+        nudge.about(&[Topic::Log, Topic::Jobs]);
+        assert!(is_pending(&mut listener, Topic::Queue).await);
+        assert!(is_pending(&mut listener, Topic::Chain).await);
+        listener.next(Topic::Log).await;
+        listener.next(Topic::Jobs).await;
     }
 }

@@ -3,11 +3,10 @@
 //! store as the listener would have put them.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use alloy::providers::{Provider as _, ProviderBuilder};
 use alloy::transports::mock::Asserter;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use brizo::app::{Parts, assemble};
 use brizo::chain::{Chain, Deployment};
 use brizo::client::Client;
@@ -16,7 +15,6 @@ use brizo::data::BlobStore;
 use brizo::ids::{AgreementId, Did, JobId};
 use brizo::job::{Start, UploadFacts, inputs_root, invocation};
 use brizo::money::Terms;
-use brizo::nudge::Nudge;
 use brizo::sandbox::{Engine, Kind, profile_digest_for};
 use brizo::store::{AgreementRow, DatasetRow, SeenBlock, Store};
 use brizo_receipt::{
@@ -41,7 +39,6 @@ pub(crate) struct Shop {
     dataset: DatasetRow,
     module: B256,
     deployment: Deployment,
-    nudge: Nudge,
     _stop: [watch::Sender<bool>; 2],
 }
 
@@ -100,14 +97,13 @@ impl Shop {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (cut, cut_off) = watch::channel(false);
-        let nudge = worker.nudge.clone();
         tokio::spawn(worker.clone().run_queue(stopped.clone(), cut_off));
         tokio::spawn(worker.publish_log(stopped));
         tokio::spawn(async move { axum::serve(listener, brizo::api::router(api)).await });
         let deployment = deployment();
         let client = Client::new(&url, consumer.clone(), provider, deployment.domain())?;
         let _stop = [stop, cut];
-        Ok(Self { client, store, folder, key: consumer, dataset, module, deployment, nudge, _stop })
+        Ok(Self { client, store, folder, key: consumer, dataset, module, deployment, _stop })
     }
 
     /// An agreement that is executed, uploaded to, paid and granted.
@@ -175,23 +171,11 @@ impl Shop {
         }))?)
     }
 
-    /// From the order to the signed receipt in the consumer's hands. That it is there is heard in this process, as a
-    /// request that waits would hear it.
-    /// In a crowd nobody asks at each word, but every `rest`.
-    pub(crate) async fn trip(&self, id: AgreementId, order: Vec<u8>, rest: Duration) -> Result<()> {
-        let mut nudge = self.nudge.clone();
+    /// From the order to the signed receipt in the consumer's hands.
+    pub(crate) async fn trip(&self, id: AgreementId, order: Vec<u8>) -> Result<()> {
         self.client.post("/api/v1/brizo/services/computing/exec", "application/json", order).await?;
         let job = JobId { agreement: id, run_index: 0 };
-        while self.store.with(move |store| store.receipt(job)).await?.is_none() {
-            // A lost nudge would make the bench wait for ever; it shall fail instead.
-            tokio::time::timeout(Duration::from_secs(60), nudge.next())
-                .await
-                .context("the job does not end")?;
-            if !rest.is_zero() {
-                tokio::time::sleep(rest).await;
-            }
-        }
-        let receipt = self.client.get(&format!("/api/v1/jobs/{job}/receipt")).await?;
+        let receipt = self.client.get(&format!("/api/v1/jobs/{job}/receipt?wait=60")).await?;
         ensure!(Receipt::parse(&receipt)?.claim.outcome.status == 0, "another outcome");
         Ok(())
     }

@@ -152,7 +152,7 @@ fn follow(
 
 /// Tells until the job is over, or the reader has gone.
 async fn tell(state: &ApiState, mut job: JobRow, after: After, to: &Events) -> Result<(), Problem> {
-    let mut changes = state.shared.pulse.subscribe(state);
+    let mut changes = state.shared.pulse.subscribe(state, job.id);
     let (mut line, mut told) = (after.line, None);
     loop {
         let id = job.id;

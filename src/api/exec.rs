@@ -17,6 +17,7 @@ use super::state::policy;
 use crate::container;
 use crate::ids::{AgreementId, JobId};
 use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobState};
+use crate::nudge::Topic;
 use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::{AgreementRow, Error as StoreError, NewJob};
 
@@ -159,10 +160,7 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     let job_id = JobId { agreement: id, run_index: new.spec.run_index };
     let inserted = {
         let new = new.clone();
-        state.store.with(move |store| {
-            store.name_parties(job_id, &parties)?;
-            store.insert_job(&new, &decision, now_s)
-        })
+        state.store.with(move |store| store.insert_job(&new, &parties, &decision, now_s))
     };
     match inserted.await {
         // Two orders at once: the other one was first.
@@ -178,7 +176,7 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
         },
         other => other?,
     };
-    state.nudge.now();
+    state.nudge.about(&[Topic::Queue, Topic::Log, Topic::Jobs]);
     tracing::info!(job = %job_id, "job admitted");
     Ok(Ordered { job: job_id, before: false })
 }
@@ -241,7 +239,7 @@ async fn admit(
                 let (spec, why) = (new.spec.clone(), format!("{}: {}", refusal.code, refusal.text));
                 let now_s = state.clock.now_s();
                 state.store.with(move |store| store.log_refusal(&spec, &why, now_s)).await?;
-                state.nudge.now();
+                state.nudge.about(&[Topic::Log]);
             }
             Err(refusal.into())
         }

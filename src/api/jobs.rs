@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use super::ApiState;
 use super::access::authorize;
 use super::auth::Caller;
-use super::follow::wait;
+use super::follow::{Wanted, wait};
 use super::outputs::check_granted;
 use super::problem::Problem;
 use super::schema::{Agreement, History, JobList, Status};
@@ -87,6 +87,16 @@ pub(super) struct WaitQuery {
     known: Option<String>,
 }
 
+/// How long to wait for a receipt.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReceiptQuery {
+    /// Seconds.
+    #[serde(default)]
+    wait: u64,
+}
+
 /// The status; with `?wait=` as soon as the state is another one than `known` (or than now), the job is over, or the
 /// seconds are.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`"), WaitQuery), security(("signed" = []), ("signedIn" = [])),
@@ -104,7 +114,7 @@ pub(super) async fn status(
     let mut job = authorize(&state, caller.address, &id, Right::Status).await?;
     if query.wait > 0 {
         let known = query.known.unwrap_or_else(|| job.state.word().to_string());
-        job = wait(&state, job, &known, query.wait).await?;
+        job = wait(&state, job, query.wait, Wanted::Other(known)).await?;
     }
     Ok(Json(Status::of(&job)))
 }
@@ -174,15 +184,21 @@ pub(super) async fn history(
     Ok(Json(History { job_id: job.id, history: events }))
 }
 
-/// The receipt, once access is granted on chain.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/receipt", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`")), security(("signed" = []), ("signedIn" = [])),
+/// The receipt, once access is granted on chain; with `?wait=` as soon as it is, the job is over, or the seconds are.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/receipt", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`"), ReceiptQuery), security(("signed" = []), ("signedIn" = [])),
     responses((status = 200, body = Object), Problem))]
 pub(super) async fn receipt(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    query: Result<Query<ReceiptQuery>, QueryRejection>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
-    let job = authorize(&state, caller.address, &id, Right::Receipt).await?;
+    let Query(query) = query
+        .map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("wait is a number of seconds"))?;
+    let mut job = authorize(&state, caller.address, &id, Right::Receipt).await?;
+    if query.wait > 0 {
+        job = wait(&state, job, query.wait, Wanted::Receipt).await?;
+    }
     check_granted(&state, &job).await?;
     let receipt =
         state.store.with(move |store| store.receipt(job.id)).await?.ok_or_else(|| not_finished(&job))?;

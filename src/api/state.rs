@@ -11,7 +11,7 @@ use crate::data::{BlobStore, Mocks, Uploads};
 use crate::ids::{AgreementId, Did};
 use crate::job::{Installed, NodeCeilings};
 use crate::log::Log;
-use crate::nudge::Nudge;
+use crate::nudge::{Nudge, Topic};
 use crate::policy::Policy;
 use crate::store::{AgreementRow, DatasetRow, SeenBlock, Store};
 
@@ -137,7 +137,7 @@ impl ApiState {
             return Ok(known);
         }
         self.store.with(move |store| store.record_lock(id, SeenBlock { number, hash })).await?;
-        self.nudge.now();
+        self.nudge.about(&[Topic::Chain]);
         self.agreement(id).await
     }
 }
@@ -159,6 +159,6 @@ pub(super) fn timeouts(offer: &crate::job::ComputeOffer) -> Timeouts {
 
 /// The policy of a data set.
 pub(super) fn policy(dataset: &DatasetRow) -> Result<Policy, Problem> {
-    Policy::parse(&dataset.policy, &dataset.rules)
+    Policy::known(&dataset.policy, &dataset.rules)
         .map_err(|e| Problem::internal("the stored policy cannot be read", &anyhow::Error::from(e)))
 }

@@ -20,6 +20,7 @@ use super::state::policy;
 use crate::data::{BlobStore, Mapped};
 use crate::ids::Did;
 use crate::job::UploadFacts;
+use crate::nudge::Topic;
 use crate::policy::{Decision, Policy, RunRequest};
 use crate::sandbox::{Kind, inspect};
 use crate::store::{AgreementRow, DatasetRow};
@@ -159,7 +160,7 @@ async fn take_in(state: &ApiState, upload: Upload) -> Result<serde_json::Value, 
     if let Some(sent) = sent {
         state.shared.uploads.forget(owner, sent);
     }
-    state.nudge.now();
+    state.nudge.about(&[Topic::Chain]);
     tracing::info!(agreement = %id, algorithm = %digest, "algorithm uploaded");
     Ok(json!({
         "serviceAgreementId": id,

@@ -13,6 +13,7 @@ use super::auth::Caller;
 use super::jobs::not_finished;
 use super::problem::Problem;
 use crate::ids::JobId;
+use crate::nudge::Topic;
 use crate::store::{LoggedVerdict, VerdictAnswer};
 
 /// What a stranger may leave in the database with one verdict, in bytes. A replay's evidence stays far below it.
@@ -92,7 +93,7 @@ pub(super) async fn submit(
             ));
         }
     };
-    state.nudge.now();
+    state.nudge.about(&[Topic::Log]);
     let answer = json!({ "jobId": id, "auditor": verdict.statement.auditor, "confirms": verdict.statement.confirms() });
     Ok((status, Json(answer)))
 }

@@ -14,6 +14,7 @@
 //! | `outputs` | globs: is an output declared? |
 //! | `text` | strict readers for single values (amount, address, digest, instant) |
 //! | `rules` | loading Cedar rules, and asking them |
+//! | `known` | policies that were loaded before |
 //! | `unread` | refuses a manifest that states what no rule looks at |
 //! | `facts` | what a rule may see, as Cedar entities and context |
 //! | `ceilings` | the numeric comparisons |
@@ -23,6 +24,7 @@ mod ceilings;
 mod decision;
 mod error;
 mod facts;
+mod known;
 mod manifest;
 mod outputs;
 mod request;
@@ -73,6 +75,15 @@ impl Policy {
             .map_err(|unclear| PolicyError::Manifest { text: unclear.0.clone() })?;
         let digest = digest(manifest_toml, rules_cedar);
         Ok(Self(Arc::new(Inner { digest, manifest, rules, dataset })))
+    }
+
+    /// As [`Policy::parse`], which takes longer than a small job: the policies that were asked for last are remembered by
+    /// the exact bytes of both texts.
+    ///
+    /// # Errors
+    /// As for [`Policy::parse`]; what cannot be loaded is not remembered.
+    pub fn known(manifest_toml: &str, rules_cedar: &str) -> Result<Self, PolicyError> {
+        known::get(manifest_toml, rules_cedar)
     }
 
     /// Digest of the policy: the exact bytes of both texts count. It stands beside every decision that is recorded.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brizo_receipt::{B256, derive};
 use wasmtime::component::Component;
@@ -93,6 +93,9 @@ const POOL_RESIDENT_BYTES: usize = 2 << 20;
 /// Modules whose inspection is remembered; beyond, all are forgotten.
 pub(super) const INSPECTED_MAX: usize = 1_000;
 
+/// Modules that stay mapped and linked; beyond, all are let go. To map and link a small one takes longer than to run it.
+const READY_MAX: usize = 32;
+
 /// Compiles and runs modules under the profile. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -104,6 +107,8 @@ pub struct Engine {
     backend: Backend,
     /// What the gate said of modules that it has let pass.
     pub(super) inspected: Arc<Mutex<HashMap<B256, Inspection>>>,
+    /// Modules that are mapped and linked, by the names of their artefacts.
+    ready: Arc<Mutex<HashMap<String, Code>>>,
     pub(super) interruptible: bool,
 }
 
@@ -170,8 +175,8 @@ impl Engine {
         let interruptible = settings.backend == Backend::Native;
         let components = ComponentEngine::new(settings.backend)?;
         let Settings { allocation: _, backend, cache, compiler } = settings;
-        let (linker, inspected) = (Arc::new(linker), Arc::default());
-        Ok(Self { wasmtime, linker, components, cache, compiler, backend, inspected, interruptible })
+        let (linker, inspected, ready) = (Arc::new(linker), Arc::default(), Arc::default());
+        Ok(Self { wasmtime, linker, components, cache, compiler, backend, inspected, ready, interruptible })
     }
 
     /// Name and version of the engine, for run info.
@@ -199,7 +204,31 @@ impl Engine {
         control: &Control,
     ) -> Result<Module, Error> {
         let name = self.artefact_name(inspection);
-        if let Some(path) = self.cache.as_ref().and_then(|cache| cache.get(&name)) {
+        if let Some(code) = self.ready().get(&name) {
+            return Ok(Module { code: code.clone(), cached: true });
+        }
+        let module = self.load_or_compile(module, inspection, &name, control)?;
+        let mut ready = self.ready();
+        if ready.len() >= READY_MAX {
+            ready.clear();
+        }
+        ready.insert(name, module.code.clone());
+        Ok(module)
+    }
+
+    /// What this process has ready to run. Nothing that holds the lock can panic between two changes that belong together.
+    fn ready(&self) -> MutexGuard<'_, HashMap<String, Code>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load_or_compile(
+        &self,
+        module: &[u8],
+        inspection: &Inspection,
+        name: &str,
+        control: &Control,
+    ) -> Result<Module, Error> {
+        if let Some(path) = self.cache.as_ref().and_then(|cache| cache.get(name)) {
             // SAFETY: `get` returned the file because its keyed digest is ours: this engine's artefact it is.
             if let Ok(code) = unsafe { self.load(Artefact::File(&path), inspection) } {
                 return Ok(Module { code, cached: true });
@@ -207,7 +236,7 @@ impl Engine {
         }
         let artefact = self.artefact(module, inspection.kind, control)?;
         if let Some(cache) = &self.cache {
-            cache.put(&name, &artefact)?;
+            cache.put(name, &artefact)?;
         }
         // SAFETY: the bytes were made a moment ago by this engine's compiler, or by that of this very program.
         let code = unsafe { self.load(Artefact::Bytes(&artefact), inspection) }?;

@@ -1,9 +1,9 @@
 //! Agreements, what is known of them, and how far the chain was read.
 
 use brizo_receipt::Address;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
-use super::row::{Place, to_json};
+use super::row::{Place, one, to_json};
 use super::{Result, Step, Store, exists, outbox};
 use crate::ids::{AgreementId, Did};
 use crate::job::UploadFacts;
@@ -114,7 +114,7 @@ impl Store {
     /// Of SQLite or of a damaged row.
     pub fn agreement(&self, id: AgreementId) -> Result<Option<AgreementRow>> {
         let query = format!("{SELECT} WHERE id = ?1");
-        self.lock().query_row(&query, [id.to_string()], columns).optional()?.map(read).transpose()
+        one(&self.lock(), &query, [id.to_string()], columns)?.map(read).transpose()
     }
 
     /// Records the uploaded algorithm and, if the payment is locked already, asks for the authorisation.
@@ -163,12 +163,7 @@ impl Store {
 
 /// Both the upload and the payment are conditions of the authorisation, in either order.
 pub(super) fn authorize_when_ready(sql: &rusqlite::Connection, id: AgreementId) -> Result<()> {
-    let ready: Option<bool> = sql
-        .query_row(
-            "SELECT locked AND algorithm IS NOT NULL FROM agreement WHERE id = ?1",
-            [id.to_string()],
-            |row| row.get(0),
-        )
-        .optional()?;
+    let query = "SELECT locked AND algorithm IS NOT NULL FROM agreement WHERE id = ?1";
+    let ready: Option<bool> = one(sql, query, [id.to_string()], |row| row.get(0))?;
     if ready == Some(true) { outbox::add(sql, id, None, Step::Authorize) } else { Ok(()) }
 }

@@ -1,10 +1,13 @@
 //! What consumers ask of the store besides looking: stopping a job, sending a request twice, following what happens.
 
+use std::collections::HashSet;
+
 use brizo_receipt::{Address, B256};
 use rusqlite::{OptionalExtension, params};
 
 use super::jobs::{SELECT, columns, read};
 use super::overdue::abort;
+use super::row::one;
 use super::{Event, JobRow, Result, Store};
 use crate::ids::JobId;
 use crate::job::End;
@@ -89,23 +92,24 @@ impl Store {
     /// # Errors
     /// Of SQLite.
     pub fn has_agreement(&self, consumer: Address) -> Result<bool> {
-        let found = self
-            .lock()
-            .query_row("SELECT 1 FROM agreement WHERE consumer = ?1 LIMIT 1", [consumer.to_string()], |_| {
-                Ok(())
-            })
-            .optional()?;
-        Ok(found.is_some())
+        let query = "SELECT 1 FROM agreement WHERE consumer = ?1 LIMIT 1";
+        Ok(one(&self.lock(), query, [consumer.to_string()], |_| Ok(()))?.is_some())
     }
 
-    /// The number of the newest line of any job's history; whoever follows jobs looks again when it grows.
+    /// The jobs to which something happened after a line of history, and the number of the newest line; without a line to
+    /// begin from only that.
     ///
     /// # Errors
     /// Of SQLite.
-    pub fn newest_event(&self) -> Result<u64> {
-        let newest: Option<u64> =
-            self.lock().query_row("SELECT max(id) FROM history", [], |row| row.get(0))?;
-        Ok(newest.unwrap_or(0))
+    pub fn happened_after(&self, line: Option<u64>) -> Result<(u64, HashSet<String>)> {
+        let connection = self.lock();
+        let query = "SELECT coalesce(max(id), 0) FROM history";
+        let newest = one(&connection, query, [], |row| row.get(0))?.unwrap_or(0);
+        let Some(line) = line.filter(|line| *line < newest) else { return Ok((newest, HashSet::new())) };
+        let mut statement =
+            connection.prepare_cached("SELECT job FROM history WHERE id > ?1 AND id <= ?2")?;
+        let jobs = statement.query_map([line, newest], |row| row.get(0))?;
+        Ok((newest, jobs.collect::<rusqlite::Result<_>>()?))
     }
 
     /// What happened to a job after a line of its history, with the numbers of the lines.

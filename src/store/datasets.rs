@@ -1,9 +1,9 @@
 //! Data sets.
 
 use brizo_receipt::{B256, Entry, Key, Manifest};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
-use super::row::{Place, to_json};
+use super::row::{Place, one, to_json};
 use super::{Result, Store, exists};
 use crate::ids::Did;
 
@@ -92,7 +92,7 @@ impl Store {
     /// [`super::Error`] of SQLite or of a damaged row.
     pub fn dataset(&self, did: Did) -> Result<Option<DatasetRow>> {
         let query = format!("SELECT {COLUMNS} FROM dataset WHERE did = ?1");
-        let found = self.lock().query_row(&query, [did.to_string()], columns).optional()?;
+        let found = one(&self.lock(), &query, [did.to_string()], columns)?;
         found.map(read).transpose()
     }
 

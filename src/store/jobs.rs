@@ -2,9 +2,9 @@
 
 use alloy_primitives::U256;
 use brizo_receipt::{Address, B256, EntryKind, Invocation, JobSpec, Key, Outcome, Signature};
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::Row;
 
-use super::row::Place;
+use super::row::{Place, one};
 use super::{Result, Store};
 use crate::ids::JobId;
 use crate::job::{End, State};
@@ -168,7 +168,7 @@ impl Store {
     /// Of SQLite or of a damaged row.
     pub fn job(&self, id: JobId) -> Result<Option<JobRow>> {
         let query = format!("{SELECT} WHERE job.id = ?1");
-        self.lock().query_row(&query, [id.to_string()], columns).optional()?.map(read).transpose()
+        one(&self.lock(), &query, [id.to_string()], columns)?.map(read).transpose()
     }
 
     /// A consumer's jobs, newest first.
@@ -189,10 +189,8 @@ impl Store {
     /// # Errors
     /// Of SQLite.
     pub fn receipt(&self, id: JobId) -> Result<Option<String>> {
-        let found: Option<Option<String>> = self
-            .lock()
-            .query_row("SELECT receipt FROM job WHERE id = ?1", [id.to_string()], |row| row.get(0))
-            .optional()?;
+        let query = "SELECT receipt FROM job WHERE id = ?1";
+        let found: Option<Option<String>> = one(&self.lock(), query, [id.to_string()], |row| row.get(0))?;
         Ok(found.flatten())
     }
 
@@ -202,7 +200,7 @@ impl Store {
     /// Of SQLite or of a damaged row.
     pub fn outputs(&self, id: JobId) -> Result<Vec<OutputRow>> {
         let connection = self.lock();
-        let mut statement = connection.prepare(
+        let mut statement = connection.prepare_cached(
             "SELECT kind, path, size, digest, withheld FROM output WHERE job = ?1 ORDER BY kind, path",
         )?;
         let row_id = id.to_string();
@@ -237,7 +235,7 @@ impl Store {
     pub fn history(&self, id: JobId) -> Result<Vec<Event>> {
         let connection = self.lock();
         let mut statement =
-            connection.prepare("SELECT at_s, text FROM history WHERE job = ?1 ORDER BY id")?;
+            connection.prepare_cached("SELECT at_s, text FROM history WHERE job = ?1 ORDER BY id")?;
         let rows = statement
             .query_map([id.to_string()], |row| Ok(Event { at_s: row.get(0)?, text: row.get(1)? }))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -3,9 +3,9 @@
 
 use brizo_receipt::log::{ENTRY_BYTES, Entry, Event, detail};
 use brizo_receipt::{Address, B256, JobSpec};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Row, params};
 
-use super::row::Place;
+use super::row::{Place, one};
 use super::{Error, Result, Store, exists};
 use crate::ids::{AgreementId, JobId};
 
@@ -76,12 +76,9 @@ impl Store {
     /// # Errors
     /// Of SQLite or of a damaged row.
     pub fn log_position(&self, id: JobId) -> Result<Option<(u64, u64)>> {
-        let found: Option<(u64, Vec<u8>)> = self
-            .lock()
-            .query_row("SELECT seq, entry FROM log_entry WHERE once = ?1", [receipt_once(id)], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
+        let query = "SELECT seq, entry FROM log_entry WHERE once = ?1";
+        let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let found: Option<(u64, Vec<u8>)> = one(&self.lock(), query, [receipt_once(id)], columns)?;
         let Some((seq, bytes)) = found else { return Ok(None) };
         let text = seq.to_string();
         let entry = Place { table: "log_entry", row: &text }.some("entry", Entry::parse(&bytes).ok())?;

@@ -129,6 +129,7 @@ impl Store {
         let reading = Connection::open(path)?;
         reading.busy_timeout(BUSY_TIMEOUT)?;
         reading.pragma_update(None, "query_only", true)?;
+        reading.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(Self::over(Connections::new(writing, Some(reading))))
     }
 
@@ -199,6 +200,9 @@ impl Store {
     }
 }
 
+/// Statements that a connection keeps; there are fewer that come again and again.
+const STATEMENTS_KEPT: usize = 128;
+
 /// How long another process, `brizo publish` for instance, may hold the write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -207,7 +211,7 @@ fn prepare(mut connection: Connection) -> Result<Connection> {
     // What is deleted is overwritten: retention means that it is gone.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     embedded::migrations::runner().run(&mut connection).map_err(|e| Error::Migration(e.to_string()))?;
     Ok(connection)
 }

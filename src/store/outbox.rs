@@ -63,10 +63,8 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
 
 /// Adds a step; adding it again changes nothing.
 pub(super) fn add(sql: &Connection, agreement: AgreementId, job: Option<JobId>, step: Step) -> Result<()> {
-    sql.execute(
-        "INSERT OR IGNORE INTO outbox (agreement, job, step) VALUES (?1, ?2, ?3)",
-        params![agreement.to_string(), job.map(|job| job.to_string()), step.word()],
-    )?;
+    sql.prepare_cached("INSERT OR IGNORE INTO outbox (agreement, job, step) VALUES (?1, ?2, ?3)")?
+        .execute(params![agreement.to_string(), job.map(|job| job.to_string()), step.word()])?;
     Ok(())
 }
 

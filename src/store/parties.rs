@@ -1,10 +1,10 @@
 //! Who besides its consumer a job is shown to, and the pages of the list that everybody sees of their own.
 
 use brizo_receipt::Address;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::jobs::{SELECT, columns, read};
-use super::row::Place;
+use super::row::{Place, one};
 use super::{JobRow, Result, Store};
 use crate::ids::JobId;
 use crate::job::Role;
@@ -27,45 +27,26 @@ pub struct JobPage {
     pub next: Option<PageAt>,
 }
 
-impl Store {
-    /// Names viewers and auditors of a run that is being ordered, in place of those of an earlier try. Does nothing once the
-    /// job is there: who was named with the order that was taken stays.
-    ///
-    /// # Errors
-    /// Of SQLite.
-    pub fn name_parties(&self, id: JobId, parties: &[(Address, Role)]) -> Result<()> {
-        self.write(|sql| {
-            let id = id.to_string();
-            let there = sql.query_row("SELECT 1 FROM job WHERE id = ?1", [&id], |_| Ok(())).optional()?;
-            if there.is_some() {
-                return Ok(());
-            }
-            sql.execute("DELETE FROM job_party WHERE job = ?1", [&id])?;
-            for (address, role) in parties {
-                // Who is named twice keeps the first role.
-                sql.execute(
-                    "INSERT OR IGNORE INTO job_party (job, address, role) VALUES (?1, ?2, ?3)",
-                    params![id, address.to_string(), role.word()],
-                )?;
-            }
-            Ok(())
-        })
+/// Names viewers and auditors of a job, with the order that is taken. Names that are there belong to an order that never was.
+pub(super) fn name(sql: &Connection, job: &str, parties: &[(Address, Role)]) -> Result<()> {
+    sql.prepare_cached("DELETE FROM job_party WHERE job = ?1")?.execute([job])?;
+    for (address, role) in parties {
+        // Who is named twice keeps the first role.
+        sql.prepare_cached("INSERT OR IGNORE INTO job_party (job, address, role) VALUES (?1, ?2, ?3)")?
+            .execute(params![job, address.to_string(), role.word()])?;
     }
+    Ok(())
+}
 
+impl Store {
     /// What the order of a job made of somebody.
     ///
     /// # Errors
     /// Of SQLite or of a damaged row.
     pub fn party(&self, id: JobId, address: Address) -> Result<Option<Role>> {
         let id = id.to_string();
-        let found: Option<String> = self
-            .lock()
-            .query_row(
-                "SELECT role FROM job_party WHERE job = ?1 AND address = ?2",
-                [&id, &address.to_string()],
-                |row| row.get(0),
-            )
-            .optional()?;
+        let query = "SELECT role FROM job_party WHERE job = ?1 AND address = ?2";
+        let found: Option<String> = one(&self.lock(), query, [&id, &address.to_string()], |row| row.get(0))?;
         let place = Place { table: "job_party", row: &id };
         found.map(|word| place.some("role", Role::from_word(&word))).transpose()
     }

@@ -3,9 +3,20 @@
 use std::str::FromStr;
 
 use brizo_receipt::B256;
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::de::DeserializeOwned;
 
 use super::{Error, Result};
+
+/// The one row of a query, or none. The statement is kept: to prepare it takes longer than to run it.
+pub(super) fn one<T>(
+    sql: &Connection,
+    query: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    sql.prepare_cached(query)?.query_row(params, read).optional()
+}
 
 /// Where a value stands, for messages.
 #[derive(Debug, Clone, Copy)]

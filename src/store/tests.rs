@@ -4,7 +4,7 @@ use brizo_receipt::{Address, B256, EntryKind, Invocation, Key, Manifest, Signatu
 
 use super::*;
 use crate::ids::{AgreementId, Did};
-use crate::job::{End, State, UploadFacts};
+use crate::job::{End, Role, State, UploadFacts};
 use crate::money::Terms;
 
 pub(super) const NOW: u64 = 1_000;
@@ -103,17 +103,28 @@ fn upload() -> UploadFacts {
 #[test]
 fn a_run_is_ordered_once() {
     let store = store();
-    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
-    assert!(matches!(store.insert_job(&new_job(4), "permitted", NOW), Err(Error::Exists(_))));
+    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    assert!(matches!(store.insert_job(&new_job(4), &[], "permitted", NOW), Err(Error::Exists(_))));
     let job = store.job(id).unwrap().unwrap();
     assert_eq!((job.state, job.spec.fuel_limit), (State::Queued, u64::MAX));
     assert_eq!(store.agreement(id.agreement).unwrap().unwrap().runs, 1);
 }
 
 #[test]
+fn a_refused_order_names_nobody() {
+    let store = store();
+    let named =
+        |byte| [(Address::repeat_byte(byte), Role::Viewer), (Address::repeat_byte(byte), Role::Auditor)];
+    let id = store.insert_job(&new_job(4), &named(7), "permitted", NOW).unwrap();
+    assert!(store.insert_job(&new_job(4), &named(8), "permitted", NOW).is_err());
+    assert_eq!(store.party(id, Address::repeat_byte(7)).unwrap(), Some(Role::Viewer), "the first role");
+    assert_eq!(store.party(id, Address::repeat_byte(8)).unwrap(), None);
+}
+
+#[test]
 fn one_worker_has_a_job_until_its_lease_runs_out() {
     let store = store();
-    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     assert!(store.claim_job("b", NOW + 10, 10).unwrap().is_none(), "the lease holds to its last second");
     store.keep_lease(&first, State::Running, LATER, NOW + 10, 10).unwrap();
@@ -131,7 +142,7 @@ fn one_worker_has_a_job_until_its_lease_runs_out() {
 #[test]
 fn the_commit_point_writes_everything_or_nothing() {
     let store = store();
-    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     let mut broken = commit();
@@ -154,7 +165,7 @@ fn the_commit_point_writes_everything_or_nothing() {
 #[test]
 fn a_run_that_ends_before_its_first_heartbeat_is_committed() {
     let store = store();
-    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
     assert_eq!(store.job(id).unwrap().unwrap().state, State::Publishing);
@@ -163,7 +174,7 @@ fn a_run_that_ends_before_its_first_heartbeat_is_committed() {
 #[test]
 fn steps_come_in_their_order_and_wait_for_their_time() {
     let store = store();
-    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
@@ -183,7 +194,7 @@ fn steps_come_in_their_order_and_wait_for_their_time() {
 #[test]
 fn a_dead_step_takes_the_later_ones_with_it() {
     let store = store();
-    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
@@ -278,7 +289,7 @@ fn a_nonce_counts_once() {
 #[test]
 fn a_damaged_row_is_named() {
     let store = store();
-    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
     store.lock().execute("UPDATE job SET state = 'dreaming'", []).unwrap();
     let error = store.job(id).unwrap_err().to_string();
     assert!(error.contains("job.state") && error.contains(&id.to_string()), "{error}");
@@ -296,8 +307,8 @@ fn the_log_says_what_was_committed_and_nothing_else() {
     let store = store();
     let spec = new_job(4).spec;
     // A job that exists already is not permitted again, and what a lost lease wanted to say is not said.
-    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
-    assert!(store.insert_job(&new_job(4), "permitted", NOW + 1).is_err());
+    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    assert!(store.insert_job(&new_job(4), &[], "permitted", NOW + 1).is_err());
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     let second = store.claim_job("b", NOW + 20, 10).unwrap().unwrap();
     assert!(store.commit_job(&first, &commit(), NOW + 20).is_err());
@@ -320,7 +331,7 @@ fn the_log_says_what_was_committed_and_nothing_else() {
 fn an_aborted_run_is_logged_at_its_end_and_not_at_every_try() {
     use brizo_receipt::log::Event;
     let store = store();
-    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.give_up(&claimed, &GivenUp::HandedBack, NOW).unwrap();
     assert_eq!(logged(&store).len(), 1, "it waits for another try");

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::Worker;
+use crate::nudge::Topic;
 use crate::store::{BLOCKS_KEPT, SeenBlock};
 
 impl Worker {
@@ -20,7 +21,7 @@ impl Worker {
                 }
                 Err(_) => {}
             }
-            if !self.pause(&mut stop).await {
+            if !self.pause(Topic::Chain, &mut stop).await {
                 return;
             }
         }
@@ -41,7 +42,7 @@ impl Worker {
             let seen = SeenBlock { number: read.to, hash: read.hash };
             self.store.with(move |store| store.record_locked(&read.locked, seen)).await?;
             if any {
-                self.nudge.now();
+                self.nudge.about(&[Topic::Chain]);
             }
         }
     }

@@ -8,6 +8,7 @@ mod journal;
 mod listen;
 mod machine;
 mod publish;
+mod queue;
 mod run;
 mod settle;
 
@@ -24,7 +25,7 @@ use crate::clock::Clock;
 use crate::container::Containers;
 use crate::data::BlobStore;
 use crate::log::Log;
-use crate::nudge::Nudge;
+use crate::nudge::{Nudge, Topic};
 use crate::sandbox::Engine;
 use crate::store::Store;
 
@@ -94,22 +95,13 @@ impl Worker {
         join(loops).await;
     }
 
-    /// Runs jobs until `stop`, and those that run then until `cut`; nothing else of a worker.
-    pub async fn run_queue(self, stop: watch::Receiver<bool>, cut: watch::Receiver<bool>) {
-        let mut loops = JoinSet::new();
-        for number in 0..self.options.concurrency.max(1) {
-            loops.spawn(self.clone().run_jobs(format!("worker-{number}"), stop.clone(), cut.clone()));
-        }
-        join(loops).await;
-    }
-
-    /// Waits for a nudge, the poll interval, or the end. Returns false at the end.
-    async fn pause(&mut self, stop: &mut watch::Receiver<bool>) -> bool {
+    /// Waits for a nudge about a topic, the poll interval, or the end. Returns false at the end.
+    async fn pause(&mut self, topic: Topic, stop: &mut watch::Receiver<bool>) -> bool {
         if *stop.borrow() {
             return false;
         }
         tokio::select! {
-            () = self.nudge.next() => {}
+            () = self.nudge.next(topic) => {}
             () = tokio::time::sleep(self.options.poll_interval) => {}
             _ = stop.changed() => {}
         }

@@ -12,6 +12,7 @@ use super::Worker;
 use crate::chain::Anchor;
 use crate::failpoint;
 use crate::log::{Log, Rows};
+use crate::nudge::Topic;
 use crate::store::Store;
 
 /// The least time between two checkpoints.
@@ -60,7 +61,7 @@ impl Worker {
                 }
                 Err(_) => {}
             }
-            if !self.pause(&mut stop).await {
+            if !self.pause(Topic::Log, &mut stop).await {
                 return;
             }
         }
@@ -90,7 +91,7 @@ impl Worker {
                     tracing::warn!(error = %format!("{error:#}"), "the log cannot be anchored now; trying again");
                 }
             }
-            if !self.pause(&mut stop).await {
+            if !self.pause(Topic::Chain, &mut stop).await {
                 return;
             }
         }

@@ -1,12 +1,11 @@
-//! One job, from the claim on the queue to the commit point.
+//! One job, from its claim to the commit point.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use brizo_receipt::{B256, Consent, Manifest, RunInfo, content_digest};
-use tokio::sync::watch;
-use tracing::Instrument as _;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::execute::{Executed, Program};
 use super::gate::is_for_want_of_room;
@@ -24,6 +23,9 @@ use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreErro
 
 /// Seconds that a guest may need, beyond its wall clock, to be set up and to be stopped.
 const RUN_MARGIN_S: u64 = 60;
+
+/// A stage that is over sooner is not written down: for a small job that would be a good part of its time.
+const BLINK: Duration = Duration::from_millis(10);
 
 /// How long work that was told to stop is waited for; after that its thread is left alone, and its job goes on without it.
 const ABANDON_AFTER: Duration = Duration::from_secs(30);
@@ -69,48 +71,13 @@ struct Prepared {
 }
 
 impl Worker {
-    pub(super) async fn run_jobs(
-        mut self,
-        owner: String,
-        mut stop: watch::Receiver<bool>,
+    /// The place is given up once the guest has ended: what comes then is mostly waiting for the disk.
+    pub(super) async fn run(
+        &self,
+        claimed: &Claimed,
+        place: OwnedSemaphorePermit,
         cut: watch::Receiver<bool>,
-    ) {
-        while !*stop.borrow() {
-            match self.run_next(&owner, &cut).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    if !self.pause(&mut stop).await {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(error = %format!("{error:#}"), "the queue cannot be worked on");
-                    if !self.pause(&mut stop).await {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes a job and brings it to its commit point or its end. Returns whether there was one.
-    async fn run_next(&self, owner: &str, cut: &watch::Receiver<bool>) -> anyhow::Result<bool> {
-        if !self.gate.is_open() {
-            return Ok(false);
-        }
-        let (owner, now_s) = (owner.to_string(), self.clock.now_s());
-        let claimed = self.store.with(move |store| store.claim_job(&owner, now_s, LEASE_S)).await?;
-        let Some(claimed) = claimed else { return Ok(false) };
-        tracing::info!(job = %claimed.id, attempt = claimed.attempt, "job claimed");
-        let span = tracing::info_span!("run", job = %claimed.id, agreement = %claimed.id.agreement);
-        match self.run(&claimed, cut.clone()).instrument(span).await {
-            Ok(()) => self.nudge.now(),
-            Err(failure) => self.give_up(claimed, failure).await?,
-        }
-        Ok(true)
-    }
-
-    async fn run(&self, claimed: &Claimed, cut: watch::Receiver<bool>) -> Result<(), Failure> {
+    ) -> Result<(), Failure> {
         let prepare_s = self.store.rules().prepare_s;
         let (worker, job) = (self.clone(), claimed.clone());
         let control = Control::default();
@@ -132,6 +99,7 @@ impl Worker {
         };
         let stage = (State::Running, wall_clock_s.saturating_add(setting_up_s));
         let executed = self.watch(claimed, stage, running, &control, cut.clone()).await?;
+        drop(place);
         let run_info = run_info(started_at, &executed);
         let (ending, outputs) = executed.result.map_err(aborted)?;
         metrics::ran(Duration::from_micros(executed.run_us), ending.fuel_used);
@@ -145,7 +113,7 @@ impl Worker {
     fn prepare(&self, claimed: &Claimed, control: &Control) -> Result<Prepared, Failure> {
         let agreement = self.store.agreement(claimed.id.agreement)?.context("the job's agreement is gone")?;
         let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
-        let policy = Policy::parse(&dataset.policy, &dataset.rules)?;
+        let policy = Policy::known(&dataset.policy, &dataset.rules)?;
         self.check_deadline(claimed.id.run_index, &agreement, &policy)?;
         let program = match claimed.order.spec.profile == container::profile_digest() {
             true => self.image(claimed, &policy)?,
@@ -245,7 +213,8 @@ impl Worker {
         mut cut: watch::Receiver<bool>,
     ) -> Result<T, Failure> {
         let until_s = self.clock.now_s().saturating_add(limit_s);
-        let mut heartbeat = tokio::time::interval(Duration::from_secs(LEASE_S / 3));
+        let beat = Duration::from_secs(LEASE_S / 3);
+        let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + BLINK, beat);
         let mut end = Box::pin(tokio::time::sleep(Duration::from_secs(limit_s)));
         let too_long = || Failure::Host(format!("it took more than {limit_s} s to be {}", state.word()));
         let (mut lost, mut late) = (false, false);
@@ -262,7 +231,7 @@ impl Worker {
                         other => other,
                     };
                 }
-                // The first tick comes at once and moves the job to its state.
+                // The first tick moves the job to its state.
                 _ = heartbeat.tick() => match self.keep(claimed, state, until_s).await {
                     Ok(()) => {}
                     Err(StoreError::LeaseLost(_)) => {
@@ -369,7 +338,8 @@ impl Worker {
         )
     }
 
-    async fn give_up(&self, claimed: Claimed, failure: Failure) -> anyhow::Result<()> {
+    /// Lets go of a job that came to no claim.
+    pub(super) async fn give_up(&self, claimed: Claimed, failure: Failure) -> anyhow::Result<()> {
         let why = match failure {
             // Another worker has it, and whatever is to be said about it is that one's to say.
             Failure::Lost => {

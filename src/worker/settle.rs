@@ -14,6 +14,7 @@ use crate::chain::{Error as ChainError, PAID_RUN, Settlement};
 use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
 use crate::metrics;
+use crate::nudge::Topic;
 use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
 
 /// Agreements that are settled at the same time.
@@ -48,7 +49,7 @@ impl Worker {
                         busy.clear();
                     }
                 },
-                go = self.pause(&mut stop) => if !go { return },
+                go = self.pause(Topic::Chain, &mut stop) => if !go { return },
             }
         }
     }
@@ -71,7 +72,7 @@ impl Worker {
             Ok(tx) => {
                 tracing::info!(agreement = %row.agreement, step, tx = tx.as_deref().unwrap_or("none needed"), "step done");
                 self.store.with(move |store| store.step_done(id, tx.as_deref())).await?;
-                self.nudge.now();
+                self.nudge.about(&[Topic::Chain, Topic::Jobs]);
                 Ok(())
             }
             Err(error) => self.note_failure(row, error).await,
