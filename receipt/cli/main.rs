@@ -22,8 +22,8 @@ enum Failure {
 
 const HELP: &str = "\
 brizo-verify RECEIPT [OPTIONS]
-brizo-verify check-disclosure DISCLOSURE RECEIPT_HASH [--file FILE] [--json]
-brizo-verify check-verdict VERDICT [--receipt FILE] [--auditor ADDRESS] [--json]
+brizo-verify check-disclosure DISCLOSURE RECEIPT_HASH [--file FILE] [--profiles FILE] [--json]
+brizo-verify check-verdict VERDICT [--receipt FILE [--profiles FILE]] [--auditor ADDRESS] [--json]
 
 Checks a receipt tier by tier: structure, signature, on chain, log, opening. Says how far it got, and why no further.
 Re-execution is `brizo replay`. It trusts nobody but the node and the log key that you name.

@@ -11,7 +11,8 @@ use brizo_receipt::verifier::{
 use brizo_receipt::{Address, B256, Expectation, Receipt};
 use clap::{Args, ValueEnum};
 
-use super::format::{Format, read, read_profiles, read_receipt, read_salt_key, read_text};
+use super::format::{Format, read, read_receipt, read_salt_key, read_text};
+use super::profiles::NewerProfiles;
 use super::spec::read_outputs;
 use super::{Exit, Usage};
 use crate::client::Web;
@@ -50,9 +51,8 @@ pub(super) struct Verify {
     /// DDO of a mounted data set, a file or a URL; may be given again.
     #[arg(long = "ddo")]
     ddos: Vec<String>,
-    /// A list of profiles that is newer than this program.
-    #[arg(long)]
-    profiles: Option<PathBuf>,
+    #[command(flatten)]
+    profiles: NewerProfiles,
     /// The receipt hash you expect.
     #[arg(long)]
     expect: Option<B256>,
@@ -90,7 +90,6 @@ impl Verify {
         let log = self.log.as_deref().map(|url| Files::new(&web, url));
         let outputs = self.outputs.as_deref().map(read_outputs).transpose()?;
         let run_key = self.run_key.as_deref().map(|path| read_salt_key(Some(path))).transpose()?;
-        let profiles = read_profiles(self.profiles.as_deref())?;
         let keys = self.dataset_keys.iter().map(|path| read_salt_key(Some(path)));
         let evidence = Evidence {
             receipt: &bytes,
@@ -98,8 +97,7 @@ impl Verify {
                 claim_hash: self.expect,
                 provider: self.provider,
                 consumer: self.consumer,
-                profiles,
-                ..Expectation::default()
+                ..self.profiles.expectation()?
             },
             chain: node.as_ref().zip(deployment.as_ref()).map(|(node, deployment)| (node as _, deployment)),
             log: key.as_ref().map(|key| LogEvidence { key, reach: log.as_ref().map(|log| log as _) }),
