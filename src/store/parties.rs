@@ -1,7 +1,7 @@
 //! Who besides its consumer a job is shown to, and the pages of the list that everybody sees of their own.
 
 use brizo_receipt::Address;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::jobs::{SELECT, columns, read};
 use super::row::Place;
@@ -25,6 +25,13 @@ pub struct JobPage {
     pub jobs: Vec<JobRow>,
     /// The last of them, if there are more.
     pub next: Option<PageAt>,
+}
+
+/// Whether the order of a job names somebody as its auditor.
+pub(super) fn is_auditor(sql: &Connection, id: JobId, address: Address) -> Result<bool> {
+    let mut statement =
+        sql.prepare_cached("SELECT 1 FROM job_party WHERE job = ?1 AND address = ?2 AND role = ?3")?;
+    Ok(statement.exists(params![id.to_string(), address.to_string(), Role::Auditor.word()])?)
 }
 
 impl Store {

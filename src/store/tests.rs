@@ -4,7 +4,7 @@ use brizo_receipt::{Address, B256, EntryKind, Invocation, Key, Manifest, Signatu
 
 use super::*;
 use crate::ids::{AgreementId, Did};
-use crate::job::{End, State, UploadFacts};
+use crate::job::{End, Role, State, UploadFacts};
 use crate::money::Terms;
 
 pub(super) const NOW: u64 = 1_000;
@@ -341,8 +341,10 @@ fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
     }
     assert_eq!(logged(&store).len(), 16, "each spec once, 16 for a run");
     let id = crate::ids::JobId { agreement: AgreementId(spec.agreement_id), run_index: 0 };
+    let named = Address::repeat_byte(200);
+    store.name_parties(id, &[(named, Role::Auditor), (Address::repeat_byte(201), Role::Viewer)]).unwrap();
     let mut answers = Vec::new();
-    for auditor in 0..80u8 {
+    for auditor in (0..80u8).chain([200, 201]) {
         let verdict = LoggedVerdict {
             claim_hash: B256::repeat_byte(8),
             auditor: Address::repeat_byte(auditor),
@@ -350,7 +352,7 @@ fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
             confirms: true,
             text: "{}".into(),
         };
-        let by_consumer = auditor >= 40;
+        let by_consumer = (40..80).contains(&auditor);
         answers.push(store.log_verdict(id, &verdict, by_consumer, NOW).unwrap());
         if answers[answers.len() - 1] == VerdictAnswer::Logged {
             let again = store.log_verdict(id, &verdict, false, NOW).unwrap();
@@ -359,7 +361,12 @@ fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
     }
     let logged_of =
         |answers: &[VerdictAnswer]| answers.iter().filter(|answer| **answer == VerdictAnswer::Logged).count();
-    assert_eq!((logged_of(&answers[..40]), logged_of(&answers[40..])), (32, 32));
+    assert_eq!((logged_of(&answers[..40]), logged_of(&answers[40..80])), (32, 32));
+    assert_eq!(
+        answers[80..],
+        [VerdictAnswer::Logged, VerdictAnswer::TooMany],
+        "an auditor whom the order names finds a place when all others are taken, a viewer does not"
+    );
     // A decision's text stays here, and its nonce opens the statement.
     let (nonce, text): (Vec<u8>, String) = store
         .lock()
