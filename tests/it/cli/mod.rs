@@ -1,5 +1,6 @@
 //! The command line as authors and auditors use it: local runs, receipts, replays.
 
+mod audit;
 mod disclosures;
 mod export;
 mod fake_web;
