@@ -96,8 +96,8 @@ fn receipt(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     if options.rpc.is_some() != options.deployment.is_some() {
         return Err(usage("--rpc and --deployment go together"));
     }
-    if options.log.is_some() && options.log_key.is_none() {
-        return Err(usage("--log needs --log-key"));
+    if options.log.is_some() && options.log_key.is_none() && options.ddos.is_empty() {
+        return Err(usage("--log needs --log-key, or a --ddo that has the key"));
     }
     Ok(Command::Receipt(Box::new(options)))
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(options: &ReceiptOptions) -> Result<u8, Failure> {
             ..Expectation::default()
         },
         chain: node.as_ref().zip(deployment.as_ref()).map(|(node, deployment)| (node as _, deployment)),
-        log: key.as_ref().map(|key| LogEvidence { key, reach: log.as_ref().map(|log| log as _) }),
+        log: LogEvidence { key: key.as_ref(), reach: log.as_ref().map(|log| log as _) },
         opening: OpeningEvidence {
             run_key: run_key.clone(),
             dataset_keys: options

@@ -32,11 +32,11 @@ pub(super) struct Verify {
     /// Deployment file, for the tier `on chain`.
     #[arg(long, requires = "rpc")]
     deployment: Option<PathBuf>,
-    /// The log's key, or a file with it, for the tier `log`.
+    /// The log's key, or a file with it, for the tier `log`. [default: the one in a --ddo, where it has one]
     #[arg(long)]
     log_key: Option<String>,
-    /// URL of the log, to compare its newest checkpoint, too.
-    #[arg(long, requires = "log_key")]
+    /// URL of the log, to compare its newest checkpoint, too; with --log-key, or a --ddo that has the key.
+    #[arg(long)]
     log: Option<String>,
     /// Folder with the output files, for the tier `opening`.
     #[arg(long)]
@@ -82,6 +82,9 @@ enum Explain {
 
 impl Verify {
     pub(super) fn run(self) -> Result<Exit> {
+        if self.log.is_some() && self.log_key.is_none() && self.ddos.is_empty() {
+            return Err(Usage("--log needs --log-key, or a --ddo that has the key".into()).into());
+        }
         let web = Web::new()?;
         let bytes = read_receipt(&self.receipt)?;
         let deployment = self.deployment.as_deref().map(read_deployment).transpose()?;
@@ -100,7 +103,7 @@ impl Verify {
                 ..self.profiles.expectation()?
             },
             chain: node.as_ref().zip(deployment.as_ref()).map(|(node, deployment)| (node as _, deployment)),
-            log: key.as_ref().map(|key| LogEvidence { key, reach: log.as_ref().map(|log| log as _) }),
+            log: LogEvidence { key: key.as_ref(), reach: log.as_ref().map(|log| log as _) },
             opening: OpeningEvidence {
                 run_key: run_key.clone(),
                 dataset_keys: keys.collect::<Result<_>>()?,
