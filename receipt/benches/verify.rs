@@ -1,7 +1,8 @@
 //! What does checking a receipt cost beside the bare signature recoveries that it contains?
 //!
-//! Structure and signature of a typical receipt, from its bytes: two signatures, one data set, a handful of outputs. In
-//! turns, so that a busy machine disturbs both alike; the ratio is the median of the rounds' ratios.
+//! Structure and signature of a receipt, from its bytes: two signatures, one data set, a handful of outputs; then with more
+//! input files, of which each costs reading and hashing a leaf. In turns, so that a busy machine disturbs both alike; the
+//! ratio is the median of the rounds' ratios.
 #![allow(clippy::panic)]
 
 use std::hint::black_box;
@@ -13,6 +14,8 @@ const ROUNDS: usize = 201;
 const REPEAT: u32 = 20;
 /// What is promised: verification costs at most this many times the recoveries.
 const PROMISED: f64 = 1.5;
+/// With so many more input files at most.
+const PROMISED_FILES: u32 = 1_000;
 
 fn main() {
     let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/frozen/1/receipt.json");
@@ -20,13 +23,18 @@ fn main() {
     let typical = std::fs::read(place).unwrap_or_else(|e| panic!("{place}: {e}"));
     println!("| receipt | bytes | recoveries, µs | structure and signature, µs | ratio |");
     println!("|---|---|---|---|---|");
-    for (name, leaves) in [("typical", 0), ("100 input files", 100), ("1,000 input files", 1_000)] {
+    let sizes =
+        [("typical", 0), ("+ 100 files", 100), ("+ 1,000 files", PROMISED_FILES), ("+ 10,000 files", 10_000)];
+    for (name, leaves) in sizes {
         let bytes = with_leaves(&typical, leaves);
         let [recoveries, whole, ratio] = measure(&bytes);
         println!("| {name} | {} | {recoveries:.1} | {whole:.1} | {ratio:.2} |", bytes.len());
-        all &= leaves > 0 || ratio <= PROMISED;
+        all &= leaves > PROMISED_FILES || ratio <= PROMISED;
     }
-    println!("\npromise: typical at most {PROMISED}: {}", if all { "kept" } else { "BROKEN" });
+    println!(
+        "\npromise: up to {PROMISED_FILES} more files at most {PROMISED}: {}",
+        if all { "kept" } else { "BROKEN" }
+    );
     assert!(all || std::env::var_os("BRIZO_BENCH_STRICT").is_none(), "a promise is broken");
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct DisclosureOptions {
     pub(crate) disclosure: PathBuf,
     pub(crate) receipt_hash: B256,
     pub(crate) file: Option<PathBuf>,
+    pub(crate) profiles: Option<PathBuf>,
     pub(crate) json: bool,
 }
 
@@ -35,6 +36,7 @@ pub(crate) struct VerdictOptions {
     pub(crate) verdict: PathBuf,
     pub(crate) receipt: Option<PathBuf>,
     pub(crate) auditor: Option<Address>,
+    pub(crate) profiles: Option<PathBuf>,
     pub(crate) json: bool,
 }
 
@@ -94,18 +96,19 @@ fn receipt(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     if options.rpc.is_some() != options.deployment.is_some() {
         return Err(usage("--rpc and --deployment go together"));
     }
-    if options.log.is_some() && options.log_key.is_none() {
-        return Err(usage("--log needs --log-key"));
+    if options.log.is_some() && options.log_key.is_none() && options.ddos.is_empty() {
+        return Err(usage("--log needs --log-key, or a --ddo that has the key"));
     }
     Ok(Command::Receipt(Box::new(options)))
 }
 
 fn disclosure(mut parser: lexopt::Parser) -> Result<Command, Failure> {
-    let (mut words, mut file, mut json) = (Vec::new(), None, false);
+    let (mut words, mut file, mut profiles, mut json) = (Vec::new(), None, None, false);
     while let Some(arg) = parser.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("file") => once("--file", &mut file, parser.value()?.into())?,
+            Long("profiles") => once("--profiles", &mut profiles, parser.value()?.into())?,
             Long("json") => json = true,
             Value(word) => words.push(word),
             other => return Err(other.unexpected().into()),
@@ -116,15 +119,22 @@ fn disclosure(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     };
     let receipt_hash = hash.to_str().and_then(|text| text.parse().ok());
     let receipt_hash = receipt_hash.ok_or_else(|| usage("the receipt hash is not 64 hex digits"))?;
-    Ok(Command::Disclosure(DisclosureOptions { disclosure: disclosure.into(), receipt_hash, file, json }))
+    Ok(Command::Disclosure(DisclosureOptions {
+        disclosure: disclosure.into(),
+        receipt_hash,
+        file,
+        profiles,
+        json,
+    }))
 }
 
 fn verdict(mut parser: lexopt::Parser) -> Result<Command, Failure> {
-    let (mut verdict, mut receipt, mut auditor, mut json) = (None, None, None, false);
+    let (mut verdict, mut receipt, mut auditor, mut profiles, mut json) = (None, None, None, None, false);
     while let Some(arg) = parser.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("receipt") => once("--receipt", &mut receipt, parser.value()?.into())?,
+            Long("profiles") => once("--profiles", &mut profiles, parser.value()?.into())?,
             Long("auditor") => {
                 once("--auditor", &mut auditor, parsed("auditor", "an address", &mut parser)?)?
             }
@@ -134,7 +144,10 @@ fn verdict(mut parser: lexopt::Parser) -> Result<Command, Failure> {
         }
     }
     let verdict = verdict.ok_or_else(|| usage("name a verdict file"))?;
-    Ok(Command::Verdict(VerdictOptions { verdict, receipt, auditor, json }))
+    if profiles.is_some() && receipt.is_none() {
+        return Err(usage("--profiles needs --receipt, which says under which profile the run was"));
+    }
+    Ok(Command::Verdict(VerdictOptions { verdict, receipt, auditor, profiles, json }))
 }
 
 impl ReceiptOptions {

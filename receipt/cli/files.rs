@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use brizo_receipt::{B256, Key};
+use brizo_receipt::{B256, Key, Profiles, SMALL_BYTES_MAX};
 
 use crate::Failure;
 
@@ -29,6 +29,13 @@ pub(crate) fn small(path: &Path) -> Result<Vec<u8>, Failure> {
         return Err(Failure::File(format!("{} has more than {SMALL_MAX} bytes", path.display())));
     }
     Ok(bytes)
+}
+
+/// A list of profiles, if one is named.
+pub(crate) fn profiles(path: Option<&Path>) -> Result<Option<Profiles>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let parsed = Profiles::parse(&read(path, SMALL_BYTES_MAX)?);
+    parsed.map(Some).map_err(|e| Failure::Document(path.display().to_string(), e))
 }
 
 /// A salt key of 64 hex digits.

@@ -22,15 +22,15 @@ enum Failure {
 
 const HELP: &str = "\
 brizo-verify RECEIPT [OPTIONS]
-brizo-verify check-disclosure DISCLOSURE RECEIPT_HASH [--file FILE] [--json]
-brizo-verify check-verdict VERDICT [--receipt FILE] [--auditor ADDRESS] [--json]
+brizo-verify check-disclosure DISCLOSURE RECEIPT_HASH [--file FILE] [--profiles FILE] [--json]
+brizo-verify check-verdict VERDICT [--receipt FILE [--profiles FILE]] [--auditor ADDRESS] [--json]
 
 Checks a receipt tier by tier: structure, signature, on chain, log, opening. Says how far it got, and why no further.
 Re-execution is `brizo replay`. It trusts nobody but the node and the log key that you name.
 
   --rpc URL           an Ethereum node you trust; with --deployment FILE: the tier `on chain`
   --deployment FILE   where the contracts are
-  --log-key VKEY      the log's key (or a file with it): the tier `log`
+  --log-key VKEY      the log's key (or a file with it): the tier `log`; without it, the key in a --ddo
   --log URL           where the log is, to compare its newest checkpoint
   --run-key FILE      the consumer's run key: opens arguments and variables
   --dataset-key FILE  the dataset key of a mount, once for each, in their order; with --run-key

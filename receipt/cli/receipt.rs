@@ -5,7 +5,7 @@ use brizo_receipt::verifier::explain::explain;
 use brizo_receipt::verifier::{
     DDO_BYTES_MAX, Ddo, Deployment, Evidence, Files, JsonRpc, LogEvidence, OpeningEvidence, Transport, verify,
 };
-use brizo_receipt::{BYTES_MAX, Expectation, Profiles, Receipt};
+use brizo_receipt::{BYTES_MAX, Expectation, Receipt};
 
 use crate::Failure;
 use crate::args::ReceiptOptions;
@@ -28,11 +28,11 @@ pub(crate) fn run(options: &ReceiptOptions) -> Result<u8, Failure> {
             claim_hash: options.expect,
             provider: options.provider,
             consumer: options.consumer,
-            profiles: options.profiles.as_deref().map(profiles).transpose()?,
+            profiles: files::profiles(options.profiles.as_deref())?,
             ..Expectation::default()
         },
         chain: node.as_ref().zip(deployment.as_ref()).map(|(node, deployment)| (node as _, deployment)),
-        log: key.as_ref().map(|key| LogEvidence { key, reach: log.as_ref().map(|log| log as _) }),
+        log: LogEvidence { key: key.as_ref(), reach: log.as_ref().map(|log| log as _) },
         opening: OpeningEvidence {
             run_key: run_key.clone(),
             dataset_keys: options
@@ -57,11 +57,6 @@ fn deployment(path: &std::path::Path) -> Result<Deployment, Failure> {
     parsed.map_err(|e| {
         Failure::File(format!("{}: {e}; `brizo contracts deploy` writes this file", path.display()))
     })
-}
-
-fn profiles(path: &std::path::Path) -> Result<Profiles, Failure> {
-    let parsed = Profiles::parse(&files::read(path, DDO_BYTES_MAX)?);
-    parsed.map_err(|e| Failure::Document(path.display().to_string(), e))
 }
 
 /// The key itself, or a file that holds it.

@@ -2,7 +2,7 @@
 
 use brizo_receipt::verifier::Checked;
 use brizo_receipt::verifier::{check_disclosure, check_verdict};
-use brizo_receipt::{BYTES_MAX, SMALL_BYTES_MAX};
+use brizo_receipt::{BYTES_MAX, Expectation, SMALL_BYTES_MAX};
 
 use crate::Failure;
 use crate::args::{DisclosureOptions, VerdictOptions};
@@ -12,13 +12,17 @@ use crate::screen::show;
 pub(crate) fn disclosure(options: &DisclosureOptions) -> Result<u8, Failure> {
     let bytes = files::read(&options.disclosure, SMALL_BYTES_MAX)?;
     let content = options.file.as_deref().map(files::digest).transpose()?;
-    print(&check_disclosure(&bytes, options.receipt_hash, content), options.json)
+    let profiles = files::profiles(options.profiles.as_deref())?;
+    print(&check_disclosure(&bytes, options.receipt_hash, content, profiles.as_ref()), options.json)
 }
 
 pub(crate) fn verdict(options: &VerdictOptions) -> Result<u8, Failure> {
     let bytes = files::read(&options.verdict, SMALL_BYTES_MAX)?;
     let receipt = options.receipt.as_deref().map(|path| files::read(path, BYTES_MAX)).transpose()?;
-    print(&check_verdict(&bytes, receipt.as_deref(), options.auditor), options.json)
+    let profiles = files::profiles(options.profiles.as_deref())?;
+    let expected = Expectation { profiles, ..Expectation::default() };
+    let receipt = receipt.as_deref().map(|receipt| (receipt, &expected));
+    print(&check_verdict(&bytes, receipt, options.auditor), options.json)
 }
 
 fn print(checked: &Checked, json: bool) -> Result<u8, Failure> {

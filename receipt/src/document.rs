@@ -102,10 +102,10 @@ pub struct RunInfo {
 #[serde(deny_unknown_fields)]
 pub struct Invocation {
     /// All arguments, beginning with the program's name; at most [`crate::TEXTS_MAX`].
-    #[serde(deserialize_with = "crate::strict::texts")]
+    #[serde(deserialize_with = "strict::texts")]
     pub args: Vec<String>,
     /// Environment variables, sorted by name as the guest sees them; at most [`crate::TEXTS_MAX`].
-    #[serde(deserialize_with = "crate::strict::texts")]
+    #[serde(deserialize_with = "strict::texts")]
     pub env: Vec<(String, String)>,
 }
 
@@ -122,6 +122,7 @@ pub struct Mount {
     pub root: B256,
     /// Salted leaves of the manifest, in its order. They hide path, size and content from everybody without the
     /// dataset key and let a holder of the data name the file that differs.
+    #[serde(deserialize_with = "strict::hashes")]
     pub leaves: Vec<B256>,
 }
 
@@ -133,7 +134,7 @@ pub struct Opening {
     pub invocation: Invocation,
     /// Leaves of the bundle at `/data/algorithm`, in the order of its manifest; absent without a bundle. Salted with the
     /// run key, so that they show an auditor who holds the bundle which file differs, and nobody else anything.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[serde(skip_serializing_if = "Vec::is_empty", default, deserialize_with = "strict::hashes")]
     pub algorithm: Vec<B256>,
     /// The data sets, ordered by path.
     pub inputs: Vec<Mount>,
@@ -174,6 +175,16 @@ impl RunInfo {
     pub fn to_text(&self) -> String {
         // A struct of strings, numbers and a bool always serialises.
         serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl strict::Document for Receipt {
+    const HASHES: &'static [&'static str] = &["algorithm", "leaves"];
+
+    fn hashes(&mut self) -> Vec<&mut Vec<B256>> {
+        let opening = &mut self.opening;
+        let leaves = opening.inputs.iter_mut().map(|mount| &mut mount.leaves);
+        leaves.chain([&mut opening.algorithm]).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use alloy_primitives::{B256, keccak256};
 use alloy_sol_types::{Eip712Domain, SolStruct};
 
 use crate::claim::eip712;
+use crate::derive::derive;
 use crate::manifest::Key;
 use crate::sign::Domain;
 use crate::{AlgorithmUpload, ExecutionClaim, JobSpec, Outcome, ReceiptAttestation};
@@ -30,17 +31,6 @@ fn hash_struct<T: SolStruct>(type_hash: &LazyLock<B256>, value: &T) -> B256 {
 #[must_use]
 pub fn content_digest(bytes: &[u8]) -> B256 {
     B256::from(*blake3::hash(bytes).as_bytes())
-}
-
-/// BLAKE3 in `derive_key` mode over the parts, one after the other. Contexts are listed in `docs/RECEIPT.md` §3;
-/// parts must have a fixed width or carry their length, which the callers in this crate do.
-#[must_use]
-pub fn derive(context: &str, parts: &[&[u8]]) -> B256 {
-    let mut hasher = blake3::Hasher::new_derive_key(context);
-    for part in parts {
-        hasher.update(part);
-    }
-    B256::from(*hasher.finalize().as_bytes())
 }
 
 /// Digest of a profile document: its exact bytes count, they are never parsed and written again.

@@ -13,6 +13,7 @@
 //! depends on this crate alone.
 
 mod claim;
+mod derive;
 mod disclosure;
 mod document;
 mod error;
@@ -35,14 +36,14 @@ mod verify;
 
 pub use alloy_primitives::{Address, B256, keccak256};
 pub use claim::{AlgorithmUpload, ExecutionClaim, JobSpec, Outcome, ReceiptAttestation, Status, TrapCode};
+pub use derive::derive;
 pub use disclosure::{DISCLOSURE_FORMAT, Disclosure, MountPosition, Part, SMALL_BYTES_MAX, Shown};
 pub use document::{
     Attestation, BYTES_MAX, Consent, FORMAT, Invocation, Kind, Mount, Opening, Receipt, RunInfo, decimal,
 };
 pub use error::{Error, Result};
 pub use hash::{
-    blind_commit, content_digest, derive, domain_separator, order_hash, outputs_key, profile_digest,
-    receipt_hash,
+    blind_commit, content_digest, domain_separator, order_hash, outputs_key, profile_digest, receipt_hash,
 };
 pub use manifest::{
     Entry, EntryKind, Key, Manifest, PATH_BYTES_MAX, TEXTS_MAX, check_path, invocation_manifest, mount_leaf,

@@ -3,7 +3,8 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::hash::{content_digest, derive};
+use crate::derive::{CONTENT, LEAF, SALT, derive_under};
+use crate::hash::content_digest;
 use crate::tree;
 use crate::{Error, Invocation, Result};
 
@@ -102,7 +103,7 @@ impl Entry {
     #[must_use]
     pub fn salt(&self, key: &Key) -> B256 {
         let kind = [self.kind as u8];
-        derive("brizo 2026 v1 manifest salt", &[key.bytes(), &kind, self.path.as_bytes()])
+        derive_under(&SALT, &[key.bytes(), &kind, self.path.as_bytes()])
     }
 
     /// The entry's leaf under a key. Path, size and content are hidden by the salt.
@@ -114,10 +115,8 @@ impl Entry {
     /// The entry's leaf under a salt that is known without the key.
     #[must_use]
     pub fn leaf_under(&self, salt: B256) -> B256 {
-        let commitment = derive(
-            "brizo 2026 v1 manifest content",
-            &[salt.as_slice(), &self.size.to_be_bytes(), self.digest.as_slice()],
-        );
+        let commitment =
+            derive_under(&CONTENT, &[salt.as_slice(), &self.size.to_be_bytes(), self.digest.as_slice()]);
         leaf(self.kind, &self.path, commitment)
     }
 }
@@ -131,7 +130,7 @@ pub fn mount_leaf(path: &str, root: B256) -> B256 {
 fn leaf(kind: EntryKind, path: &str, commitment: B256) -> B256 {
     // Paths are at most 4096 bytes, so the length fits 32 bits.
     let length = (path.len() as u32).to_be_bytes();
-    derive("brizo 2026 v1 manifest leaf", &[&[kind as u8], &length, path.as_bytes(), commitment.as_slice()])
+    derive_under(&LEAF, &[&[kind as u8], &length, path.as_bytes(), commitment.as_slice()])
 }
 
 /// Root over leaves in their order: the tree shape of RFC 6962, with the number of leaves bound into the root.

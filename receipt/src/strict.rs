@@ -3,12 +3,27 @@
 use std::fmt::Formatter;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use alloy_primitives::{B256, hex};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::manifest::TEXTS_MAX;
 use crate::{Error, Result};
+
+/// A kind of document that is read strictly.
+pub(crate) trait Document: DeserializeOwned + Serialize {
+    /// Names of the fields that are lists of hashes and are read by [`hashes`], which allows one spelling only. They can be
+    /// long, so nothing but that reading is done with them.
+    const HASHES: &'static [&'static str] = &[];
+
+    /// These lists, all of them.
+    fn hashes(&mut self) -> Vec<&mut Vec<B256>> {
+        Vec::new()
+    }
+}
 
 /// Reads a document of at most `most` bytes. `what` is its name in errors.
 ///
@@ -16,17 +31,138 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Malformed`] with the place.
-pub(crate) fn parse<T: DeserializeOwned + Serialize>(what: &str, bytes: &[u8], most: usize) -> Result<T> {
-    let malformed = |e: serde_json::Error| Error::Malformed(format!("{what}: {e}"));
+pub(crate) fn parse<T: Document>(what: &str, bytes: &[u8], most: usize) -> Result<T> {
+    let malformed = |e: &dyn std::fmt::Display| Error::Malformed(format!("{what}: {e}"));
     if bytes.len() > most {
         return Err(Error::Malformed(format!("{what}: {} bytes, at most {most} are read", bytes.len())));
     }
-    let document: T = serde_json::from_slice(bytes).map_err(malformed)?;
-    let read: Value = serde_json::from_slice(bytes).map_err(malformed)?;
-    let written = serde_json::to_value(&document).map_err(malformed)?;
-    match first_difference(&read, &written) {
+    let text = std::str::from_utf8(bytes).map_err(|e| malformed(&e))?;
+    let mut document: T = serde_json::from_str(text).map_err(|e| malformed(&e))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = Without(T::HASHES).deserialize(&mut reader).map_err(|e| malformed(&e))?;
+    let lists: Vec<Vec<B256>> = document.hashes().into_iter().map(std::mem::take).collect();
+    let written = serde_json::to_value(&document).map_err(|e| malformed(&e))?;
+    for (place, list) in document.hashes().into_iter().zip(lists) {
+        *place = list;
+    }
+    match first_difference(&read, &written, T::HASHES) {
         Some(place) => Err(Error::Malformed(format!("{what}: {} is not in canonical form", named(place)))),
         None => Ok(document),
+    }
+}
+
+/// Reads a list of hashes, each as `0x` and 64 hex digits in lower case and no other.
+///
+/// # Errors
+/// Of the reader, and when one has another form.
+pub(crate) fn hashes<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<B256>, D::Error> {
+    struct List;
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<B256>;
+
+        fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of hashes")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Vec<B256>, A::Error> {
+            let mut found = Vec::new();
+            while let Some(Hash(hash)) = list.next_element()? {
+                found.push(hash);
+            }
+            Ok(found)
+        }
+    }
+    from.deserialize_seq(List)
+}
+
+/// A hash in its one spelling.
+struct Hash(B256);
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Hash;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+                f.write_str("`0x` and 64 hex digits in lower case, which is the canonical form")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Hash, E> {
+                let mut hash = B256::ZERO;
+                let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
+                let read = digits
+                    .filter(|digits| !digits.bytes().any(|digit| digit.is_ascii_uppercase()))
+                    .and_then(|digits| hex::decode_to_slice(digits, &mut hash.0).ok());
+                read.map(|()| Hash(hash)).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        from.deserialize_str(Text)
+    }
+}
+
+/// Reads any JSON but the values of these fields, which are skipped.
+#[derive(Clone, Copy)]
+struct Without(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Without {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> std::result::Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Without {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(one) = list.next_element_seed(self)? {
+            found.push(one);
+        }
+        Ok(Value::Array(found))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Value, A::Error> {
+        let mut found = serde_json::Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if self.0.contains(&name.as_str()) {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                let value = map.next_value_seed(self)?;
+                found.insert(name, value);
+            }
+        }
+        Ok(Value::Object(found))
     }
 }
 
@@ -84,17 +220,20 @@ fn named(mut parts: Vec<String>) -> String {
     if parts.is_empty() { "the document".into() } else { parts.join(".") }
 }
 
-/// The first place where two JSON values differ, the innermost part first. Its name is put together only where there is a
-/// difference, which is seldom, and never on the way there.
-fn first_difference(a: &Value, b: &Value) -> Option<Vec<String>> {
+/// The first place where two JSON values differ, the innermost part first; fields of the names in `not` are not compared. Its
+/// name is put together only where there is a difference, which is seldom, and never on the way there.
+fn first_difference(a: &Value, b: &Value, not: &[&str]) -> Option<Vec<String>> {
     use serde_json::Value::{Array, Object};
     match (a, b) {
-        (Object(x), Object(y)) => x.keys().chain(y.keys()).find_map(|key| match (x.get(key), y.get(key)) {
-            (Some(x), Some(y)) => inside(first_difference(x, y), key),
-            _ => Some(vec![key.clone()]),
-        }),
+        (Object(x), Object(y)) => {
+            let names = x.keys().chain(y.keys()).filter(|name| !not.contains(&name.as_str()));
+            names.into_iter().find_map(|name| match (x.get(name), y.get(name)) {
+                (Some(x), Some(y)) => inside(first_difference(x, y, not), name),
+                _ => Some(vec![name.clone()]),
+            })
+        }
         (Array(x), Array(y)) if x.len() == y.len() => {
-            x.iter().zip(y).enumerate().find_map(|(i, (x, y))| inside(first_difference(x, y), i))
+            x.iter().zip(y).enumerate().find_map(|(i, (x, y))| inside(first_difference(x, y, not), i))
         }
         _ if a == b => None,
         _ => Some(Vec::new()),

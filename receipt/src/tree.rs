@@ -3,12 +3,12 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::hash::derive;
+use crate::derive::{NODE, ROOT, derive_under, nodes};
 use crate::{Error, Result};
 
 /// Inner node over two subtrees.
 fn node(left: B256, right: B256) -> B256 {
-    derive("brizo 2026 v1 manifest node", &[left.as_slice(), right.as_slice()])
+    derive_under(&NODE, &[left.as_slice(), right.as_slice()])
 }
 
 /// Size of the left side of a tree with `count` leaves, at least two: the largest power of two below the count
@@ -17,21 +17,23 @@ fn split(count: u64) -> u64 {
     1 << (u64::BITS - 1 - (count - 1).leading_zeros())
 }
 
-/// Top of the tree over some leaves.
+/// Top of the tree over some leaves. Level by level, because the nodes of a level can be hashed side by side; an odd last
+/// one goes up as it is, which gives the same tree as [`split`].
 pub(crate) fn top(leaves: &[B256]) -> B256 {
-    match leaves {
-        [] => B256::ZERO,
-        [only] => *only,
-        _ => {
-            let (left, right) = leaves.split_at(split(leaves.len() as u64) as usize);
-            node(top(left), top(right))
+    let mut level: Vec<[u8; 32]> = leaves.iter().map(|leaf| leaf.0).collect();
+    while level.len() > 1 {
+        let mut above = nodes(&level);
+        if level.len() % 2 == 1 {
+            above.extend(level.last());
         }
+        level = above;
     }
+    level.first().map_or(B256::ZERO, B256::from)
 }
 
 /// Root from a number of leaves and the top over them. The number is bound, so that no inner node passes as a leaf.
 pub(crate) fn root(count: u64, top: B256) -> B256 {
-    derive("brizo 2026 v1 manifest root", &[&count.to_be_bytes(), top.as_slice()])
+    derive_under(&ROOT, &[&count.to_be_bytes(), top.as_slice()])
 }
 
 /// Where a leaf stands in a tree, and what is needed to get from it to the root.
@@ -126,7 +128,7 @@ fn sides(mut index: u64, mut count: u64) -> Vec<Side> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root_of_leaves;
+    use crate::{derive, root_of_leaves};
     use proptest::prelude::*;
 
     fn leaves(n: usize) -> Vec<B256> {
@@ -174,6 +176,26 @@ mod tests {
         }
         assert_eq!(Position::of(&leaves(3), 3), None);
         assert_eq!(Position::of(&[], 0), None);
+    }
+
+    /// The definition in RFC 6962 §2.1, which halves the list.
+    fn by_halves(leaves: &[B256]) -> B256 {
+        match leaves {
+            [] => B256::ZERO,
+            [only] => *only,
+            _ => {
+                let (left, right) = leaves.split_at(split(leaves.len() as u64) as usize);
+                node(by_halves(left), by_halves(right))
+            }
+        }
+    }
+
+    #[test]
+    fn level_by_level_is_the_same_tree_as_by_halves() {
+        let leaves = leaves(140);
+        for count in 0..=leaves.len() {
+            assert_eq!(top(&leaves[..count]), by_halves(&leaves[..count]), "{count}");
+        }
     }
 
     #[test]

@@ -103,6 +103,8 @@ pub struct VerdictExpectation {
     pub domain: Option<Domain>,
 }
 
+impl strict::Document for SignedVerdict {}
+
 impl SignedVerdict {
     /// Signs what re-execution of a receipt gave: `replayed` is the hash that came out, `None` where a difference was
     /// found before anything could run.

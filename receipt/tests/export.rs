@@ -10,7 +10,7 @@ use brizo_receipt::export::{
     ExportKey, IN_TOTO_TYPE, Source, document_text, envelope, pre_authentication, prov_document,
     ro_crate_metadata, statement,
 };
-use brizo_receipt::{Attestation, B256, ExecutionClaim, recover};
+use brizo_receipt::{Attestation, B256, ExecutionClaim, Expectation, recover};
 use serde_json::{Value, json};
 
 /// Set to write the files anew, after the change was looked at.
@@ -31,7 +31,7 @@ fn bytes(case: &str) -> Vec<u8> {
 }
 
 fn source(case: &str) -> Source {
-    Source::new(&bytes(case), "receipt.json").unwrap()
+    Source::new(&bytes(case), "receipt.json", &Expectation::default()).unwrap()
 }
 
 /// Names of all cases that hold, in order.
@@ -155,7 +155,7 @@ fn a_receipt_that_does_not_hold_is_not_exported() {
         ("sign-provider-stranger", "wrong_signer"),
         ("sign-provider-high-s", "bad_signature"),
     ] {
-        let error = Source::new(&bytes(case), "receipt.json").unwrap_err();
+        let error = Source::new(&bytes(case), "receipt.json", &Expectation::default()).unwrap_err();
         assert_eq!(error.code(), code, "{case}");
     }
 }

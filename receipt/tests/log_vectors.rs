@@ -118,6 +118,8 @@ fn consistency() {
 fn receipts_with_their_proofs() {
     let mut folders: Vec<_> =
         std::fs::read_dir(vectors("logged")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Those beside a log of their own need a verifier: `live_log.rs`.
+    folders.retain(|folder| !folder.join("log").is_dir());
     folders.sort();
     assert!(folders.len() >= 40, "only {} cases", folders.len());
     for folder in folders {

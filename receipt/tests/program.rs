@@ -9,7 +9,7 @@ mod verify_cases;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use brizo_receipt::{B256, Disclosure, Domain, Receipt, SecretKey, SignedVerdict};
+use brizo_receipt::{B256, Disclosure, Domain, EntryKind, Key, Receipt, SecretKey, SignedVerdict};
 use verify_cases as cases;
 
 fn verify(folder: &Path, args: &[&str]) -> Output {
@@ -41,6 +41,7 @@ fn a_node_that_is_none_proves_nothing_and_breaks_nothing() {
 fn the_log_is_asked_and_compared() {
     cases::log(verify);
     cases::anchors(verify);
+    cases::log_key_of_the_ddo(verify);
 }
 
 #[test]
@@ -60,6 +61,13 @@ fn written(folder: &Path, name: &str, text: &str) -> String {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();
     path.display().to_string()
+}
+
+/// A list that revokes the profile of a receipt.
+fn revoking(folder: &Path, receipt: &Receipt) -> String {
+    let digest = receipt.claim.spec.profile;
+    let one = format!(r#"{{"digest":"{digest}","name":"example/1","state":"revoked","advisory":"wrong"}}"#);
+    written(folder, "profiles.json", &format!(r#"{{"format":"brizo-profiles/1","profiles":[{one}]}}"#))
 }
 
 fn frozen() -> Receipt {
@@ -88,6 +96,10 @@ fn a_disclosure_is_checked_with_nothing_but_a_hash() {
     let broken = written(folder, "broken.json", &text.replace("\"size\": \"14\"", "\"size\": \"15\""));
     let (file, other) = (written(folder, "mean.json", "{\"mean\":35.5}\n"), written(folder, "other", "x"));
     let (hash, wrong) = (receipt.claim_hash.to_string(), "12".repeat(32));
+    let run_key = Key::new([0x33; 32]);
+    let argument = Disclosure::of_invocation(&receipt, EntryKind::Argument, "00000000", &run_key).unwrap();
+    let argument = written(folder, "argument.json", &argument.to_text());
+    let revoked = revoking(folder, &receipt);
     ends_as(
         folder,
         &[
@@ -98,6 +110,10 @@ fn a_disclosure_is_checked_with_nothing_but_a_hash() {
             (&["check-disclosure", &broken, &hash], 17, "bad_disclosure"),
             (&["check-disclosure", &good, &wrong], 13, "unexpected_receipt"),
             (&["check-disclosure", &file, &hash], 10, "receipt_malformed"),
+            (&["check-disclosure", &good, &hash, "--profiles", &revoked], 0, "not shown"),
+            (&["check-disclosure", &argument, &hash], 0, "HOLDS"),
+            (&["check-disclosure", &argument, &hash, "--profiles", &revoked], 13, "profile_revoked"),
+            (&["check-disclosure", &argument, &hash, "--profiles", &file], 10, "mean.json"),
             (&["check-disclosure", &good], 2, "the receipt hash that you know"),
             (&["check-disclosure", &good, "0x12"], 2, "64 hex digits"),
             (&["check-disclosure", "nowhere", &hash], 1, "nowhere"),

@@ -86,21 +86,31 @@ fn flip_word(word: &mut B256, bit: usize) {
     word.0[bit / 8] ^= 1 << (bit % 8);
 }
 
+type Files = Vec<(String, Vec<u8>)>;
+
+/// A data set with its folder and its key.
+#[derive(Debug, Clone, PartialEq)]
+struct Mounted {
+    path: String,
+    files: Files,
+    key: [u8; 32],
+}
+
 /// Everything that a receipt hash stands for: files by path, and what the guest was started with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Run {
     module: Vec<u8>,
-    bundle: Vec<(String, Vec<u8>)>,
-    inputs: Vec<(String, Vec<u8>)>,
+    bundle: Files,
+    mounts: Vec<Mounted>,
     args: Vec<String>,
-    outputs: Vec<(String, Vec<u8>)>,
+    env: Vec<(String, String)>,
+    outputs: Files,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     run_key: [u8; 32],
-    dataset_key: [u8; 32],
 }
 
-fn files() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
+fn files() -> impl Strategy<Value = Files> {
     let bytes = prop::collection::vec(any::<u8>(), 0..40);
     // Names without a slash: nothing can lie inside a file.
     prop::collection::btree_map("[a-z][a-z0-9.]{0,6}", bytes, 0..12)
@@ -109,12 +119,16 @@ fn files() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
 
 prop_compose! {
     fn run()(
-        module in prop::collection::vec(any::<u8>(), 0..40), bundle in files(), inputs in files(), outputs in files(),
+        module in prop::collection::vec(any::<u8>(), 0..40), bundle in files(), outputs in files(),
+        mounts in prop::collection::btree_map("[a-z]{1,5}", (files(), any::<[u8; 32]>()), 0..4),
         args in prop::collection::vec("[ -~]{0,9}", 0..5),
+        env in prop::collection::btree_map("[A-Z]{1,4}", "[ -~]{0,9}", 0..4),
         stdout in prop::collection::vec(any::<u8>(), 0..40), stderr in prop::collection::vec(any::<u8>(), 0..40),
-        run_key: [u8; 32], dataset_key: [u8; 32],
+        run_key: [u8; 32],
     ) -> Run {
-        Run { module, bundle, inputs, args, outputs, stdout, stderr, run_key, dataset_key }
+        let mounts = mounts.into_iter().map(|(path, (files, key))| Mounted { path, files, key }).collect();
+        let env = env.into_iter().collect();
+        Run { module, bundle, mounts, args, env, outputs, stdout, stderr, run_key }
     }
 }
 
@@ -126,18 +140,21 @@ fn manifest(files: &[(String, Vec<u8>)], streams: &[(&str, &Vec<u8>)]) -> Manife
 
 /// The receipt hash of a run whose spec is `base` with this run's roots.
 fn receipt_hash(run: &Run, base: &JobSpec) -> B256 {
-    let (run_key, dataset_key) = (Key::new(run.run_key), Key::new(run.dataset_key));
-    let invocation = Invocation { args: run.args.clone(), env: vec![] };
+    let run_key = Key::new(run.run_key);
+    let invocation = Invocation { args: run.args.clone(), env: run.env.clone() };
+    let mounted = |it: &Mounted| mount_leaf(&it.path, manifest(&it.files, &[]).root(&Key::new(it.key)));
+    let mounts: Vec<B256> = run.mounts.iter().map(mounted).collect();
+    let dataset_keys: Vec<Key> = run.mounts.iter().map(|it| Key::new(it.key)).collect();
     let spec = JobSpec {
         module_digest: content_digest(&run.module),
         algorithm_root: manifest(&run.bundle, &[]).root(&run_key),
         invocation_root: invocation_manifest(&invocation).unwrap().root(&run_key),
-        inputs_root: root_of_leaves(&[mount_leaf("", manifest(&run.inputs, &[]).root(&dataset_key))]),
+        inputs_root: root_of_leaves(&mounts),
         blind_commit: blind_commit(&run_key),
         ..base.clone()
     };
     let outputs = manifest(&run.outputs, &[("stdout", &run.stdout), ("stderr", &run.stderr)]);
-    let key = outputs_key(spec.hash(), &run_key, &[dataset_key]);
+    let key = outputs_key(spec.hash(), &run_key, &dataset_keys);
     let bytes = outputs.entries().iter().map(|entry| entry.size).sum();
     let outcome = Outcome {
         status: 0,
@@ -152,9 +169,31 @@ fn receipt_hash(run: &Run, base: &JobSpec) -> B256 {
 
 /// Every place of a run that holds bytes.
 fn contents(run: &mut Run) -> Vec<&mut Vec<u8>> {
-    let Run { module, bundle, inputs, outputs, stdout, stderr, .. } = run;
+    let Run { module, bundle, mounts, outputs, stdout, stderr, .. } = run;
+    let inputs = mounts.iter_mut().flat_map(|mount| &mut mount.files);
     let files = bundle.iter_mut().chain(inputs).chain(outputs).map(|(_, bytes)| bytes);
     files.chain([module, stdout, stderr]).filter(|bytes| !bytes.is_empty()).collect()
+}
+
+/// Every text of a run: names of files, arguments, variables and their values, folders of data sets.
+fn texts(run: &mut Run) -> Vec<&mut String> {
+    let Run { bundle, mounts, args, env, outputs, .. } = run;
+    let mut texts: Vec<&mut String> = args.iter_mut().collect();
+    for Mounted { path, files, .. } in mounts {
+        texts.push(path);
+        texts.extend(files.iter_mut().map(|(name, _)| name));
+    }
+    texts.extend(bundle.iter_mut().chain(outputs).map(|(name, _)| name));
+    for (name, value) in env {
+        texts.extend([name, value]);
+    }
+    texts
+}
+
+/// Every list of files of a run.
+fn lists(run: &mut Run) -> Vec<&mut Files> {
+    let Run { bundle, mounts, outputs, .. } = run;
+    mounts.iter_mut().map(|mount| &mut mount.files).chain([bundle, outputs]).collect()
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -195,37 +234,93 @@ proptest! {
     }
 
     #[test]
-    fn a_file_more_or_renamed_and_any_bit_of_a_key_change_the_receipt_hash(
-        run in run(), base in spec(), change in 0..5, at: prop::sample::Index,
+    fn any_character_of_any_name_argument_or_variable_changes_the_receipt_hash(
+        run in run(), base in spec(), place: prop::sample::Index, at: prop::sample::Index,
+    ) {
+        let mut changed = run.clone();
+        let mut texts = texts(&mut changed);
+        prop_assume!(!texts.is_empty());
+        let place = place.index(texts.len());
+        let text = &mut texts[place];
+        // A character that is nowhere else, so no two names become the same.
+        let mut letters: Vec<char> = text.chars().collect();
+        match letters.is_empty() {
+            true => letters.push('~'),
+            false => { let at = at.index(letters.len()); letters[at] = '\u{e9}'; }
+        }
+        **text = letters.into_iter().collect();
+        changed.env.sort();
+        prop_assert_ne!(receipt_hash(&changed, &base), receipt_hash(&run, &base));
+    }
+
+    #[test]
+    fn a_file_more_or_less_or_elsewhere_changes_the_receipt_hash(
+        run in run(), base in spec(), change in 0..4, from: prop::sample::Index, to: prop::sample::Index,
+    ) {
+        let mut changed = run.clone();
+        let mut lists = lists(&mut changed);
+        let (from, to) = (from.index(lists.len()), to.index(lists.len()));
+        match change {
+            0 => lists[from].push(("A".into(), vec![])),
+            1 => { lists[from].pop(); }
+            // The same file in another data set, in the bundle, or among the outputs.
+            2 => if let Some((_, bytes)) = lists[from].pop() { lists[to].push(("A".into(), bytes)) },
+            // Two files exchange what is in them, and the names stay.
+            _ => if let [first, .., last] = lists[from].as_mut_slice() { std::mem::swap(&mut first.1, &mut last.1) },
+        }
+        prop_assume!(changed != run);
+        prop_assert_ne!(receipt_hash(&changed, &base), receipt_hash(&run, &base));
+    }
+
+    #[test]
+    fn arguments_that_change_places_or_run_together_change_the_receipt_hash(
+        run in run(), base in spec(), change in 0..4,
     ) {
         let mut changed = run.clone();
         match change {
-            0 => changed.outputs.push(("A".into(), vec![])),
-            1 => changed.inputs.push(("A".into(), vec![])),
-            2 => changed.args.push(String::new()),
-            3 => changed.run_key[at.index(32)] ^= 1,
-            _ => changed.dataset_key[at.index(32)] ^= 1,
+            0 => changed.args.push(String::new()),
+            1 => changed.args.reverse(),
+            2 => changed.args = vec![run.args.concat()],
+            // The same words as a variable and as an argument are not the same.
+            _ => if let Some((name, value)) = changed.env.pop() { changed.args.push(format!("{name}={value}")) },
         }
-        let hash = receipt_hash(&changed, &base);
-        prop_assert_ne!(hash, receipt_hash(&run, &base));
-        if change < 2 {
-            let files = if change == 0 { &mut changed.outputs } else { &mut changed.inputs };
-            files.last_mut().unwrap().0 = "B".into();
-            prop_assert_ne!(receipt_hash(&changed, &base), hash, "the same under another name");
+        prop_assume!(changed != run);
+        prop_assert_ne!(receipt_hash(&changed, &base), receipt_hash(&run, &base));
+    }
+
+    #[test]
+    fn any_bit_of_a_key_and_any_other_mount_change_the_receipt_hash(
+        run in run(), base in spec(), bit in 0usize..256, place: prop::sample::Index,
+    ) {
+        let mut changed = run.clone();
+        changed.run_key[bit / 8] ^= 1 << (bit % 8);
+        let mut others = vec![changed];
+        if !run.mounts.is_empty() {
+            let place = place.index(run.mounts.len());
+            let mut changed = run.clone();
+            changed.mounts[place].key[bit / 8] ^= 1 << (bit % 8);
+            others.push(changed);
+            let mut changed = run.clone();
+            changed.mounts.remove(place);
+            others.push(changed);
+        }
+        for other in others {
+            prop_assert_ne!(receipt_hash(&other, &base), receipt_hash(&run, &base));
         }
     }
 
     #[test]
     fn no_order_of_listing_changes_the_receipt_hash(
-        (run, listed) in run().prop_flat_map(|run| {
-            let (inputs, outputs, bundle) = (run.inputs.clone(), run.outputs.clone(), run.bundle.clone());
-            let shuffled = (Just(inputs).prop_shuffle(), Just(outputs).prop_shuffle(), Just(bundle).prop_shuffle());
+        (run, listed) in run().prop_flat_map(|mut run| {
+            let shuffled: Vec<_> = lists(&mut run).into_iter().map(|list| Just(list.clone()).prop_shuffle()).collect();
             (Just(run), shuffled)
         }),
         base in spec(),
     ) {
-        let (inputs, outputs, bundle) = listed;
-        let shuffled = Run { inputs, outputs, bundle, ..run.clone() };
+        let mut shuffled = run.clone();
+        for (list, other) in lists(&mut shuffled).into_iter().zip(listed) {
+            *list = other;
+        }
         prop_assert_eq!(receipt_hash(&shuffled, &base), receipt_hash(&run, &base));
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use brizo_receipt::verifier::harmless;
-use brizo_receipt::{B256, Key, Profiles};
+use brizo_receipt::{B256, Key};
 use clap::ValueEnum;
 use serde_json::Value;
 
@@ -76,13 +76,6 @@ pub(super) fn read_at_most(path: &Path, most: usize) -> Result<Vec<u8>> {
     let file = fs::File::open(path).with_context(|| format!("{}", path.display()))?;
     file.take(most as u64 + 1).read_to_end(&mut bytes).with_context(|| format!("{}", path.display()))?;
     Ok(bytes)
-}
-
-/// Reads a list of profiles, if one is named.
-pub(super) fn read_profiles(path: Option<&Path>) -> Result<Option<Profiles>> {
-    let Some(path) = path else { return Ok(None) };
-    let bytes = read_at_most(path, brizo_receipt::SMALL_BYTES_MAX)?;
-    Ok(Some(Profiles::parse(&bytes).with_context(|| format!("{}", path.display()))?))
 }
 
 /// Length and BLAKE3 of a file of any size.

@@ -16,6 +16,7 @@ mod key;
 mod log;
 mod new;
 mod policy;
+mod profiles;
 mod program;
 mod publish;
 mod ready;

@@ -20,6 +20,7 @@ use crate::container;
 use crate::data::{BlobStore, Mock, Mocks};
 use crate::ids::Did;
 use crate::job::{self, ComputeOffer, Condition, DdoParts, OfferedMock, Version};
+use crate::log;
 use crate::policy::Policy;
 use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::DatasetRow;
@@ -167,6 +168,7 @@ impl Publish {
             grant_timeout_s: self.grant_timeout,
             release_timeout_s: self.release_timeout,
             ceilings: policy.manifest().ceilings.into(),
+            log_key: Some(log::own_key(&parts.config.data_dir, &parts.config.log_origin())?),
         };
         let template = if containers { ComputeTemplate::Attested } else { ComputeTemplate::Repeatable };
         let conditions = self.conditions(template, &deployment.condition_keys(template)?);

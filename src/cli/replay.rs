@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use brizo_receipt::{
-    B256, Entry, Expectation, Key, Kind as ReceiptKind, Manifest, Outcome, OutputEntry, Receipt,
-    blind_commit, check_structure, content_digest,
+    B256, Entry, Key, Kind as ReceiptKind, Manifest, Outcome, OutputEntry, Receipt, blind_commit,
+    check_structure, content_digest,
 };
 use clap::Args;
 use serde_json::json;
 
 use self::verdict::{Auditor, Difference, VerdictOptions};
 use super::Exit;
-use super::format::{Format, read_profiles, read_receipt, read_salt_key};
+use super::format::{Format, read_receipt, read_salt_key};
+use super::profiles::NewerProfiles;
 use super::program::{Bundle, OnRuntime, Program};
 use super::spec::{LocalInputs, compile, read_outputs};
 use crate::container;
@@ -56,9 +57,8 @@ pub(super) struct Replay {
     outputs: Option<PathBuf>,
     #[command(flatten)]
     verdict: VerdictOptions,
-    /// A list of published profiles that is newer than that of this release; receipts under revoked ones are refused.
-    #[arg(long)]
-    profiles: Option<PathBuf>,
+    #[command(flatten)]
+    profiles: NewerProfiles,
     /// How to print the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -70,8 +70,7 @@ impl Replay {
             Ok(receipt) => receipt,
             Err(error) => return self.refuse(&error),
         };
-        let profiles = read_profiles(self.profiles.as_deref())?;
-        if let Err(error) = check_structure(&receipt, &Expectation { profiles, ..Expectation::default() }) {
+        if let Err(error) = check_structure(&receipt, &self.profiles.expectation()?) {
             return self.refuse(&error);
         }
         let auditor = self.verdict.auditor(&receipt)?;

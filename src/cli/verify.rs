@@ -11,7 +11,8 @@ use brizo_receipt::verifier::{
 use brizo_receipt::{Address, B256, Expectation, Receipt};
 use clap::{Args, ValueEnum};
 
-use super::format::{Format, read, read_profiles, read_receipt, read_salt_key, read_text};
+use super::format::{Format, read, read_receipt, read_salt_key, read_text};
+use super::profiles::NewerProfiles;
 use super::spec::read_outputs;
 use super::{Exit, Usage};
 use crate::client::Web;
@@ -31,11 +32,11 @@ pub(super) struct Verify {
     /// Deployment file, for the tier `on chain`.
     #[arg(long, requires = "rpc")]
     deployment: Option<PathBuf>,
-    /// The log's key, or a file with it, for the tier `log`.
+    /// The log's key, or a file with it, for the tier `log`. [default: the one in a --ddo, where it has one]
     #[arg(long)]
     log_key: Option<String>,
-    /// URL of the log, to compare its newest checkpoint, too.
-    #[arg(long, requires = "log_key")]
+    /// URL of the log, to compare its newest checkpoint, too; with --log-key, or a --ddo that has the key.
+    #[arg(long)]
     log: Option<String>,
     /// Folder with the output files, for the tier `opening`.
     #[arg(long)]
@@ -50,9 +51,8 @@ pub(super) struct Verify {
     /// DDO of a mounted data set, a file or a URL; may be given again.
     #[arg(long = "ddo")]
     ddos: Vec<String>,
-    /// A list of profiles that is newer than this program.
-    #[arg(long)]
-    profiles: Option<PathBuf>,
+    #[command(flatten)]
+    profiles: NewerProfiles,
     /// The receipt hash you expect.
     #[arg(long)]
     expect: Option<B256>,
@@ -82,6 +82,9 @@ enum Explain {
 
 impl Verify {
     pub(super) fn run(self) -> Result<Exit> {
+        if self.log.is_some() && self.log_key.is_none() && self.ddos.is_empty() {
+            return Err(Usage("--log needs --log-key, or a --ddo that has the key".into()).into());
+        }
         let web = Web::new()?;
         let bytes = read_receipt(&self.receipt)?;
         let deployment = self.deployment.as_deref().map(read_deployment).transpose()?;
@@ -90,7 +93,6 @@ impl Verify {
         let log = self.log.as_deref().map(|url| Files::new(&web, url));
         let outputs = self.outputs.as_deref().map(read_outputs).transpose()?;
         let run_key = self.run_key.as_deref().map(|path| read_salt_key(Some(path))).transpose()?;
-        let profiles = read_profiles(self.profiles.as_deref())?;
         let keys = self.dataset_keys.iter().map(|path| read_salt_key(Some(path)));
         let evidence = Evidence {
             receipt: &bytes,
@@ -98,11 +100,10 @@ impl Verify {
                 claim_hash: self.expect,
                 provider: self.provider,
                 consumer: self.consumer,
-                profiles,
-                ..Expectation::default()
+                ..self.profiles.expectation()?
             },
             chain: node.as_ref().zip(deployment.as_ref()).map(|(node, deployment)| (node as _, deployment)),
-            log: key.as_ref().map(|key| LogEvidence { key, reach: log.as_ref().map(|log| log as _) }),
+            log: LogEvidence { key: key.as_ref(), reach: log.as_ref().map(|log| log as _) },
             opening: OpeningEvidence {
                 run_key: run_key.clone(),
                 dataset_keys: keys.collect::<Result<_>>()?,

@@ -2,6 +2,7 @@
 
 mod check;
 
+use brizo_receipt::log::LogKey;
 use brizo_receipt::{Address, B256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -40,6 +41,9 @@ pub struct ComputeOffer {
     pub release_timeout_s: u64,
     /// What one run may use at most.
     pub ceilings: OfferedCeilings,
+    /// Key of the provider's transparency log, as verifiers take it; absent in documents from before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_key: Option<LogKey>,
 }
 
 /// Ceilings as they are offered.

@@ -22,6 +22,9 @@ use edge::Edge;
 use folder::Folder;
 use signer::Signer;
 
+/// Where the key is, in the data folder.
+const KEY_FILE: &str = "log.key";
+
 /// Rows that are held at a time.
 const BATCH: u64 = 1024;
 
@@ -132,6 +135,14 @@ pub struct Log {
     halted: OnceLock<String>,
 }
 
+/// The key with which others check the log of `data_dir`; made now if the log has never been opened.
+///
+/// # Errors
+/// [`Error::Key`] and [`Error::File`].
+pub fn own_key(data_dir: &Path, origin: &str) -> Result<LogKey> {
+    Ok(Signer::open(&data_dir.join(KEY_FILE), origin)?.key().clone())
+}
+
 impl Log {
     /// Opens the log in `data_dir`, compares what was signed with the rows, makes again what is missing or torn, and
     /// signs what is new.
@@ -139,7 +150,7 @@ impl Log {
     /// # Errors
     /// [`Error::Behind`] and [`Error::Contradiction`] before anything is written; then of files and rows.
     pub fn open(data_dir: &Path, origin: &str, rows: &impl Rows) -> Result<Self> {
-        let signer = Signer::open(&data_dir.join("log.key"), origin)?;
+        let signer = Signer::open(&data_dir.join(KEY_FILE), origin)?;
         let folder = Folder::open(&data_dir.join("log"))?;
         let signed = folder.checkpoint()?;
         let published = match signed {

@@ -52,7 +52,10 @@ impl Signer {
                     signed.display()
                 )));
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => make(path, origin)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                make(path, origin)?;
+                Zeroizing::new(fs::read_to_string(path).map_err(failed(path))?)
+            }
             Err(error) => return Err(failed(path)(error)),
         };
         let read = Self::read(text.trim()).ok_or_else(|| bad("not the key of a log".into()))?;
@@ -96,8 +99,8 @@ impl Signer {
     }
 }
 
-/// Makes a key and its file; the file is whole or not there.
-fn make(path: &Path, origin: &str) -> Result<Zeroizing<String>> {
+/// Makes a key and its file; the file is whole or not there. Where another process was quicker, its key stays.
+fn make(path: &Path, origin: &str) -> Result<()> {
     let mut secret = Zeroizing::new([0u8; 32]);
     getrandom::fill(&mut *secret).map_err(|e| Error::Signing(format!("no random numbers: {e}")))?;
     let public = [&[1], SigningKey::from_bytes(&secret).verifying_key().as_bytes().as_slice()].concat();
@@ -106,17 +109,20 @@ fn make(path: &Path, origin: &str) -> Result<Zeroizing<String>> {
     let secret_text = Zeroizing::new(BASE64_STANDARD.encode(*tagged));
     let id = signed_note::key_id(origin, &public);
     let text = Zeroizing::new(format!("PRIVATE+KEY+{origin}+{id:08x}+{}\n", *secret_text));
-    let new = path.with_extension("new");
+    let new = path.with_extension(format!("{}.new", std::process::id()));
     let write = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&new, path)?;
+        // A link takes no other file's place, as renaming would: `publish` and `serve` may both come first.
+        match fs::hard_link(&new, path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => fs::remove_file(&new)?,
+        }
         // A key that signed something must not vanish with the folder's entry.
         File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
-    write().map_err(failed(path))?;
-    Ok(text)
+    write().map_err(failed(path))
 }
 
 #[cfg(test)]
@@ -137,6 +143,17 @@ mod tests {
         let secret = fs::read_to_string(&path).unwrap();
         let secret = secret.trim().splitn(5, '+').nth(4).unwrap();
         assert!(!format!("{first:?}").contains(secret) && !note.contains(secret));
+    }
+
+    #[test]
+    fn of_two_that_make_a_key_at_once_both_get_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.key");
+        make(&path, "provider.example/log").unwrap();
+        let first = fs::read(&path).unwrap();
+        make(&path, "provider.example/log").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first, "who comes second takes the first one's key");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "and leaves nothing else behind");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use brizo_receipt::log::{ENTRY_BYTES, Entry, Event, detail};
 use brizo_receipt::{Address, B256, JobSpec};
 use rusqlite::{Connection, Row, params};
 
+use super::parties::is_auditor;
 use super::row::{Place, one};
 use super::{Error, Result, Store, exists};
 use crate::ids::{AgreementId, JobId};
@@ -12,9 +13,9 @@ use crate::ids::{AgreementId, JobId};
 /// Refused orders that are logged for one run; a consumer could otherwise fill the log by changing one number at a time.
 const REFUSALS_MAX: u64 = 16;
 
-/// Verdicts that auditors can log about one run, and how many there can be with those that its consumer hands on. Keys
-/// of auditors cost nothing, entries of a log stay.
-const VERDICTS_MAX: (u64, u64) = (32, 64);
+/// Verdicts about one run that auditors can log whom its order does not name, and as many that its consumer hands on. Keys of
+/// auditors cost nothing, entries of a log stay.
+const VERDICTS_MAX: u64 = 32;
 
 /// What became of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,8 @@ impl Store {
         })
     }
 
-    /// Logs an auditor's verdict; at most one for each auditor and receipt.
+    /// Logs an auditor's verdict; at most one for each auditor and receipt. An auditor whom the order names has a place of
+    /// its own; the others and those that the consumer hands on have so many each, so that neither takes the other's.
     ///
     /// # Errors
     /// Of SQLite.
@@ -119,16 +121,24 @@ impl Store {
             subject: verdict.claim_hash,
             statement: verdict.digest,
         };
-        let once = format!("verdict/{}/{}", verdict.claim_hash, verdict.auditor);
-        let max = if by_consumer { VERDICTS_MAX.1 } else { VERDICTS_MAX.0 };
+        let place = |who: &str| format!("{who}/{}/{}", verdict.claim_hash, verdict.auditor);
+        let places = ["named", "verdict", "handed"];
         self.write(|sql| {
-            if is_there(sql, &once)? {
-                return Ok(VerdictAnswer::Known);
+            for taken in places {
+                if is_there(sql, &place(taken))? {
+                    return Ok(VerdictAnswer::Known);
+                }
             }
-            if count_of(sql, id, "verdict/*")? >= max {
+            let mine = match is_auditor(sql, id, verdict.auditor)? {
+                true => "named",
+                false if by_consumer => "handed",
+                false => "verdict",
+            };
+            // Of those who are named there are as many as an order can name.
+            if mine != "named" && count_of(sql, id, &format!("{mine}/*"))? >= VERDICTS_MAX {
                 return Ok(VerdictAnswer::TooMany);
             }
-            insert(sql, &entry, Some(id), Some(&once), None, Some(&verdict.text))?;
+            insert(sql, &entry, Some(id), Some(&place(mine)), None, Some(&verdict.text))?;
             Ok(VerdictAnswer::Logged)
         })
     }

@@ -27,6 +27,13 @@ pub struct JobPage {
     pub next: Option<PageAt>,
 }
 
+/// Whether the order of a job names somebody as its auditor.
+pub(super) fn is_auditor(sql: &Connection, id: JobId, address: Address) -> Result<bool> {
+    let mut statement =
+        sql.prepare_cached("SELECT 1 FROM job_party WHERE job = ?1 AND address = ?2 AND role = ?3")?;
+    Ok(statement.exists(params![id.to_string(), address.to_string(), Role::Auditor.word()])?)
+}
+
 /// Names viewers and auditors of a job, with the order that is taken. Names that are there belong to an order that never was.
 pub(super) fn name(sql: &Connection, job: &str, parties: &[(Address, Role)]) -> Result<()> {
     sql.prepare_cached("DELETE FROM job_party WHERE job = ?1")?.execute([job])?;

@@ -28,7 +28,7 @@ fn id(number: u8) -> JobId {
 fn order(store: &Store, number: u8, memory: u64, at_s: u64) {
     let mut job = new_job(10 + number);
     (job.spec.memory_limit, job.spec.output_limit) = (memory, 0);
-    store.insert_job(&job, &[], "permitted", at_s).unwrap();
+    store.insert_job(&job, "permitted", at_s).unwrap();
 }
 
 fn claim(store: &Store, now_s: u64) -> Option<JobId> {
@@ -118,13 +118,13 @@ fn the_queue_has_bounds_for_one_and_for_all() {
     let store = store_of(&[1, 1, 1, 2, 3], rules);
     order(&store, 0, 1, NOW);
     order(&store, 1, 1, NOW);
-    let refused = store.insert_job(&new_job(12), &[], "permitted", NOW).unwrap_err();
+    let refused = store.insert_job(&new_job(12), "permitted", NOW).unwrap_err();
     assert!(matches!(refused, Error::QueueFull { own: true, waiting: 2 }), "{refused}");
     order(&store, 3, 1, NOW);
-    let refused = store.insert_job(&new_job(14), &[], "permitted", NOW).unwrap_err();
+    let refused = store.insert_job(&new_job(14), "permitted", NOW).unwrap_err();
     assert!(matches!(refused, Error::QueueFull { own: false, waiting: 3 }), "{refused}");
     assert!(
-        matches!(store.insert_job(&new_job(10), &[], "permitted", NOW), Err(Error::Exists(_))),
+        matches!(store.insert_job(&new_job(10), "permitted", NOW), Err(Error::Exists(_))),
         "a repetition"
     );
     assert_eq!(logged(&store).len(), 3, "what was refused is not logged as permitted");

@@ -11,7 +11,7 @@ use crate::job::State;
 
 /// A committed job under agreement 4, with one output that only it has.
 fn committed(store: &Store) -> JobId {
-    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("w", NOW, 10).unwrap().unwrap();
     let mut commit = commit();
     commit.outputs[1].digest = B256::repeat_byte(0x77);
@@ -98,7 +98,7 @@ fn blobs_are_named_by_whatever_still_needs_them() {
     assert!(store.named_blobs().unwrap().contains(&digest), "the agreement still has its algorithm");
     // A new job under another agreement is untouched by all this.
     store.insert_agreement(&agreement(6), NOW).unwrap();
-    store.insert_job(&new_job(6), &[], "permitted", NOW).unwrap();
+    store.insert_job(&new_job(6), "permitted", NOW).unwrap();
     assert_eq!(store.queue().unwrap().len(), 1);
     assert_eq!(store.queue().unwrap()[0].state, State::Queued);
 }

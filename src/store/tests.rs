@@ -4,7 +4,7 @@ use brizo_receipt::{Address, B256, EntryKind, Invocation, Key, Manifest, Signatu
 
 use super::*;
 use crate::ids::{AgreementId, Did};
-use crate::job::{End, Role, State, UploadFacts};
+use crate::job::{End, State, UploadFacts};
 use crate::money::Terms;
 
 pub(super) const NOW: u64 = 1_000;
@@ -103,28 +103,17 @@ fn upload() -> UploadFacts {
 #[test]
 fn a_run_is_ordered_once() {
     let store = store();
-    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
-    assert!(matches!(store.insert_job(&new_job(4), &[], "permitted", NOW), Err(Error::Exists(_))));
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    assert!(matches!(store.insert_job(&new_job(4), "permitted", NOW), Err(Error::Exists(_))));
     let job = store.job(id).unwrap().unwrap();
     assert_eq!((job.state, job.spec.fuel_limit), (State::Queued, u64::MAX));
     assert_eq!(store.agreement(id.agreement).unwrap().unwrap().runs, 1);
 }
 
 #[test]
-fn a_refused_order_names_nobody() {
-    let store = store();
-    let named =
-        |byte| [(Address::repeat_byte(byte), Role::Viewer), (Address::repeat_byte(byte), Role::Auditor)];
-    let id = store.insert_job(&new_job(4), &named(7), "permitted", NOW).unwrap();
-    assert!(store.insert_job(&new_job(4), &named(8), "permitted", NOW).is_err());
-    assert_eq!(store.party(id, Address::repeat_byte(7)).unwrap(), Some(Role::Viewer), "the first role");
-    assert_eq!(store.party(id, Address::repeat_byte(8)).unwrap(), None);
-}
-
-#[test]
 fn one_worker_has_a_job_until_its_lease_runs_out() {
     let store = store();
-    store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     assert!(store.claim_job("b", NOW + 10, 10).unwrap().is_none(), "the lease holds to its last second");
     store.keep_lease(&first, State::Running, LATER, NOW + 10, 10).unwrap();
@@ -142,7 +131,7 @@ fn one_worker_has_a_job_until_its_lease_runs_out() {
 #[test]
 fn the_commit_point_writes_everything_or_nothing() {
     let store = store();
-    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     let mut broken = commit();
@@ -165,7 +154,7 @@ fn the_commit_point_writes_everything_or_nothing() {
 #[test]
 fn a_run_that_ends_before_its_first_heartbeat_is_committed() {
     let store = store();
-    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
     assert_eq!(store.job(id).unwrap().unwrap().state, State::Publishing);
@@ -174,7 +163,7 @@ fn a_run_that_ends_before_its_first_heartbeat_is_committed() {
 #[test]
 fn steps_come_in_their_order_and_wait_for_their_time() {
     let store = store();
-    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
@@ -194,7 +183,7 @@ fn steps_come_in_their_order_and_wait_for_their_time() {
 #[test]
 fn a_dead_step_takes_the_later_ones_with_it() {
     let store = store();
-    store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
@@ -289,7 +278,7 @@ fn a_nonce_counts_once() {
 #[test]
 fn a_damaged_row_is_named() {
     let store = store();
-    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     store.lock().execute("UPDATE job SET state = 'dreaming'", []).unwrap();
     let error = store.job(id).unwrap_err().to_string();
     assert!(error.contains("job.state") && error.contains(&id.to_string()), "{error}");
@@ -307,8 +296,8 @@ fn the_log_says_what_was_committed_and_nothing_else() {
     let store = store();
     let spec = new_job(4).spec;
     // A job that exists already is not permitted again, and what a lost lease wanted to say is not said.
-    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
-    assert!(store.insert_job(&new_job(4), &[], "permitted", NOW + 1).is_err());
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    assert!(store.insert_job(&new_job(4), "permitted", NOW + 1).is_err());
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     let second = store.claim_job("b", NOW + 20, 10).unwrap().unwrap();
     assert!(store.commit_job(&first, &commit(), NOW + 20).is_err());
@@ -331,7 +320,7 @@ fn the_log_says_what_was_committed_and_nothing_else() {
 fn an_aborted_run_is_logged_at_its_end_and_not_at_every_try() {
     use brizo_receipt::log::Event;
     let store = store();
-    store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.give_up(&claimed, &GivenUp::HandedBack, NOW).unwrap();
     assert_eq!(logged(&store).len(), 1, "it waits for another try");
@@ -352,8 +341,11 @@ fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
     }
     assert_eq!(logged(&store).len(), 16, "each spec once, 16 for a run");
     let id = crate::ids::JobId { agreement: AgreementId(spec.agreement_id), run_index: 0 };
+    let named = Address::repeat_byte(200);
+    let names = [(named, Role::Auditor), (Address::repeat_byte(201), Role::Viewer)];
+    store.write(|sql| parties::name(sql, &id.to_string(), &names)).unwrap();
     let mut answers = Vec::new();
-    for auditor in 0..80u8 {
+    for auditor in (0..80u8).chain([200, 201]) {
         let verdict = LoggedVerdict {
             claim_hash: B256::repeat_byte(8),
             auditor: Address::repeat_byte(auditor),
@@ -361,7 +353,7 @@ fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
             confirms: true,
             text: "{}".into(),
         };
-        let by_consumer = auditor >= 40;
+        let by_consumer = (40..80).contains(&auditor);
         answers.push(store.log_verdict(id, &verdict, by_consumer, NOW).unwrap());
         if answers[answers.len() - 1] == VerdictAnswer::Logged {
             let again = store.log_verdict(id, &verdict, false, NOW).unwrap();
@@ -370,7 +362,12 @@ fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
     }
     let logged_of =
         |answers: &[VerdictAnswer]| answers.iter().filter(|answer| **answer == VerdictAnswer::Logged).count();
-    assert_eq!((logged_of(&answers[..40]), logged_of(&answers[40..])), (32, 32));
+    assert_eq!((logged_of(&answers[..40]), logged_of(&answers[40..80])), (32, 32));
+    assert_eq!(
+        answers[80..],
+        [VerdictAnswer::Logged, VerdictAnswer::TooMany],
+        "an auditor whom the order names finds a place when all others are taken, a viewer does not"
+    );
     // A decision's text stays here, and its nonce opens the statement.
     let (nonce, text): (Vec<u8>, String) = store
         .lock()

@@ -112,7 +112,7 @@ fn what_was_answered_is_there_when_the_file_is_opened_again() {
     let dataset = memory.dataset(crate::ids::Did(brizo_receipt::B256::repeat_byte(1))).unwrap().unwrap();
     store.insert_dataset(&dataset, NOW).unwrap();
     store.insert_agreement(&super::tests::agreement(4), NOW).unwrap();
-    let id = store.insert_job(&new_job(4), &[], "permitted", NOW).unwrap();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     // The copy is taken while the store is open: what a kill at this moment leaves.
     let copy = tempfile::tempdir().unwrap();
     for file in ["brizo.db", "brizo.db-wal"] {

@@ -567,6 +567,9 @@ def good_cases():
     turned = json.dumps(dict(reversed(case.document.items())), separators=(" ,", "\t: ")) + "\r\n\n"
     good("ok-other-layout", "white space and the order of fields are free", case, body=turned)
     escaped = text_of(case.document).replace('"exitCode"', '"\\u0065xitCode"').replace("did:op", "did\\u003aop")
+    empty = make().document
+    empty["opening"]["algorithm"] = []
+    good("ok-algorithm-empty", "no leaves of a bundle, written as an empty list", make(), body=text_of(empty))
     good("ok-escapes", "escapes inside JSON strings are free", case, body=escaped)
 
 
@@ -622,6 +625,18 @@ def bad_text():
     refuse("bad-upper-case-prefix", "0X", changed("claim/spec/inputsRoot", "0X" + upper[2:].lower()))
     refuse("bad-no-prefix", "hex without 0x", changed("claim/spec/inputsRoot", upper[2:].lower()))
     refuse("bad-short-hash", "31 bytes", changed("claim/spec/inputsRoot", upper[:-2].lower()))
+    leaf = base["opening"]["inputs"][0]["leaves"][0]
+    for name, about, other in (
+        ("upper-case", "in capitals", "0x" + leaf[2:].upper()), ("no-prefix", "without 0x", leaf[2:]), ("short", "of 31 bytes", leaf[:-2]),
+        ("long", "of 33 bytes", leaf + "00"), ("letters", "with a letter that is no digit", leaf[:-1] + "g"), ("number", "as a number", 7), ("null", "as null", None),
+        ("as-list", "as a list of bytes", [0x44] * 32),
+    ):
+        refuse(f"bad-leaf-{name}", f"a leaf of a data set {about}", changed("opening/inputs/0/leaves/0", other))
+    refuse("bad-leaves-object", "leaves as an object", changed("opening/inputs/0/leaves", {}))
+    refuse("bad-leaves-double", "the leaves of a data set twice", text.replace('"leaves": [', '"leaves": [],\n        "leaves": [', 1))
+    refuse("bad-leaves-elsewhere", "a field that would be skipped if it stood in a data set", {**base, "leaves": ["x"]})
+    refuse("bad-algorithm-leaf", "a leaf of a bundle in capitals", changed("opening/algorithm", ["0x" + leaf[2:].upper()]))
+    refuse("bad-algorithm-null", "null instead of an absent list", changed("opening/algorithm", None))
     refuse("bad-hash-as-list", "a hash as a list of bytes", changed("claim/spec/randomSeed", [0x44] * 32))
     refuse("bad-address-checksum", "an address with its checksum in capitals", changed("consent/domain/verifyingContract", "0x5B38Da6a701c568545dCfcB03FcB875f56beddC4"))
     refuse("bad-short-signature", "64 bytes", changed("consent/signature", base["consent"]["signature"][:-2]))

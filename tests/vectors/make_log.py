@@ -3,7 +3,7 @@
 import sys
 from hashlib import sha256
 
-from tests.making import log_notes, log_receipts
+from tests.making import log_live, log_notes, log_receipts
 from tests.making.sample import AGREEMENT, Sample
 from tests.making.writing import Vectors, dump, hexed
 from tests.verifier import log, merkle
@@ -212,6 +212,7 @@ def main():
     for name, rows in tables.items():
         vectors.add(f"log/{name}.json", dump(rows))
     log_receipts.add_cases(vectors)
+    log_live.add_cases(vectors)
     return vectors.finish()
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import disclosure, log, profiles, vectors, verdict
+from . import disclosure, live, log, profiles, vectors, verdict
 from .check import Request, verify
 from .errors import EXIT, OPENING, USAGE, Refused
 
@@ -56,6 +56,7 @@ def arguments():
     one.add_argument("--outputs", type=Path, help="folder of the files that were delivered")
     one.add_argument("--input", type=mount, action="append", default=[], help="MOUNT:FOLDER:KEY of a data set")
     one.add_argument("--log-key", type=log_key, help="<origin>+<8 hex digits>+<base64>")
+    one.add_argument("--log", help="URL or folder of the log itself, with --log-key")
     one = commands.add_parser("check-disclosure", help="check that a disclosure leads to a receipt hash")
     one.add_argument("file", type=Path)
     one.add_argument("claim_hash", type=_hex_of(32))
@@ -94,6 +95,12 @@ def _show(values):
         print(f"{name}: {'0x' + value.hex() if isinstance(value, bytes) else value}")
 
 
+def _log_files(place):
+    if place is None:
+        return None
+    return live.from_url(place) if place.startswith(("http://", "https://")) else live.from_folder(place)
+
+
 def run_verify(options):
     """`verify`: every tier on a line."""
     names = (
@@ -107,6 +114,7 @@ def run_verify(options):
         run_key=options.run_key,
         dataset_keys=tuple(options.dataset_key),
         log_key=options.log_key,
+        log=_log_files(options.log),
         outputs=options.outputs,
         inputs=tuple(options.input),
     )

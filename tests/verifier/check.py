@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from . import log, opening, receipt
+from . import live, log, opening, receipt
 from .blake3 import derive
 from .errors import EXIT, INCONCLUSIVE, OPENING, Refused
 from .manifest import v1
@@ -20,6 +20,8 @@ class Request:
     run_key: bytes | None = None
     dataset_keys: tuple = ()
     log_key: tuple | None = None
+    log: object = None  # gives the files of the log itself
+    anchors: tuple = ()  # of size and root, from the chain
     outputs: str | None = None
     inputs: tuple = ()  # of path, folder and dataset key
 
@@ -85,7 +87,14 @@ def _log(read, request, result):
         result.wanting.append("log")
         return False
     digest = result.values.get("attestationDigest")
-    result.values["logEntry"] = log.check_receipt(read, digest, result.values["claimHash"], request.log_key)
+    entry, tree = log.check_receipt(read, digest, result.values["claimHash"], request.log_key)
+    result.values["logEntry"] = entry
+    if request.log is not None:
+        try:
+            live.check(tree, request.log_key, request.log, request.anchors)
+        except live.Unreachable:
+            result.wanting.append("log")
+            return False
     return True
 
 

@@ -155,4 +155,4 @@ def check_receipt(receipt, attestation_digest, claim_hash, key):
     )
     shown = included(leaf_hash(entry), member["index"], size, member["proof"], tree_root)
     need(shown, "log_proof", "the receipt is not at this place of the log")
-    return entry
+    return entry, (size, tree_root)

@@ -62,15 +62,20 @@ def consistent(first, first_top, second, second_top, proof, node):
         return not proof and first_top == second_top
     # A first tree that is a whole subtree of the second is its own start; the proof leaves it out.
     rest = [first_top, *proof] if first & (first - 1) == 0 else list(proof)
+    return climb_both(first, second, rest, node) == (first_top, second_top)
+
+
+def climb_both(first, second, rest, node):
+    """The tops of the first and the second tree that a consistency proof gives; None if it has another length."""
     if not rest:
-        return False
+        return None
     old_last, new_last = first - 1, second - 1
     while old_last & 1:
         old_last, new_last = old_last >> 1, new_last >> 1
     old = new = rest[0]
     for sibling in rest[1:]:
         if new_last == 0:
-            return False
+            return None
         if old_last & 1 or old_last == new_last:
             old, new = node(sibling, old), node(sibling, new)
             while old_last and not old_last & 1:
@@ -78,4 +83,4 @@ def consistent(first, first_top, second, second_top, proof, node):
         else:
             new = node(new, sibling)
         old_last, new_last = old_last >> 1, new_last >> 1
-    return new_last == 0 and old == first_top and new == second_top
+    return (old, new) if new_last == 0 else None

@@ -7,9 +7,10 @@ from . import disclosure, primitives, profiles, trees, verdict
 from .check import Request, verify
 from .errors import Refused
 from .known import known
+from .live import from_folder
 from .log import read_key
 
-ABOUT = ("about", "where", "runKey", "datasetKeys", "logKey", "padded")
+ABOUT = ("about", "where", "runKey", "datasetKeys", "logKey", "anchors", "padded")
 TIERS = ("signature", "log", "opening")
 
 
@@ -65,6 +66,10 @@ def run_receipt(case, names):
         request.dataset_keys = tuple(unhex(key) for key in names["datasetKeys"].split(" "))
     if "logKey" in names:
         request.log_key = read_key(names["logKey"])
+    if (case / "log").is_dir():
+        request.log = from_folder(case / "log")
+    anchors = (anchor.split(":") for anchor in names.get("anchors", "").split())
+    request.anchors = tuple((int(size), unhex(root)) for size, root in anchors)
     result = verify(read_case(case / "receipt.json", names), request)
     return result.code(), result.values | {tier: result.tiers.get(tier) for tier in TIERS}
 

@@ -115,6 +115,17 @@ impl Shown {
         }
     }
 
+    /// The spec, where it is shown.
+    #[must_use]
+    pub fn spec(&self) -> Option<&JobSpec> {
+        match self {
+            Self::Outputs { .. } => None,
+            Self::Inputs { spec, .. } | Self::Algorithm { spec, .. } | Self::Invocation { spec, .. } => {
+                Some(spec)
+            }
+        }
+    }
+
     /// The receipt hash of the two halves.
     #[must_use]
     pub fn claim_hash(&self) -> B256 {
@@ -152,6 +163,8 @@ pub struct Disclosure {
     /// What the rest of the way to the receipt hash needs.
     pub shown: Shown,
 }
+
+impl strict::Document for Disclosure {}
 
 impl Disclosure {
     /// Reads a disclosure as strictly as a receipt; at most [`SMALL_BYTES_MAX`].

@@ -59,16 +59,15 @@ struct Shown<'a> {
 }
 
 impl Source {
-    /// Reads a receipt and checks its structure and its signatures, so that nothing is exported that does not hold.
-    /// `name` is the file's name, without folders.
+    /// Reads a receipt and checks its structure and its signatures, so that nothing is exported that does not hold or is not
+    /// what is expected. `name` is the file's name, without folders.
     ///
     /// # Errors
     /// What is wrong with the receipt; see [`check_structure`] and [`check_signatures`].
-    pub fn new(bytes: &[u8], name: &str) -> Result<Self> {
+    pub fn new(bytes: &[u8], name: &str, expected: &Expectation) -> Result<Self> {
         let receipt = Receipt::parse(bytes)?;
-        let expected = Expectation::default();
-        check_structure(&receipt, &expected)?;
-        let signed = check_signatures(&receipt, &expected)?.is_some();
+        check_structure(&receipt, expected)?;
+        let signed = check_signatures(&receipt, expected)?.is_some();
         let run =
             serde_json::from_str(&receipt.run_info).map_err(|e| Error::Malformed(format!("runInfo: {e}")))?;
         let file = FileFacts {

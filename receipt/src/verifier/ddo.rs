@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::chain::View;
 use super::node::plain;
 use super::{Stop, unexpected};
+use crate::log::LogKey;
 use crate::{Error, Mount, Receipt, Result, content_digest, mount_leaf, root_of_leaves};
 
 /// Most bytes of a DDO that are read.
@@ -18,6 +19,8 @@ pub struct Ddo {
     did: String,
     /// Root over the data set mounted alone, as its computing service offers it.
     inputs_root: B256,
+    /// Key of the log that the provider of the data set keeps, where it says one.
+    log_key: Option<LogKey>,
     /// Digest of the document's bytes, as the registry has it.
     checksum: B256,
 }
@@ -40,10 +43,24 @@ impl Ddo {
         let computing = computing.ok_or_else(|| malformed("it has no computing service"))?;
         let root = computing["brizo"]["inputsRoot"].as_str().and_then(|text| text.parse().ok());
         let inputs_root = root.ok_or_else(|| malformed("its computing service offers no `inputsRoot`"))?;
+        let log_key = match &computing["brizo"]["logKey"] {
+            Value::Null => None,
+            Value::String(text) => {
+                Some(LogKey::parse(text).map_err(|e| malformed(&format!("its `logKey`: {e}")))?)
+            }
+            _ => return Err(malformed("its `logKey` is no text")),
+        };
         if number_of(did).is_none() {
             return Err(malformed(&format!("{:?} is no DID", plain(did))));
         }
-        Ok(Self { did: did.into(), inputs_root, checksum: content_digest(bytes) })
+        Ok(Self { did: did.into(), inputs_root, log_key, checksum: content_digest(bytes) })
+    }
+
+    /// The log key of the provider, where the document has one and is of a data set that the receipt says it was over.
+    #[must_use]
+    pub fn log_key_for(&self, receipt: &Receipt) -> Option<&LogKey> {
+        let is_ours = |mount: &Mount| mount.did.as_deref() == Some(&self.did);
+        self.log_key.as_ref().filter(|_| receipt.opening.inputs.iter().any(is_ours))
     }
 
     /// The mount of a receipt that says it is this data set, with this very root.
@@ -83,7 +100,10 @@ fn number_of(did: &str) -> Option<B256> {
 }
 
 /// Checks that the registry has these very documents.
-pub(super) fn check_on_chain(ddos: &[Ddo], view: &View<'_>) -> std::result::Result<Vec<String>, Stop> {
+pub(super) fn check_on_chain<'a>(
+    ddos: impl IntoIterator<Item = &'a Ddo>,
+    view: &View<'_>,
+) -> std::result::Result<Vec<String>, Stop> {
     let mut notes = Vec::new();
     for ddo in ddos {
         let registered = match number_of(&ddo.did) {
@@ -119,6 +139,8 @@ mod tests {
             ("\"Computing\"", "\"Access\"", "computing service"),
             ("0707", "07zz", "`inputsRoot`"),
             ("did:op:01", "did:op:1", "is no DID"),
+            (r#""inputsRoot""#, r#""logKey":7,"inputsRoot""#, "`logKey` is no text"),
+            (r#""inputsRoot""#, r#""logKey":"provider+1+2","inputsRoot""#, "`logKey`: "),
         ] {
             let error = Ddo::parse(good.replacen(from, to, 1).as_bytes()).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");

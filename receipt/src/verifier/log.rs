@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::Stop;
 use super::chain::View;
+use super::ddo::{self, Ddo};
+use super::{Stop, unexpected};
 use crate::log::{CHECKPOINT_BYTES_MAX, Checkpoint, Fetch, FetchError, LogKey, ReadError, Tree, root_at};
 use crate::{Error, Receipt};
 
@@ -11,17 +12,24 @@ use crate::{Error, Receipt};
 const NEWEST: &str = "checkpoint";
 
 /// Whose log it is, and where.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct LogEvidence<'a> {
-    /// The log's key, from elsewhere than the receipt.
-    pub key: &'a LogKey,
+    /// The log's key, from elsewhere than the receipt; where it is not given, a DDO's.
+    pub key: Option<&'a LogKey>,
     /// The log itself, where it can be reached.
     pub reach: Option<&'a dyn Fetch>,
 }
 
 impl fmt::Debug for LogEvidence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LogEvidence({})", self.key)
+        write!(f, "LogEvidence({})", self.key.map_or("no key".into(), ToString::to_string))
+    }
+}
+
+impl LogEvidence<'_> {
+    /// Whether it asks for the tier.
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.key.is_some() || self.reach.is_some()
     }
 }
 
@@ -52,17 +60,24 @@ impl From<ReadError> for Stop {
 /// Checks the receipt's own proof and, where the log can be reached, that it tells no other past now, here or on chain.
 pub(super) fn check(
     receipt: &Receipt,
-    given: Option<&LogEvidence<'_>>,
+    given: &LogEvidence<'_>,
+    ddos: &[Ddo],
     view: Option<&View<'_>>,
 ) -> Result<Vec<String>, Stop> {
-    let Some(given) = given else {
-        let why = match receipt.log {
-            Some(_) => "the receipt carries a proof; give the log's key with --log-key",
-            None => "the receipt carries no proof, and no log key was named",
-        };
-        return Err(Stop::Missing(why.into()));
+    let (key, whose) = match (given.key, of_ddos(receipt, given.key, ddos, view)?) {
+        (Some(key), _) => (key, None),
+        (None, Some((key, whose))) => (key, Some(whose)),
+        (None, None) => {
+            let why = match receipt.log {
+                Some(_) => {
+                    "the receipt carries a proof; give the log's key with --log-key, or a DDO that has it with --ddo"
+                }
+                None => "the receipt carries no proof, and no log key was named",
+            };
+            return Err(Stop::Missing(why.into()));
+        }
     };
-    let (Some(checkpoint), Some(member)) = (receipt.check_log(given.key)?, &receipt.log) else {
+    let (Some(checkpoint), Some(member)) = (receipt.check_log(key)?, &receipt.log) else {
         let why = "the receipt carries no proof: fetch it from the provider again, once it is in the log";
         return Err(Stop::Missing(why.into()));
     };
@@ -70,12 +85,13 @@ pub(super) fn check(
         "entry {} of {} in the log {:?}, logged at {} by the provider's clock",
         member.index, checkpoint.tree.size, checkpoint.origin, member.logged_at
     )];
+    notes.extend(whose);
     let Some(reach) = given.reach else {
         notes.push("not compared with what the log shows today (give --log)".into());
         return Ok(notes);
     };
     let log = Reach(reach);
-    let newest = newest(&log, given.key)?;
+    let newest = newest(&log, key)?;
     same_past(&log, &checkpoint.tree, &newest.tree)?;
     notes.push(format!("the log of today, {} entries, has the same past", newest.tree.size));
     notes.push(match view {
@@ -83,6 +99,30 @@ pub(super) fn check(
         Some(view) => anchors(receipt, view, &log, &newest.tree)?,
     });
     Ok(notes)
+}
+
+/// The key that DDOs of the receipt's data sets say, and a sentence on how far that goes. A provider keeps its log key, so a
+/// DDO with another one than is given is of another provider, or forged.
+fn of_ddos<'a>(
+    receipt: &Receipt,
+    given: Option<&LogKey>,
+    ddos: &'a [Ddo],
+    view: Option<&View<'_>>,
+) -> Result<Option<(&'a LogKey, String)>, Stop> {
+    let mut said = ddos.iter().filter_map(|ddo| Some((ddo, ddo.log_key_for(receipt)?)));
+    let Some((first, key)) = said.next() else { return Ok(None) };
+    let wanted = given.unwrap_or(key);
+    if let Some(other) = [key].into_iter().chain(said.map(|(_, key)| key)).find(|key| *key != wanted) {
+        return Err(unexpected("log key in the DDO", wanted, other));
+    }
+    let registered = match view {
+        None => "not compared with the registry (give --rpc and --deployment)",
+        Some(view) => {
+            ddo::check_on_chain([first], view)?;
+            "which the registry has"
+        }
+    };
+    Ok(Some((key, format!("the log's key is the one in the DDO, {registered}"))))
 }
 
 fn newest(log: &Reach<'_>, key: &LogKey) -> Result<Checkpoint, Stop> {

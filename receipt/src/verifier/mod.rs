@@ -36,8 +36,8 @@ pub struct Evidence<'a> {
     pub expected: Expectation,
     /// A node that the caller trusts, and where the contracts are; asks for the tier "on chain".
     pub chain: Option<(&'a dyn Node, &'a Deployment)>,
-    /// Who keeps the log; asks for the tier "log".
-    pub log: Option<LogEvidence<'a>>,
+    /// Who keeps the log, and where; either asks for the tier "log". A DDO's key is used, too, and asks for nothing.
+    pub log: LogEvidence<'a>,
     /// Keys, files and documents; each asks for the tier "opening".
     pub opening: OpeningEvidence<'a>,
 }
@@ -105,7 +105,8 @@ pub fn verify(evidence: &Evidence<'_>) -> Report {
     let view = view.as_ref();
     report.push(Tier::Chain, on_chain(&receipt, evidence, view).into(), evidence.chain.is_some());
     let seen = view.and_then(|view| view.as_ref().ok());
-    report.push(Tier::Log, log::check(&receipt, evidence.log.as_ref(), seen).into(), evidence.log.is_some());
+    let logged = log::check(&receipt, &evidence.log, &evidence.opening.ddos, seen);
+    report.push(Tier::Log, logged.into(), evidence.log.is_asked_for());
     let opened = opening::check(&receipt, &evidence.opening);
     report.push(Tier::Opening, opened.into(), evidence.opening.is_asked_for());
     report.push(Tier::Execution, Verdict::NotAttempted(why_not_run(&receipt)), false);
@@ -117,7 +118,7 @@ fn nothing_more(report: &mut Report, evidence: &Evidence<'_>) {
     let why = || Verdict::NotAttempted("the structure does not hold, so this would say nothing".into());
     report.push(Tier::Signature, why(), false);
     report.push(Tier::Chain, why(), evidence.chain.is_some());
-    report.push(Tier::Log, why(), evidence.log.is_some());
+    report.push(Tier::Log, why(), evidence.log.is_asked_for());
     report.push(Tier::Opening, why(), evidence.opening.is_asked_for());
     report.push(Tier::Execution, why(), false);
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::exit_code;
 use super::node::plain;
 use crate::{
-    Disclosure, Error, Expectation, Receipt, Result, SignedVerdict, VerdictExpectation, check_structure,
+    Disclosure, Error, Expectation, Profiles, Receipt, Result, SignedVerdict, VerdictExpectation,
+    check_structure,
 };
 
 /// The result of a check, in every form that a program needs.
@@ -21,9 +22,14 @@ pub struct Checked {
 }
 
 /// Checks that something is part of the receipt with a hash that the caller knows. `content` has size and BLAKE3 of the file
-/// that is disclosed, where the caller has it.
+/// that is disclosed, where the caller has it; `newer` is a list of profiles.
 #[must_use]
-pub fn check_disclosure(disclosure: &[u8], known: B256, content: Option<(u64, B256)>) -> Checked {
+pub fn check_disclosure(
+    disclosure: &[u8],
+    known: B256,
+    content: Option<(u64, B256)>,
+    newer: Option<&Profiles>,
+) -> Checked {
     let checked = Disclosure::parse(disclosure).and_then(|disclosure| {
         let mut notes = disclosure.check(known)?;
         match content {
@@ -33,6 +39,10 @@ pub fn check_disclosure(disclosure: &[u8], known: B256, content: Option<(u64, B2
             }
             None => notes.push("no file was compared: give --file, or compare with `b3sum`".into()),
         }
+        notes.push(match disclosure.shown.spec() {
+            Some(spec) => Profiles::standing(spec.profile, newer)?,
+            None => "under which profile the run was is not shown: the receipt says it".into(),
+        });
         Ok((disclosure, notes))
     });
     match checked {
@@ -56,15 +66,19 @@ pub fn check_disclosure(disclosure: &[u8], known: B256, content: Option<(u64, B2
 fn disclosure_code(error: &Error) -> u8 {
     match error {
         Error::Malformed(_) | Error::Contradiction(_) => 10,
-        Error::Unexpected { .. } => 13,
+        Error::Unexpected { .. } | Error::ProfileRevoked { .. } => 13,
         _ => 17,
     }
 }
 
 /// Checks an auditor's signed verdict: that it is theirs and, where a receipt is given, about that. Whether the auditor is
-/// right, only another re-execution shows.
+/// right, only another re-execution shows. The receipt is the one that is expected, or the verdict is refused with it.
 #[must_use]
-pub fn check_verdict(verdict: &[u8], receipt: Option<&[u8]>, auditor: Option<Address>) -> Checked {
+pub fn check_verdict(
+    verdict: &[u8],
+    receipt: Option<(&[u8], &Expectation)>,
+    auditor: Option<Address>,
+) -> Checked {
     let checked = SignedVerdict::parse(verdict).and_then(|verdict| {
         let mut expected = receipt.map(about).transpose()?.unwrap_or_default();
         expected.auditor = auditor;
@@ -82,9 +96,9 @@ pub fn check_verdict(verdict: &[u8], receipt: Option<&[u8]>, auditor: Option<Add
 }
 
 /// What a verdict about this receipt must say.
-fn about(bytes: &[u8]) -> Result<VerdictExpectation> {
+fn about((bytes, expected): (&[u8], &Expectation)) -> Result<VerdictExpectation> {
     let receipt = Receipt::parse(bytes)?;
-    check_structure(&receipt, &Expectation::default())?;
+    check_structure(&receipt, expected)?;
     let signed = receipt.attestation.as_ref().map(|attestation| attestation.domain);
     Ok(VerdictExpectation {
         claim_hash: Some(receipt.claim_hash),

@@ -11,10 +11,12 @@ mod results;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use brizo_receipt::Expectation;
 use clap::Subcommand;
 
 use super::Exit;
 use super::format::Format;
+use super::profiles::NewerProfiles;
 use file::{JobFile, Saved};
 use prepare::Session;
 
@@ -53,6 +55,8 @@ pub(super) enum Job {
     Run {
         /// Job file.
         file: PathBuf,
+        #[command(flatten)]
+        profiles: NewerProfiles,
         /// How to print the result; progress goes to standard error.
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
@@ -118,6 +122,8 @@ pub(super) enum Job {
     Get {
         /// Job file.
         file: PathBuf,
+        #[command(flatten)]
+        profiles: NewerProfiles,
         /// How to print the result.
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
@@ -132,7 +138,9 @@ pub(super) enum Job {
 impl Job {
     pub(super) async fn run(self) -> Result<Exit> {
         match self {
-            Self::Run { file, format } => run(JobFile::load(&file)?, format).await,
+            Self::Run { file, profiles, format } => {
+                run(JobFile::load(&file)?, (format, &profiles.expectation()?)).await
+            }
             Self::Order { file } => {
                 let session = Session::open(JobFile::load(&file)?).await?;
                 order::agree(&session).await?;
@@ -172,23 +180,24 @@ impl Job {
                 let session = Session::open(JobFile::load(&file)?).await?;
                 follow::print_logs(&session, &Saved::load(&session.file)?).await
             }
-            Self::Get { file, format } => {
+            Self::Get { file, profiles, format } => {
+                let known = profiles.expectation()?;
                 let session = Session::open(JobFile::load(&file)?).await?;
                 let saved = Saved::load(&session.file)?;
                 let status = follow::wait(&session, &saved).await?;
-                results::fetch(&session, &saved, &status, format).await
+                results::fetch(&session, &saved, &status, (format, &known)).await
             }
             Self::Refund { file } => order::refund(&JobFile::load(&file)?).await,
         }
     }
 }
 
-async fn run(file: JobFile, format: Format) -> Result<Exit> {
+async fn run(file: JobFile, printed: (Format, &Expectation)) -> Result<Exit> {
     let session = Session::open(file).await?;
     let saved = order::agree(&session).await?;
     order::upload(&session, &saved).await?;
     order::lock(&session, &saved).await?;
     order::start(&session, &saved).await?;
     let status = follow::wait(&session, &saved).await?;
-    results::fetch(&session, &saved, &status, format).await
+    results::fetch(&session, &saved, &status, printed).await
 }

@@ -9,13 +9,18 @@ use serde_json::{Value, json};
 use super::file::Saved;
 use super::follow::step;
 use super::prepare::Session;
-use crate::chain::{Committed, PAID_RUN, Settlement};
+use crate::chain::{PAID_RUN, Settlement};
 use crate::cli::Exit;
 use crate::cli::format::{Format, write};
 use crate::cli::spec::write_outputs;
 
 /// Fetches everything of an ended job and verifies it before it says so.
-pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, format: Format) -> Result<Exit> {
+pub(super) async fn fetch(
+    session: &Session,
+    saved: &Saved,
+    status: &Value,
+    (format, known): (Format, &Expectation),
+) -> Result<Exit> {
     let state = status["state"].as_str().unwrap_or_default();
     if state == "aborted" {
         bail!(
@@ -33,7 +38,15 @@ pub(super) async fn fetch(session: &Session, saved: &Saved, status: &Value, form
     if committed.is_none() && state == "settled" {
         bail!("the provider says that the job is settled, but the chain has no receipt hash for it");
     }
-    verify(session, saved, &receipt, committed.as_ref(), &files)?;
+    let expected = Expectation {
+        claim_hash: committed.as_ref().map(|event| event.receipt_hash),
+        agreement_id: Some(saved.service_agreement_id.0),
+        provider: Some(session.offer.publisher),
+        consumer: Some(session.key.address()),
+        domain: Some(session.chain.deployment().domain()),
+        ..known.clone()
+    };
+    verify(session, &receipt, &expected, &files)?;
     let chain = if committed.is_some() { "chain" } else { "NOT yet on chain" };
     step("verified", &format!("structure, signatures, {chain} and opening"));
     keep(session, &bytes, &files)?;
@@ -71,21 +84,16 @@ fn encode(path: &str) -> String {
 /// The consumer trusts the provider no further than the auditor does.
 fn verify(
     session: &Session,
-    saved: &Saved,
     receipt: &Receipt,
-    committed: Option<&Committed>,
+    expected: &Expectation,
     files: &BTreeMap<String, Vec<u8>>,
 ) -> Result<()> {
-    let expected = Expectation {
-        claim_hash: committed.map(|event| event.receipt_hash),
-        agreement_id: Some(saved.service_agreement_id.0),
-        provider: Some(session.offer.publisher),
-        consumer: Some(session.key.address()),
-        domain: Some(session.chain.deployment().domain()),
-        profiles: None,
-    };
-    check_structure(receipt, &expected)?;
-    check_signatures(receipt, &expected)?;
+    check_structure(receipt, expected)?;
+    check_signatures(receipt, expected)?;
+    if let Some(key) = &session.offer.log_key {
+        // A receipt that was fetched a moment after the commit may carry no proof yet.
+        receipt.check_log(key)?;
+    }
     receipt.check_invocation(&Saved::run_key(&session.file)?)?;
     receipt.check_delivered(files, None)?;
     Ok(())

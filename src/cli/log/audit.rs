@@ -10,6 +10,7 @@ use brizo_receipt::{Address, B256, Error};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::bounds::Bounds;
 use super::state::State;
 use super::{Remote, Source, Unreachable, newest, read_error};
 use crate::chain::{Chain, Error as ChainError};
@@ -24,8 +25,8 @@ const ANCHORS_MAX: usize = 100_000;
 /// Audit a log: read every entry, recompute every hash, and compare with the checkpoint.
 ///
 /// With --rpc also with what the provider did on chain: its anchors, and that each receipt it was paid for is there. With
-/// --state also with the last audit. Exit code 0 when all holds, 3 when something that was asked for cannot be reached, 15
-/// when the log does not hold, 16 when it contradicts what was signed or anchored before.
+/// --state also with the last audit. Exit code 0 when all holds, 3 when something that was asked for cannot be reached, or not
+/// within --deadline, --max-entries and --max-bytes, 15 when the log does not hold, 16 when it contradicts what was signed or anchored before.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Audit {
     #[command(flatten)]
@@ -42,6 +43,8 @@ pub(in crate::cli) struct Audit {
     /// File in which the last checkpoint is kept from one audit to the next.
     #[arg(long)]
     state: Option<PathBuf>,
+    #[command(flatten)]
+    bounds: Bounds,
     /// How to print the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -61,7 +64,7 @@ struct Found {
 
 impl Audit {
     pub(super) fn run(self) -> Result<Exit> {
-        let remote = self.source.remote()?;
+        let remote = self.source.remote(self.bounds)?;
         let key = self.source.key(&remote)?;
         let scratch = Scratch::new()?;
         let mut known = Known::default();
@@ -72,6 +75,7 @@ impl Audit {
             known.0.push((before.tree(&key)?, "the checkpoint of the last audit"));
         }
         let (checkpoint, note) = newest(&remote, &key)?;
+        remote.budget.check_size(&checkpoint.tree)?;
         // Every log begins as the log of nothing, so that says nothing about this one.
         known.0.retain(|(tree, _)| tree.size > 0);
         known.0.sort_by_key(|(tree, _)| tree.size);
@@ -101,7 +105,8 @@ impl Audit {
         let deployment = read_deployment(deployment)?;
         let mut from = deployment.block;
         let chain = Chain::connect(rpc, deployment, None)?;
-        let read = remote.runtime.block_on(async {
+        let mut wanted = 0;
+        let read = remote.runtime.block_on(remote.budget.in_time(async {
             chain.check().await?;
             let newest = chain.block_number().await?;
             while from <= newest {
@@ -110,14 +115,16 @@ impl Audit {
                     known.0.push((anchor, "an anchor on chain"));
                 }
                 for (agreement, run, hash) in events.committed {
+                    wanted += 1;
                     scratch.wanted(&run_key(agreement, run), &hash.0)?;
                 }
                 anyhow::ensure!(known.0.len() <= ANCHORS_MAX, "more than {ANCHORS_MAX} anchors");
+                remote.budget.check_count("the chain says that the log must have", wanted)?;
                 from = to + 1;
             }
             Ok(())
-        });
-        match read {
+        }));
+        match read? {
             Ok(()) => Ok(Some(known.0.len())),
             Err(error) => Err(match error.downcast_ref() {
                 Some(ChainError::Unreachable(why)) => Unreachable(why.clone()).into(),

@@ -1,6 +1,7 @@
 //! `brizo log`: a provider's transparency log, from outside.
 
 mod audit;
+mod bounds;
 mod state;
 
 use anyhow::Result;
@@ -9,6 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::{Exit, Usage};
 use crate::client::Files;
+use bounds::{Bounds, Budget, FEW_FILES};
 
 /// Look at a provider's transparency log, and audit it.
 #[derive(Debug, Subcommand)]
@@ -40,23 +42,21 @@ pub(super) struct Unreachable(pub(super) String);
 struct Remote {
     files: Files,
     runtime: tokio::runtime::Handle,
+    budget: Budget,
 }
 
 impl Fetch for Remote {
     fn fetch(&self, path: &str, max: usize) -> std::result::Result<Vec<u8>, FetchError> {
-        match self.runtime.block_on(self.files.get(path, max)) {
-            Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err(FetchError::Missing(path.into())),
-            Err(error) => Err(FetchError::Failed(error.to_string())),
-        }
+        self.runtime.block_on(self.budget.get(&self.files, path, max))
     }
 }
 
 impl Source {
-    fn remote(&self) -> Result<Remote> {
+    fn remote(&self, bounds: Bounds) -> Result<Remote> {
         let url = self.url.trim_end_matches('/');
         let base = if url.ends_with("/log") { url.to_string() } else { format!("{url}/log") };
-        Ok(Remote { files: Files::new(&base)?, runtime: tokio::runtime::Handle::current() })
+        let runtime = tokio::runtime::Handle::current();
+        Ok(Remote { files: Files::new(&base)?, runtime, budget: bounds.begin() })
     }
 
     /// The key that was given, or the one that the log serves.
@@ -98,11 +98,11 @@ impl Log {
     pub(super) async fn run(self) -> Result<Exit> {
         tokio::task::spawn_blocking(move || match self {
             Self::Key(source) => {
-                println!("{}", source.key(&source.remote()?)?);
+                println!("{}", source.key(&source.remote(FEW_FILES)?)?);
                 Ok(Exit::OK)
             }
             Self::Checkpoint(source) => {
-                let remote = source.remote()?;
+                let remote = source.remote(FEW_FILES)?;
                 print!("{}", newest(&remote, &source.key(&remote)?)?.1);
                 Ok(Exit::OK)
             }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use brizo_receipt::{
-    Disclosure, Entry, EntryKind, Error, Expectation, Key, Part, Receipt, blind_commit, check_path,
-    check_structure,
+    Disclosure, Entry, EntryKind, Error, Key, Part, Receipt, blind_commit, check_path, check_structure,
 };
 use clap::{Args, ValueEnum};
 
 use super::super::Exit;
 use super::super::format::{digest_of_file, read_receipt, read_salt_key, write};
+use super::super::profiles::NewerProfiles;
 use super::super::replay::Inconclusive;
 
 /// Prove to somebody who knows a receipt's hash that one file, stream, argument or variable is part of it.
@@ -34,6 +34,8 @@ pub(in crate::cli) struct Disclose {
     /// File with the publisher's data set key; once for each data set, in their order. [default: the key that hides nothing]
     #[arg(long)]
     dataset_key: Vec<PathBuf>,
+    #[command(flatten)]
+    profiles: NewerProfiles,
     /// File to write; must not exist. [default: standard output]
     #[arg(short, long)]
     output: Option<PathBuf>,
@@ -75,7 +77,7 @@ impl Disclose {
             bail!("{} exists; move it away, or name another with --output", path.display());
         }
         let receipt = Receipt::parse(&read_receipt(&self.receipt)?)?;
-        check_structure(&receipt, &Expectation::default())?;
+        check_structure(&receipt, &self.profiles.expectation()?)?;
         let disclosure = self.disclosure(&receipt)?;
         let Some(path) = &self.output else {
             print!("{}", disclosure.to_text());

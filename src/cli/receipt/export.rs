@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::Exit;
 use crate::cli::format::read_receipt;
+use crate::cli::profiles::NewerProfiles;
 use crate::cli::spec::read_outputs;
 use crate::config::read_secret_text;
 
@@ -33,6 +34,8 @@ pub(in crate::cli) struct Export {
     /// Folder with output files: each is compared with the receipt, and its SHA-256 is added.
     #[arg(long, value_name = "FOLDER")]
     outputs: Option<PathBuf>,
+    #[command(flatten)]
+    profiles: NewerProfiles,
     /// File to write; must not exist, so that no receipt is lost to a slip. [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -55,7 +58,8 @@ impl Export {
             eprintln!("error: --key is for --format in-toto; the other formats have no signatures");
             return Ok(Exit::USAGE);
         }
-        let mut source = Source::new(&read_receipt(&self.receipt)?, &self.file_name())?;
+        let mut source =
+            Source::new(&read_receipt(&self.receipt)?, &self.file_name(), &self.profiles.expectation()?)?;
         if let Some(folder) = &self.outputs {
             for (path, bytes) in read_outputs(folder)? {
                 if let Err(error) = source.add_file(&path, &bytes) {

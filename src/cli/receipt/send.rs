@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
-use brizo_receipt::{Receipt, SMALL_BYTES_MAX, SignedVerdict, VerdictExpectation};
+use brizo_receipt::{Profiles, Receipt, SMALL_BYTES_MAX, SignedVerdict, VerdictExpectation};
 use clap::Args;
 
 use super::super::Exit;
 use super::super::format::{Format, read_at_most, read_receipt};
+use super::super::profiles::NewerProfiles;
 use crate::client::Client;
 use crate::config::read_key;
 use crate::ids::{AgreementId, JobId};
@@ -29,6 +30,8 @@ pub(in crate::cli) struct SendVerdict {
     /// File with the secret key of the auditor or of the consumer.
     #[arg(long)]
     key: PathBuf,
+    #[command(flatten)]
+    profiles: NewerProfiles,
     /// How to print the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -42,6 +45,7 @@ impl SendVerdict {
             anyhow!("the receipt is of a local run: no provider signed it, and no log has it")
         })?;
         let spec = &receipt.claim.spec;
+        Profiles::standing(spec.profile, self.profiles.read()?.as_ref())?;
         // What the provider would refuse is said here, before anything is sent.
         verdict.check(&VerdictExpectation {
             claim_hash: Some(receipt.claim_hash),

@@ -30,6 +30,7 @@ fn offer() -> ComputeOffer {
             output_files: 1,
             algorithm_bytes: 1,
         },
+        log_key: None,
     }
 }
 

@@ -86,6 +86,19 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
     assert_eq!(json(&second)["receiptHash"], summary["receiptHash"]);
     assert_eq!(world.balances().await, [paid, MINTED - paid, 0]);
 
+    // Rules that turned out to be wrong: nothing is kept of what was fetched.
+    let receipt = std::fs::read(inside(&world, "out/receipt.json")).unwrap();
+    let list = crate::cli::revoking(&brizo_receipt::Receipt::parse(&receipt).unwrap());
+    std::fs::write(inside(&world, "profiles.json"), list).unwrap();
+    std::fs::write(inside(&world, "out/receipt.json"), "of an earlier fetch").unwrap();
+    for verb in ["run", "get"] {
+        let refused = world.brizo(&["job", verb, "job.toml", "--profiles", "profiles.json"]);
+        assert_eq!(refused.status.code(), Some(13), "{verb}: {}", said(&refused));
+        assert!(said(&refused).contains("is revoked"), "{verb}: {}", said(&refused));
+    }
+    assert_eq!(std::fs::read(inside(&world, "out/receipt.json")).unwrap(), b"of an earlier fetch");
+    std::fs::write(inside(&world, "out/receipt.json"), receipt).unwrap();
+
     let verified = verify(&world, &world.publisher().to_string());
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
     assert_eq!(json(&verified)["verdict"], "holds: structure, signature, on chain, opening");

@@ -103,6 +103,7 @@ async fn a_receipt_carries_its_proof_and_an_audit_finds_all() {
     let environments = fetch(&world.provider.url, "/api/v1/environments").await.unwrap();
     let environments: Value = serde_json::from_slice(&environments).unwrap();
     assert_eq!(environments["log"]["key"], key(&world).await.to_string());
+    assert_eq!(consumer.offer().await.log_key, Some(key(&world).await), "and in the DDO");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,6 +168,12 @@ fn hand_on(world: &World, receipt: &[u8], verdict: &str) {
     let sent = world.brizo(&arguments(&world.provider.url));
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
     assert_eq!(serde_json::from_slice::<Value>(&sent.stdout).unwrap()["confirms"], Value::from(true));
+    // So is one about a receipt under a revoked profile.
+    let list = crate::cli::revoking(&Receipt::parse(receipt).unwrap());
+    std::fs::write(world.folder.path().join("profiles.json"), list).unwrap();
+    let revoked =
+        world.brizo(&[&arguments("http://127.0.0.1:9")[..], &["--profiles", "profiles.json"]].concat());
+    assert_eq!(revoked.status.code(), Some(13), "{}", String::from_utf8_lossy(&revoked.stderr));
     // One that is about something else is refused before anything is sent: nobody listens there.
     std::fs::write(world.folder.path().join("verdict.json"), verdict.replace("two runs", "one run")).unwrap();
     let refused = world.brizo(&arguments("http://127.0.0.1:9"));

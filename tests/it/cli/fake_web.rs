@@ -44,6 +44,9 @@ pub(crate) enum Says {
     Files(PathBuf),
     /// The same HTTP response to everything, whatever it is.
     Always(Vec<u8>),
+    /// The files of a folder, and for all others an answer that never ends, with this pause between its pieces.
+    #[allow(dead_code, reason = "of the two packages that share this file one has no such case")]
+    Endless(PathBuf, std::time::Duration),
 }
 
 /// A running server; ends when it is dropped.
@@ -97,9 +100,21 @@ fn answer(mut stream: TcpStream, says: &Says) -> std::io::Result<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    let file = |folder: &PathBuf| std::fs::read(folder.join(path.trim_start_matches('/')));
     let response = match says {
         Says::Always(response) => response.clone(),
-        Says::Files(folder) => match std::fs::read(folder.join(path.trim_start_matches('/'))) {
+        Says::Endless(folder, pause) => match file(folder) {
+            Ok(bytes) => ok(&bytes),
+            Err(_) => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")?;
+                // Ends when the client goes away.
+                loop {
+                    stream.write_all(&[0; 16])?;
+                    std::thread::sleep(*pause);
+                }
+            }
+        },
+        Says::Files(folder) => match file(folder) {
             Ok(bytes) => ok(&bytes),
             Err(_) => b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec(),
         },

@@ -1,5 +1,6 @@
 //! The command line as authors and auditors use it: local runs, receipts, replays.
 
+mod audit;
 mod disclosures;
 mod export;
 mod fake_web;
@@ -105,6 +106,14 @@ pub(crate) const REPLAY: [&str; 14] = [
 
 pub(crate) fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
+}
+
+/// A list that revokes the profile of a receipt.
+pub(crate) fn revoking(receipt: &brizo_receipt::Receipt) -> String {
+    let digest = receipt.claim.spec.profile;
+    format!(
+        r#"{{"format":"brizo-profiles/1","profiles":[{{"digest":"{digest}","name":"brizo-wasm/1","state":"revoked","advisory":"run it again"}}]}}"#
+    )
 }
 
 pub(crate) fn said(output: &Output) -> String {

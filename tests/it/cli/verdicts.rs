@@ -180,18 +180,32 @@ fn a_verdict_about_a_signed_receipt_is_for_its_deployment() {
 fn a_receipt_under_a_revoked_profile_is_refused() {
     let run = LocalRun::new();
     let text = std::fs::read(run.path("out.receipt.json")).unwrap();
-    let digest = Receipt::parse(&text).unwrap().claim.spec.profile;
-    let list = format!(
-        r#"{{"format":"brizo-profiles/1","profiles":[{{"digest":"{digest}","name":"brizo-wasm/1","state":"revoked","advisory":"run it again"}}]}}"#
-    );
-    std::fs::write(run.path("profiles.json"), list).unwrap();
-    for verb in [&REPLAY[..], &["verify", "out.receipt.json", "--format", "json"]] {
+    std::fs::write(run.path("profiles.json"), super::revoking(&Receipt::parse(&text).unwrap())).unwrap();
+    let (key, agreement) = (SecretKey::from_bytes(&[0x55; 32]).unwrap(), B256::ZERO);
+    let hash: B256 = run.hash.parse().unwrap();
+    let verdict =
+        SignedVerdict::sign(&key, Domain::LOCAL, (hash, agreement), Some(hash), "same".into(), 1).unwrap();
+    std::fs::write(run.path("verdict.json"), verdict.to_text()).unwrap();
+    let argument = ["--argument", "0", "--run-key", "run.key", "--output", "argument.json"];
+    let made = run.brizo(&[&["receipt", "disclose", "out.receipt.json"][..], &argument].concat());
+    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+    let verbs: [&[&str]; 6] = [
+        &REPLAY,
+        &["verify", "out.receipt.json", "--format", "json"],
+        &["receipt", "check-verdict", "verdict.json", "--receipt", "out.receipt.json"],
+        &["receipt", "check-disclosure", "argument.json", &run.hash],
+        &["receipt", "disclose", "out.receipt.json", "--stream", "stdout"],
+        &["receipt", "export", "out.receipt.json", "--format", "prov"],
+    ];
+    for verb in verbs {
         let good = run.brizo(verb);
-        assert_eq!(good.status.code(), Some(0), "{}", said(&good));
+        assert_eq!(good.status.code(), Some(0), "{verb:?}: {}", said(&good));
         let refused = run.brizo(&[verb, &["--profiles", "profiles.json"]].concat());
-        assert_eq!(refused.status.code(), Some(13), "{}", said(&refused));
-        assert!(said(&refused).contains("profile_revoked") && said(&refused).contains("run it again"));
+        assert_eq!(refused.status.code(), Some(13), "{verb:?}: {}", said(&refused));
+        assert!(said(&refused).contains("is revoked") && said(&refused).contains("run it again"), "{verb:?}");
     }
+    let without = run.brizo(&["receipt", "check-verdict", "verdict.json", "--profiles", "profiles.json"]);
+    assert_eq!(without.status.code(), Some(2), "{}", said(&without));
     let unread = run.brizo(&[&REPLAY[..], &["--profiles", "run.key"]].concat());
     assert_eq!(unread.status.code(), Some(10), "{}", said(&unread));
 }

@@ -35,6 +35,7 @@ fn a_node_that_is_none_proves_nothing_and_breaks_nothing() {
 fn the_log_is_asked_and_compared() {
     cases::log(verify);
     cases::anchors(verify);
+    cases::log_key_of_the_ddo(verify);
 }
 
 #[test]

@@ -376,6 +376,82 @@ pub(crate) fn log(program: Program) {
     check(program, "no key of a log", &[&file, "--log-key", "provider"], &Ends(2, None, "--log-key"));
 }
 
+/// The key that a DDO has is taken where none is named, and never instead of one that is.
+pub(crate) fn log_key_of_the_ddo(program: Program) {
+    let receipt = frozen_receipt();
+    let folder = tempfile::tempdir().unwrap();
+    let (file, key) = (frozen("receipt.json"), std::fs::read_to_string(frozen("log.key")).unwrap());
+    let with_key = |key: &str| {
+        let text = std::fs::read_to_string(frozen("ddo.json")).unwrap();
+        text.replace("\"inputsRoot\"", &format!("\"logKey\": \"{key}\", \"inputsRoot\""))
+    };
+    let written = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let text = with_key(key.trim());
+    let ddo = written("ddo.json", &text);
+    let foreign = written("foreign.json", &text.replace("did:op:0d", "did:op:0e"));
+    let other =
+        written("other.json", &with_key(std::fs::read_to_string(frozen("other.key")).unwrap().trim()));
+    let odd = written("odd.json", &with_key("provider"));
+    let (good, fork) = ("tests/frozen/1/log", "tests/frozen/1/fork");
+    let later = Server::start(Says::Files(repository(good)));
+    let fork = Server::start(Says::Files(repository(fork)));
+    let (plain, named) = (frozen("ddo.json"), frozen("log.key"));
+    let reached = "the log's key is the one in the DDO, not compared with the registry";
+    let cases: [(&str, &[&str], Ends); 8] = [
+        ("alone", &["--ddo", &ddo], Ends(0, None, reached)),
+        ("with the log", &["--ddo", &ddo, "--log", &later.url], Ends(0, None, "has the same past")),
+        (
+            "another past",
+            &["--ddo", &ddo, "--log", &fork.url],
+            Ends(16, Some("equivocation"), "signed or anchored"),
+        ),
+        ("a DDO without", &["--ddo", &plain, "--log", &later.url], Ends(3, None, "give the log's key")),
+        (
+            "another key than named",
+            &["--ddo", &other, "--log-key", &named],
+            Ends(15, Some("unexpected_receipt"), "log key in the DDO"),
+        ),
+        ("a key that did not sign", &["--ddo", &other], Ends(15, Some("bad_checkpoint"), "by the log's key")),
+        (
+            "of another data set",
+            &["--ddo", &foreign],
+            Ends(17, Some("unexpected_receipt"), "give the log's key"),
+        ),
+        ("no key", &["--ddo", &odd], Ends(1, None, "`logKey`: ")),
+    ];
+    for (about, args, ends) in &cases {
+        check(program, about, &[&[&*file], *args].concat(), ends);
+    }
+    let deployment = deployment(folder.path(), &receipt.attestation.as_ref().unwrap().domain);
+    let anchor: (u64, B256) = serde_json::from_slice(&std::fs::read(frozen("anchor.json")).unwrap()).unwrap();
+    for (about, checksum, root, ends) in [
+        (
+            "registered",
+            content_digest(text.as_bytes()),
+            anchor.1,
+            Ends(0, None, "in the DDO, which the registry has"),
+        ),
+        ("not registered", B256::ZERO, anchor.1, Ends(14, Some("unexpected_receipt"), "DDO in the registry")),
+        (
+            "contradicts its anchor",
+            content_digest(text.as_bytes()),
+            B256::ZERO,
+            Ends(16, Some("equivocation"), "signed or anchored"),
+        ),
+    ] {
+        let chain = FakeChain { checksum, anchors: vec![(anchor.0, root)], ..chain_of(&receipt) };
+        let node = Server::start(Says::Chain(Box::new(chain)));
+        let args =
+            [&*file, "--rpc", &node.url, "--deployment", &deployment, "--ddo", &ddo, "--log", &later.url];
+        check(program, about, &args, &ends);
+    }
+    check(program, "a log of nobody", &[&file, "--log", &later.url], &Ends(2, None, "--log needs --log-key"));
+}
+
 /// Anchors on chain are compared with the log that is shown.
 pub(crate) fn anchors(program: Program) {
     let receipt = frozen_receipt();

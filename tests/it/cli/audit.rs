@@ -1,0 +1,39 @@
+//! `brizo log audit` of a server that answers without end: the audit ends all the same, and says nothing about the log.
+
+use std::time::Duration;
+
+use super::fake_web::{Says, Server};
+use super::said;
+use crate::guests::repository;
+use crate::world::brizo;
+
+#[test]
+fn a_log_that_is_too_large_too_slow_or_endless_is_inconclusive() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = repository("tests/frozen/1");
+    let key = std::fs::read_to_string(log.join("log.key")).unwrap();
+    let (fast, slow) = (Duration::ZERO, Duration::from_millis(5));
+    let cases: [(&str, Duration, &[&str], &str); 5] = [
+        (
+            "more entries than wanted",
+            fast,
+            &["--max-entries", "299"],
+            "the log has 300 entries, --max-entries is 299",
+        ),
+        ("a file without end", fast, &[], "more than the 30208 bytes it can have"),
+        ("more bytes than wanted", fast, &["--max-bytes", "20kB"], "all that --max-bytes leaves"),
+        ("a byte now and then", slow, &["--deadline", "1"], "not done after 1 s"),
+        ("no time at all", slow, &["--deadline", "0"], "not done after 0 s"),
+    ];
+    for (about, pause, bounds, why) in cases {
+        let server = Server::start(Says::Endless(log.clone(), pause));
+        let args = [&["log", "audit", &server.url, "--key", key.trim()], bounds].concat();
+        let audit = brizo(folder.path(), &args);
+        assert_eq!(audit.status.code(), Some(3), "{about}: {}", said(&audit));
+        assert!(said(&audit).contains(why), "{about}: {}", said(&audit));
+    }
+    for bounds in [["--max-entries", "many"], ["--deadline", "-1"], ["--max-bytes", "1XB"]] {
+        let audit = brizo(folder.path(), &[&["log", "audit", "http://127.0.0.1:9"][..], &bounds].concat());
+        assert_eq!(audit.status.code(), Some(2), "{bounds:?}: {}", said(&audit));
+    }
+}
