@@ -306,6 +306,7 @@ fn compiler(config: &Config) -> Result<Compiler> {
     Ok(Compiler::Child(ChildCompiler {
         cpu_seconds: node.compile_cpu_seconds,
         memory_bytes: node.compile_memory_bytes,
+        wall_clock: Duration::from_secs(node.compile_wall_seconds),
         progress: Some(log_compilation),
         ..ChildCompiler::of_this_program()?
     }))

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -250,6 +251,7 @@ fn compiler(config: Option<&Config>) -> Finding {
         if let Some(config) = config {
             child.cpu_seconds = config.node.compile_cpu_seconds;
             child.memory_bytes = config.node.compile_memory_bytes;
+            child.wall_clock = Duration::from_secs(config.node.compile_wall_seconds);
         }
         let settings = Settings { compiler: Compiler::Child(child), ..Settings::default() };
         let inspection = inspect(PROGRAM, u64::MAX)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use brizo_receipt::{Key, Manifest, content_digest};
@@ -78,6 +79,7 @@ fn compiler() -> Result<Compiler> {
     Ok(Compiler::Child(ChildCompiler {
         cpu_seconds: ceiling("BRIZO_COMPILE_CPU_SECONDS", usual.cpu_seconds)?,
         memory_bytes: ceiling("BRIZO_COMPILE_MEMORY_BYTES", usual.memory_bytes)?,
+        wall_clock: Duration::from_secs(ceiling("BRIZO_COMPILE_WALL_SECONDS", usual.wall_clock.as_secs())?),
         progress: Some(show_compilation),
         ..usual
     }))

@@ -11,11 +11,12 @@ use super::{Config, Error};
 /// What begins the name of every variable.
 const PREFIX: &str = "BRIZO_";
 /// Variables with that beginning that are no keys.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 7] = [
     "BRIZO_FAILPOINT",
     "BRIZO_LOG",
     "BRIZO_COMPILE_CPU_SECONDS",
     "BRIZO_COMPILE_MEMORY_BYTES",
+    "BRIZO_COMPILE_WALL_SECONDS",
     "BRIZO_KEY_PASSWORD",
     "BRIZO_KEY_PASSWORD_FILE",
 ];

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::{COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT};
+use crate::sandbox::{
+    COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT, COMPILE_WALL_SECONDS_DEFAULT,
+};
 
 /// How the chain is read and written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,6 +88,8 @@ pub struct NodeConfig {
     pub compile_cpu_seconds: u64,
     /// Memory for compiling a module, in bytes; not part of the memory of the job.
     pub compile_memory_bytes: u64,
+    /// Seconds by the clock for compiling a module, after which the child is killed.
+    pub compile_wall_seconds: u64,
 }
 
 impl Default for NodeConfig {
@@ -97,6 +101,7 @@ impl Default for NodeConfig {
             output_files: 10_000,
             compile_cpu_seconds: COMPILE_CPU_SECONDS_DEFAULT,
             compile_memory_bytes: COMPILE_MEMORY_BYTES_DEFAULT,
+            compile_wall_seconds: COMPILE_WALL_SECONDS_DEFAULT,
         }
     }
 }

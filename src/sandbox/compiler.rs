@@ -21,6 +21,9 @@ use super::{Backend, Error, Kind, Refused, inspect, meter};
 pub const COMPILE_CPU_SECONDS_DEFAULT: u64 = 300;
 /// Bytes of memory that a compilation may take unless told otherwise.
 pub const COMPILE_MEMORY_BYTES_DEFAULT: u64 = 4 << 30;
+/// Seconds by the clock that a compilation may take unless told otherwise: four times its processor time, for hosts with
+/// much else to do, and less than a job may be prepared.
+pub const COMPILE_WALL_SECONDS_DEFAULT: u64 = 1_200;
 
 /// Threads that compile at the same time. Memory grows with them, so a host with many cores does not get to the ceiling
 /// sooner than another.
@@ -54,6 +57,8 @@ pub struct ChildCompiler {
     pub cpu_seconds: u64,
     /// Bytes of memory.
     pub memory_bytes: u64,
+    /// Time by the clock, for a child that waits for ever and so takes no processor time.
+    pub wall_clock: Duration,
     /// Told about each second of a compilation, and about the end of one that took longer.
     pub progress: Option<fn(Progress)>,
 }
@@ -85,6 +90,7 @@ impl ChildCompiler {
             program,
             cpu_seconds: COMPILE_CPU_SECONDS_DEFAULT,
             memory_bytes: COMPILE_MEMORY_BYTES_DEFAULT,
+            wall_clock: Duration::from_secs(COMPILE_WALL_SECONDS_DEFAULT),
             progress: None,
         })
     }
@@ -93,7 +99,8 @@ impl ChildCompiler {
     ///
     /// # Errors
     /// [`Error::TooCostly`] when a ceiling was reached, [`Error::Interrupted`] after a stop, [`Error::Compile`] when the
-    /// compiler refuses the module, [`Error::Compiler`] when the child failed otherwise.
+    /// compiler refuses the module, [`Error::Compiler`] when the child failed otherwise, or took more time by the clock:
+    /// that depends on what else the host does, so it is never the module's fault.
     pub(super) fn artefact(
         &self,
         module: &[u8],
@@ -154,7 +161,7 @@ impl ChildCompiler {
                 let _ = child.wait();
                 return Err(failed(error));
             }
-            let mut stopped = None;
+            let mut ended = None;
             let said = loop {
                 match said.recv_timeout(TICK) {
                     Ok(said) => break said,
@@ -162,17 +169,29 @@ impl ChildCompiler {
                     Err(RecvTimeoutError::Timeout) => {}
                 }
                 watch.look();
-                if stopped.is_none()
-                    && let Some(reason) = interrupt.raised()
-                {
-                    stopped = Some(reason);
+                if ended.is_some() {
+                    continue;
+                }
+                ended = match interrupt.raised() {
+                    Some(reason) => Some(Error::Interrupted(reason)),
+                    None => (watch.began.elapsed() >= self.wall_clock).then(|| self.hangs()),
+                };
+                if ended.is_some() {
                     child.kill().map_err(failed)?;
                 }
             };
             let status = child.wait().map_err(failed)?;
             watch.end();
-            stopped.map_or(Ok((status, said)), |reason| Err(Error::Interrupted(reason)))
+            ended.map_or(Ok((status, said)), Err)
         })
+    }
+
+    fn hangs(&self) -> Error {
+        Error::Compiler(format!(
+            "it was not done after {:?} by the clock (node.compile_wall_seconds) and was killed; if the host has much else \
+             to do, raise that, else look at what the child waited for",
+            self.wall_clock
+        ))
     }
 
     /// What the child's end means.

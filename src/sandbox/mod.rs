@@ -38,7 +38,8 @@ mod watchdog;
 pub use cache::ArtefactCache;
 pub use compile_worker::CompileWork;
 pub use compiler::{
-    COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT, ChildCompiler, Compiler, Progress,
+    COMPILE_CPU_SECONDS_DEFAULT, COMPILE_MEMORY_BYTES_DEFAULT, COMPILE_WALL_SECONDS_DEFAULT, ChildCompiler,
+    Compiler, Progress,
 };
 pub use ending::{Aborted, Ending, Outputs, RunResult};
 pub use engine::{Allocation, Backend, Engine, Module, Settings};

@@ -3,17 +3,25 @@
 use brizo_receipt::B256;
 
 /// Random bytes as BLAKE3's extendable output over the seed (`docs/RECEIPT.md` §5).
-pub(super) struct SeededRandom(blake3::OutputReader);
+pub(super) struct SeededRandom {
+    seed: B256,
+    /// Begun with the first bytes: most runs ask for none.
+    stream: Option<Box<blake3::OutputReader>>,
+}
 
 impl SeededRandom {
     pub(super) fn new(seed: B256) -> Self {
-        Self(blake3::Hasher::new_derive_key("brizo 2026 v1 random").update(seed.as_slice()).finalize_xof())
+        Self { seed, stream: None }
     }
 
     /// The next bytes of the stream.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) {
-        self.0.fill(buffer);
+        self.stream.get_or_insert_with(|| Box::new(begin(self.seed))).fill(buffer);
     }
+}
+
+fn begin(seed: B256) -> blake3::OutputReader {
+    blake3::Hasher::new_derive_key("brizo 2026 v1 random").update(seed.as_slice()).finalize_xof()
 }
 
 impl std::fmt::Debug for SeededRandom {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use brizo::sandbox::{
     Aborted, Allocation, Backend, ChildCompiler, Compiler, Control, Engine, Error, Settings, inspect,
@@ -10,10 +11,14 @@ use brizo::sandbox::{
 use super::{engine, order};
 use crate::guests::{component, guest, wat_text};
 
+fn child() -> ChildCompiler {
+    ChildCompiler::of_this_program().unwrap()
+}
+
 /// An engine whose compiler is a child with these ceilings.
 fn with_child(backend: Backend, allocation: Allocation, cpu_seconds: u64, memory_bytes: u64) -> Engine {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_brizo"));
-    let child = ChildCompiler { program, cpu_seconds, memory_bytes, progress: None };
+    let child = ChildCompiler { program, cpu_seconds, memory_bytes, ..child() };
     let compiler = Compiler::Child(child);
     Engine::with_settings(Settings { allocation, backend, compiler, cache: None }).unwrap()
 }
@@ -109,13 +114,36 @@ fn a_stop_ends_the_child() {
 fn a_compiler_that_is_not_there_is_the_hosts_fault() {
     let module = guest("column_stats");
     for program in ["/nowhere/brizo", "/bin/false", "/bin/true"] {
-        let child =
-            ChildCompiler { program: program.into(), cpu_seconds: 9, memory_bytes: 1 << 30, progress: None };
+        let child = ChildCompiler { program: program.into(), ..child() };
         let engine =
             Engine::with_settings(Settings { compiler: Compiler::Child(child), ..Settings::default() });
         let failed = engine.unwrap().compile(&module, &inspect(&module, u64::MAX).unwrap());
         assert!(matches!(failed, Err(Error::Compiler(_))), "{program}: {failed:?}");
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_child_that_waits_for_ever_is_killed() {
+    use std::os::unix::fs::PermissionsExt;
+    // It stops itself before it becomes the compiler, and takes no processor time from then on.
+    let folder = tempfile::tempdir().unwrap();
+    let (program, waits) = (folder.path().join("brizo"), folder.path().join("waits"));
+    let text = format!(
+        "#!/bin/sh\necho $$ > {}\nkill -STOP $$\nexec {} \"$@\"\n",
+        waits.display(),
+        env!("CARGO_BIN_EXE_brizo")
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let child = ChildCompiler { program, wall_clock: Duration::from_secs(2), ..child() };
+    let settings = Settings { compiler: Compiler::Child(child), ..Settings::default() };
+    let (engine, module) = (Engine::with_settings(settings).unwrap(), guest("column_stats"));
+    let failed = engine.compile(&module, &inspect(&module, u64::MAX).unwrap());
+    let Err(Error::Compiler(text)) = failed else { panic!("{failed:?}") };
+    assert!(text.contains("2s by the clock (node.compile_wall_seconds)"), "{text}");
+    let process = std::fs::read_to_string(waits).unwrap();
+    assert!(!Path::new(&format!("/proc/{}", process.trim())).exists(), "{process} is still there");
 }
 
 #[test]

@@ -17,6 +17,10 @@ const ROOT: NodeId = NodeId(0);
 const VOLUMES: [(&str, bool); 3] =
     [("/data/algorithm", false), ("/data/inputs", false), ("/data/outputs", true)];
 
+/// The first descriptors: what they lead to, whether it can be read, whether written.
+const STREAMS: [(Target, bool, bool); 3] =
+    [(Target::Stdin, true, false), (Target::Stdout, false, true), (Target::Stderr, false, true)];
+
 /// A run's file system and its open descriptors.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Vfs {
@@ -69,10 +73,12 @@ impl Vfs {
         files_limit: u64,
     ) -> VfsResult<Self> {
         let mut vfs = Self { bytes_limit, files_limit, ..Self::empty() };
-        vfs.descriptors =
-            [(Target::Stdin, true, false), (Target::Stdout, false, true), (Target::Stderr, false, true)]
-                .map(|(target, readable, writable)| Some(Descriptor::new(target, readable, writable)))
-                .into();
+        // Streams, volumes and a root, made at once: starting a run is mostly making things.
+        vfs.descriptors.reserve_exact(STREAMS.len() + VOLUMES.len() + 1);
+        vfs.nodes.reserve(VOLUMES.len() + algorithm.len() + inputs.len());
+        for (target, readable, writable) in STREAMS {
+            vfs.descriptors.push(Some(Descriptor::new(target, readable, writable)));
+        }
         for (i, (path, writable)) in VOLUMES.into_iter().enumerate() {
             let id = vfs.push(NodeKind::Directory(BTreeMap::new()), None, String::new(), writable, start);
             vfs.volumes[i] = id;
