@@ -19,6 +19,7 @@ use crate::ids::{AgreementId, JobId};
 use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobState};
 use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::{AgreementRow, Error as StoreError, NewJob};
+use crate::trace;
 
 /// The seeds' fields (the address also under its older names), and the order itself.
 #[derive(Debug, Deserialize)]
@@ -154,6 +155,7 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     if again && let Some(job) = ordered_before().await? {
         return Ok(Ordered { job, before: true });
     }
+    let mut span = trace::order(JobId { agreement: id, run_index: new.spec.run_index });
     let decision = admit(state, caller.address, &agreement, &new, &signature).await?;
     let now_s = state.clock.now_s();
     let job_id = JobId { agreement: id, run_index: new.spec.run_index };
@@ -179,6 +181,8 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
         other => other?,
     };
     state.nudge.now();
+    span.set("brizo.consumer", caller.address.to_string());
+    span.end();
     tracing::info!(job = %job_id, "job admitted");
     Ok(Ordered { job: job_id, before: false })
 }

@@ -20,6 +20,7 @@ mod schemathesis;
 mod settlement;
 mod sign_in;
 mod storage;
+mod traces;
 mod verify;
 mod whole_job;
 mod withheld;
