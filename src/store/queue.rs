@@ -51,6 +51,10 @@ pub struct QueuedJob {
     pub crashes: u32,
     /// What went wrong last.
     pub problem: Option<String>,
+    /// When it was ordered, in seconds since 1970-01-01 UTC.
+    pub created_s: u64,
+    /// When something last happened to it.
+    pub since_s: u64,
 }
 
 /// A job that could be taken next.

@@ -15,6 +15,7 @@ mod following;
 mod log;
 mod operations;
 mod publishing;
+mod queue;
 mod restore;
 mod schemathesis;
 mod settlement;
