@@ -161,10 +161,7 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     let job_id = JobId { agreement: id, run_index: new.spec.run_index };
     let inserted = {
         let new = new.clone();
-        state.store.with(move |store| {
-            store.name_parties(job_id, &parties)?;
-            store.insert_job(&new, &decision, now_s)
-        })
+        state.store.with(move |store| store.admit_job(&new, &parties, &decision, now_s))
     };
     match inserted.await {
         // Two orders at once: the other one was first.

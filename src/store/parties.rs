@@ -1,7 +1,7 @@
 //! Who besides its consumer a job is shown to, and the pages of the list that everybody sees of their own.
 
 use brizo_receipt::Address;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::jobs::{SELECT, columns, read};
 use super::row::Place;
@@ -27,31 +27,18 @@ pub struct JobPage {
     pub next: Option<PageAt>,
 }
 
-impl Store {
-    /// Names viewers and auditors of a run that is being ordered, in place of those of an earlier try. Does nothing once the
-    /// job is there: who was named with the order that was taken stays.
-    ///
-    /// # Errors
-    /// Of SQLite.
-    pub fn name_parties(&self, id: JobId, parties: &[(Address, Role)]) -> Result<()> {
-        self.write(|sql| {
-            let id = id.to_string();
-            let there = sql.query_row("SELECT 1 FROM job WHERE id = ?1", [&id], |_| Ok(())).optional()?;
-            if there.is_some() {
-                return Ok(());
-            }
-            sql.execute("DELETE FROM job_party WHERE job = ?1", [&id])?;
-            for (address, role) in parties {
-                // Who is named twice keeps the first role.
-                sql.execute(
-                    "INSERT OR IGNORE INTO job_party (job, address, role) VALUES (?1, ?2, ?3)",
-                    params![id, address.to_string(), role.word()],
-                )?;
-            }
-            Ok(())
-        })
+/// Names viewers and auditors of a job that is being written. Who is named twice keeps the first role.
+pub(super) fn name(sql: &Connection, job: &str, parties: &[(Address, Role)]) -> Result<()> {
+    // Lines of earlier releases about an order that was refused are not this one's.
+    sql.prepare_cached("DELETE FROM job_party WHERE job = ?1")?.execute([job])?;
+    for (address, role) in parties {
+        sql.prepare_cached("INSERT OR IGNORE INTO job_party (job, address, role) VALUES (?1, ?2, ?3)")?
+            .execute(params![job, address.to_string(), role.word()])?;
     }
+    Ok(())
+}
 
+impl Store {
     /// What the order of a job made of somebody.
     ///
     /// # Errors

@@ -11,10 +11,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row::{Place, to_json};
 use super::rules::{CANDIDATES_MAX, PASSED_MAX, QueueRules};
-use super::{Claimed, Commit, Error, NewJob, OutputRow, Result, Step, Store, exists, log, outbox, overdue};
+use super::{
+    Claimed, Commit, Error, NewJob, OutputRow, Result, Step, Store, exists, log, outbox, overdue, parties,
+};
 use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
-use crate::job::{End, State};
+use crate::job::{End, Role, State};
 
 /// Why a worker lets go of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,11 +68,25 @@ struct Candidate {
 }
 
 impl Store {
-    /// Records an admitted job, and logs the decision about it, in words that stay here.
+    /// [`Store::admit_job`] for an order that names nobody.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn insert_job(&self, job: &NewJob, decision: &str, now_s: u64) -> Result<JobId> {
+        self.admit_job(job, &[], decision, now_s)
+    }
+
+    /// Records an admitted job with those whom its order names, and logs the decision about it, in words that stay here.
     ///
     /// # Errors
     /// [`Error::Exists`] when the run was ordered before; [`Error::QueueFull`] when too many wait.
-    pub fn insert_job(&self, job: &NewJob, decision: &str, now_s: u64) -> Result<JobId> {
+    pub fn admit_job(
+        &self,
+        job: &NewJob,
+        parties: &[(Address, Role)],
+        decision: &str,
+        now_s: u64,
+    ) -> Result<JobId> {
         let id = JobId { agreement: AgreementId(job.spec.agreement_id), run_index: job.spec.run_index };
         let memory_bytes = job.spec.memory_limit.saturating_add(job.spec.output_limit).min(i64::MAX as u64);
         self.write_at("admit", |sql| {
@@ -107,6 +123,7 @@ impl Store {
                 start_by_s
             ])
             .map_err(exists("this job"))?;
+            parties::name(sql, &id.to_string(), parties)?;
             log::append_about(sql, &job.spec, Event::Permitted, decision, None, now_s)?;
             note(sql, &id.to_string(), now_s, "admitted; waits for a worker")
         })?;
