@@ -266,10 +266,7 @@ async fn old_status(state: &ApiState, job: &JobRow) -> Result<OldStatus, Problem
     let finished = events.last().filter(|_| job.state.is_final()).map(|event| event.at_s.to_string());
     let base = format!("{}/api/v1/jobs/{id}", state.shared.public_url);
     let shown = job.state.has_claim();
-    let derived = match shown {
-        true => Some(state.chain.derived_did(id.agreement, id.run_index).await?.to_string()),
-        false => None,
-    };
+    let derived = shown.then(|| state.chain.deployment().derived_did(id.agreement, id.run_index));
     Ok(OldStatus {
         owner: job.consumer.to_string(),
         agreement_id: id.agreement.to_string(),
@@ -280,7 +277,7 @@ async fn old_status(state: &ApiState, job: &JobRow) -> Result<OldStatus, Problem
         status_text: ocean.text,
         algorithm_log_url: shown.then(|| format!("{base}/logs")),
         results_urls: if shown { vec![format!("{base}/outputs")] } else { Vec::new() },
-        results_did: derived,
+        results_did: derived.map(|did| did.to_string()),
     })
 }
 

@@ -63,14 +63,23 @@ pub(super) fn route<B>(request: &axum::http::Request<B>) -> &str {
     request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str)
 }
 
-/// Routes whose requests take something away, or nothing in: a full disk must not keep them.
-const ADDS_NOTHING: [&str; 4] =
-    ["/api/v1/jobs/{id}/stop", "/api/v1/auth/sign-in", "/api/v1/quotes", "/api/services/initializeCompute"];
+/// Requests that take something away, or nothing in: a full disk must not keep them. `PUT` is how older clients stop.
+const ADDS_NOTHING: [(Method, &str); 7] = [
+    (Method::POST, "/api/v1/jobs/{id}/stop"),
+    (Method::POST, "/api/v1/auth/sign-in"),
+    (Method::POST, "/api/v1/quotes"),
+    (Method::POST, "/api/services/initializeCompute"),
+    (Method::PUT, "/api/services/compute"),
+    (Method::PUT, "/api/v1/brizo/services/compute"),
+    (Method::PUT, "/api/v1/brizo/services/computing"),
+];
 
 /// Refuses requests that would add something while the disk has no room for it, before their bodies are read.
 pub(super) async fn only_with_room(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-    if !writes || ADDS_NOTHING.contains(&route(&request)) {
+    let adds_nothing =
+        ADDS_NOTHING.iter().any(|(method, path)| method == request.method() && *path == route(&request));
+    if !writes || adds_nothing {
         return next.run(request).await;
     }
     match state.health.room.check() {
