@@ -13,6 +13,7 @@ mod crash_table;
 mod downloads;
 mod following;
 mod log;
+mod older;
 mod operations;
 mod publishing;
 mod queue;
