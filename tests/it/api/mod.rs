@@ -12,6 +12,7 @@ mod crash;
 mod crash_table;
 mod downloads;
 mod following;
+mod gates;
 mod log;
 mod older;
 mod operations;
