@@ -1,6 +1,7 @@
 //! A consumer's connection to a provider: signed HTTP requests, and problems as errors with code and hint.
 
 mod bucket;
+mod collector;
 mod web;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use bucket::{Bucket, Object};
+pub use collector::{Collector, Untaken};
 pub use web::Web;
 
 use crate::clock::Clock;

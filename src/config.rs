@@ -25,7 +25,7 @@ pub use keys::EXAMPLE;
 pub use overlay::{shown, strangers};
 pub use sections::{
     CONTAINER_SOCKET_DEFAULT, ChainConfig, ContainersConfig, DataConfig, HealthConfig, LogConfig,
-    MetricsConfig, NodeConfig, RetentionConfig,
+    MetricsConfig, NodeConfig, RetentionConfig, TelemetryConfig,
 };
 
 /// What can be wrong with a configuration.
@@ -101,6 +101,9 @@ pub struct Config {
     /// Numbers for Prometheus.
     #[serde(default)]
     pub metrics: MetricsConfig,
+    /// Traces for OpenTelemetry.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// The stored data sets.
     #[serde(default)]
     pub data: DataConfig,

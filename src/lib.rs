@@ -21,4 +21,5 @@ pub mod sandbox;
 pub mod signed_request;
 pub mod store;
 pub mod telemetry;
+pub mod trace;
 pub mod worker;

@@ -44,6 +44,7 @@ struct Numbers {
     disk_free: Gauge,
     taking_work: Gauge,
     log_entries: Gauge,
+    spans: Family<Labels, Counter>,
 }
 
 fn times() -> Histogram {
@@ -69,6 +70,7 @@ impl Numbers {
             disk_free: Gauge::default(),
             taking_work: Gauge::default(),
             log_entries: Gauge::default(),
+            spans: Family::default(),
         };
         it.registered()
     }
@@ -91,6 +93,7 @@ impl Numbers {
         let taking = self.taking_work.clone();
         registry.register("brizo_taking_work", "Whether the disk has room for new work", taking);
         registry.register("brizo_log_entries", "Entries of the transparency log", self.log_entries.clone());
+        registry.register("brizo_trace_spans", "Spans of traces, by what became of them", self.spans.clone());
         seconds(registry, "brizo_run", "Runs with a claim, from start to end", self.run_seconds.clone());
         let settlement = self.settlement_seconds.clone();
         seconds(
@@ -137,6 +140,11 @@ pub fn ran(took: Duration, fuel: u64) {
 /// A payment was released, so many seconds after the claim was committed.
 pub fn settled(lag_s: u64) {
     NUMBERS.settlement_seconds.observe(lag_s as f64);
+}
+
+/// What became of spans: `sent`, `dropped` for want of room, or `refused` by the collector.
+pub fn spans(fate: &'static str, count: usize) {
+    NUMBERS.spans.get_or_create(&vec![("fate", fate.to_owned())]).inc_by(count as u64);
 }
 
 /// What is looked up when somebody asks for the numbers.
@@ -197,6 +205,7 @@ mod tests {
         job_ended("finished");
         ran(Duration::from_secs(2), 5_000);
         settled(7);
+        spans("sent", 3);
         let mut now = Gauges { jobs: vec![("queued", 4)], chain: Some((3, 2)), ..Gauges::default() };
         now.disk_free_bytes = Some(1 << 40);
         let first = text(&now);
@@ -207,6 +216,7 @@ mod tests {
             "brizo_job_ends_total{end=\"finished\"} 1",
             "brizo_run_seconds_sum 2.0",
             "brizo_fuel_used_total 5000",
+            "brizo_trace_spans_total{fate=\"sent\"} 3",
             "brizo_settlement_seconds_bucket{le=\"20.0\"} 1",
             "brizo_jobs{state=\"queued\"} 4",
             "brizo_chain_up 1",

@@ -17,6 +17,8 @@ use crate::signed_request::{Authorization, EXPIRY_MAX_S, RequestToSign};
 pub(super) struct Caller {
     pub(super) address: Address,
     pub(super) body: Bytes,
+    /// Whether whoever stands between could not have changed the body: it is signed, or came with a token of the caller's.
+    pub(super) bound: bool,
 }
 
 impl FromRequest<ApiState> for Caller {
@@ -28,7 +30,7 @@ impl FromRequest<ApiState> for Caller {
         // Read only for somebody who has signed something.
         let Body(body) = Body::from_request(Request::from_parts(parts, body), state).await?;
         let address = claim.check(state, keccak256(&body)).await?;
-        Ok(Self { address, body })
+        Ok(Self { address, body, bound: true })
     }
 }
 
@@ -139,4 +141,18 @@ fn check_expiry(expiry_s: u64, now_s: u64) -> Result<(), Problem> {
         .hint("choose an expiry within five minutes"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_counts_until_its_expiry_and_that_is_near() {
+        let now_s = 1_000_000;
+        let code = |expiry_s| check_expiry(expiry_s, now_s).map_err(|problem| problem.code());
+        assert_eq!((code(now_s), code(now_s + 300)), (Ok(()), Ok(())));
+        assert_eq!(code(now_s - 1), Err("request_expired"));
+        assert_eq!((code(now_s + 301), code(u64::MAX)), (Err("expiry_too_far"), Err("expiry_too_far")));
+    }
 }

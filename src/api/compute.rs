@@ -1,5 +1,5 @@
 //! `…/services/compute` as Brizo 0.9 had it, and Ocean's `/api/services/…`: other words for the same agreements, orders and
-//! jobs. Requests are signed like all others; the text signatures of those days bound neither body nor provider.
+//! jobs. Requests are signed like all others, or as in those days where the publisher has switched that on (`older.rs`).
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -13,9 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::access::authorize;
-use super::auth::Caller;
 use super::exec::order;
 use super::jobs::{delete_job, stop_job};
+use super::older::Older;
 use super::orders;
 use super::outputs::{check_granted, outputs};
 use super::problem::Problem;
@@ -36,6 +36,13 @@ pub(super) struct Which {
     service_agreement_id: Option<String>,
 }
 
+impl Which {
+    /// What a signed text is about.
+    fn parts(&self) -> [Option<&str>; 2] {
+        [self.job_id.as_deref(), self.service_agreement_id.as_deref()]
+    }
+}
+
 /// Which output of a job: by its number in the list of files that may leave.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -43,7 +50,7 @@ pub(super) struct Which {
 pub(super) struct WhichResult {
     job_id: String,
     #[serde(default)]
-    index: usize,
+    index: Option<usize>,
 }
 
 /// A job, in the words of the operator service.
@@ -70,8 +77,9 @@ pub(super) struct OldStatus {
 pub(super) async fn start(
     State(state): State<ApiState>,
     headers: HeaderMap,
-    mut caller: Caller,
+    older: Older,
 ) -> Result<impl IntoResponse, Problem> {
+    let mut caller = older.for_order(&state).await?;
     let again = orders::begin(&state, &headers, &caller).await?;
     let (rest, algorithm) = split(&caller.body)?;
     if let Some(algorithm) = algorithm {
@@ -116,9 +124,9 @@ fn split(body: &[u8]) -> Result<(Vec<u8>, Option<Value>), Problem> {
 pub(super) async fn status(
     State(state): State<ApiState>,
     query: Result<Query<Which>, QueryRejection>,
-    caller: Caller,
+    older: Older,
 ) -> Result<Json<Vec<OldStatus>>, Problem> {
-    let jobs = which(&state, query, &caller, Right::Status).await?;
+    let jobs = which(&state, query, older, Right::Status).await?;
     old_statuses(&state, &jobs).await
 }
 
@@ -128,10 +136,10 @@ pub(super) async fn status(
 pub(super) async fn stop(
     State(state): State<ApiState>,
     query: Result<Query<Which>, QueryRejection>,
-    caller: Caller,
+    older: Older,
 ) -> Result<Json<Vec<OldStatus>>, Problem> {
     let mut stopped = Vec::new();
-    let jobs = which(&state, query, &caller, Right::Stop).await?;
+    let jobs = which(&state, query, older, Right::Stop).await?;
     let one = jobs.len() == 1;
     for job in jobs {
         // Of several, those that are over stay as they are.
@@ -150,9 +158,9 @@ pub(super) async fn stop(
 pub(super) async fn delete(
     State(state): State<ApiState>,
     query: Result<Query<Which>, QueryRejection>,
-    caller: Caller,
+    older: Older,
 ) -> Result<Json<Vec<OldStatus>>, Problem> {
-    let jobs = which(&state, query, &caller, Right::Delete).await?;
+    let jobs = which(&state, query, older, Right::Delete).await?;
     let answer = old_statuses(&state, &jobs).await?;
     for job in jobs {
         delete_job(&state, job).await?;
@@ -168,19 +176,20 @@ pub(super) async fn result(
     State(state): State<ApiState>,
     query: Result<Query<WhichResult>, QueryRejection>,
     headers: HeaderMap,
-    caller: Caller,
+    older: Older,
 ) -> Result<impl IntoResponse, Problem> {
     let Query(which) = query.map_err(|e| bad_query(e.body_text()))?;
+    // Ocean's text has the number where others have the agreement.
+    let index = which.index.map(|index| index.to_string());
+    let caller = older.about(&state, [Some(&which.job_id), index.as_deref()]).await?;
+    let index = which.index.unwrap_or_default();
     let job = authorize(&state, caller.address, &which.job_id, Right::Outputs).await?;
     check_granted(&state, &job).await?;
     let outputs = outputs(&state, &job).await?;
     let mut files = outputs.iter().filter(|one| one.kind == EntryKind::File && one.withheld.is_none());
-    let file = files.nth(which.index).ok_or_else(|| {
-        Problem::not_found(
-            "output_not_found",
-            format!("the job left no file number {} that may leave", which.index),
-        )
-        .hint("count from 0 in GET /api/v1/jobs/{id}/outputs")
+    let file = files.nth(index).ok_or_else(|| {
+        Problem::not_found("output_not_found", format!("the job left no file number {index} that may leave"))
+            .hint("count from 0 in GET /api/v1/jobs/{id}/outputs")
     })?;
     Download { digest: file.digest, kind: "application/octet-stream" }.answer(&state, &headers).await
 }
@@ -193,9 +202,10 @@ pub(super) async fn log(
     State(state): State<ApiState>,
     query: Result<Query<Which>, QueryRejection>,
     headers: HeaderMap,
-    caller: Caller,
+    older: Older,
 ) -> Result<impl IntoResponse, Problem> {
     let Query(which) = query.map_err(|e| bad_query(e.body_text()))?;
+    let caller = older.about(&state, which.parts()).await?;
     let id = which.job_id.ok_or_else(|| bad_query("jobId is missing".into()))?;
     let job = authorize(&state, caller.address, &id, Right::Logs).await?;
     let digest = super::outputs::find(&state, &job, EntryKind::Stream, "stdout").await?;
@@ -210,14 +220,15 @@ fn bad_query(why: String) -> Problem {
 async fn which(
     state: &ApiState,
     query: Result<Query<Which>, QueryRejection>,
-    caller: &Caller,
+    older: Older,
     right: Right,
 ) -> Result<Vec<JobRow>, Problem> {
     let Query(mut which) = query.map_err(|e| bad_query(e.body_text()))?;
     // What the query does not say may stand in the body.
-    if which.job_id.is_none() && which.service_agreement_id.is_none() && !caller.body.is_empty() {
-        which = serde_json::from_slice(&caller.body).map_err(|e| bad_query(e.to_string()))?;
+    if which.job_id.is_none() && which.service_agreement_id.is_none() && !older.body.is_empty() {
+        which = serde_json::from_slice(&older.body).map_err(|e| bad_query(e.to_string()))?;
     }
+    let caller = older.about(state, which.parts()).await?;
     if let Some(id) = which.job_id {
         return Ok(vec![authorize(state, caller.address, &id, right).await?]);
     }
@@ -266,10 +277,7 @@ async fn old_status(state: &ApiState, job: &JobRow) -> Result<OldStatus, Problem
     let finished = events.last().filter(|_| job.state.is_final()).map(|event| event.at_s.to_string());
     let base = format!("{}/api/v1/jobs/{id}", state.shared.public_url);
     let shown = job.state.has_claim();
-    let derived = match shown {
-        true => Some(state.chain.derived_did(id.agreement, id.run_index).await?.to_string()),
-        false => None,
-    };
+    let derived = shown.then(|| state.chain.deployment().derived_did(id.agreement, id.run_index));
     Ok(OldStatus {
         owner: job.consumer.to_string(),
         agreement_id: id.agreement.to_string(),
@@ -280,7 +288,7 @@ async fn old_status(state: &ApiState, job: &JobRow) -> Result<OldStatus, Problem
         status_text: ocean.text,
         algorithm_log_url: shown.then(|| format!("{base}/logs")),
         results_urls: if shown { vec![format!("{base}/outputs")] } else { Vec::new() },
-        results_did: derived,
+        results_did: derived.map(|did| did.to_string()),
     })
 }
 

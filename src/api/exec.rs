@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::ApiState;
 use super::auth::Caller;
 use super::initialize::signature;
+use super::older::Older;
 use super::orders;
 use super::problem::Problem;
 use super::schema::{Accepted, Links, Order};
@@ -20,6 +21,7 @@ use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobStat
 use crate::nudge::Topic;
 use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::{AgreementRow, Error as StoreError, NewJob};
+use crate::trace;
 
 /// The seeds' fields (the address also under its older names), and the order itself.
 #[derive(Debug, Deserialize)]
@@ -54,11 +56,10 @@ struct Fields {
 pub(super) async fn exec(
     State(state): State<ApiState>,
     headers: HeaderMap,
-    caller: Caller,
+    older: Older,
 ) -> Result<impl IntoResponse, Problem> {
-    let again = orders::begin(&state, &headers, &caller).await?;
-    let ordered = order(&state, &caller, again).await?;
-    Ok((StatusCode::ACCEPTED, ordered.headers(), Json(ordered.document())))
+    let caller = older.for_order(&state).await?;
+    accept(&state, &headers, &caller).await
 }
 
 /// The same order among the native resources.
@@ -66,11 +67,21 @@ pub(super) async fn exec(
     params(("Idempotency-Key" = Option<String>, Header)),
     security(("signed" = []), ("signedIn" = [])), responses((status = 202, body = Accepted), Problem))]
 pub(super) async fn create(
-    state: State<ApiState>,
+    State(state): State<ApiState>,
     headers: HeaderMap,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
-    exec(state, headers, caller).await
+    accept(&state, &headers, &caller).await
+}
+
+async fn accept(
+    state: &ApiState,
+    headers: &HeaderMap,
+    caller: &Caller,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let again = orders::begin(state, headers, caller).await?;
+    let ordered = order(state, caller, again).await?;
+    Ok((StatusCode::ACCEPTED, ordered.headers(), Json(ordered.document())))
 }
 
 /// An order that was taken, now or before.
@@ -130,6 +141,13 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     let (fields, id) = read(caller)?;
     let signature = signature(&fields.spec_signature)?;
     let parties = orders::parties(&fields.additional_viewers, &fields.auditors)?;
+    if !caller.bound && !parties.is_empty() {
+        return Err(Problem::forbidden(
+            "viewers_not_signed",
+            "a signed text does not say whom the order names, so it can name nobody",
+        )
+        .hint("sign the request with the header of docs/API.md, which binds the body"));
+    }
     let agreement = state.fresh_agreement(id).await?;
     // Before any work is done for a stranger; the checks ask it again.
     if agreement.consumer != caller.address {
@@ -155,12 +173,13 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     if again && let Some(job) = ordered_before().await? {
         return Ok(Ordered { job, before: true });
     }
+    let mut span = trace::order(JobId { agreement: id, run_index: new.spec.run_index });
     let decision = admit(state, caller.address, &agreement, &new, &signature).await?;
     let now_s = state.clock.now_s();
     let job_id = JobId { agreement: id, run_index: new.spec.run_index };
     let inserted = {
         let new = new.clone();
-        state.store.with(move |store| store.insert_job(&new, &parties, &decision, now_s))
+        state.store.with(move |store| store.admit_job(&new, &parties, &decision, now_s))
     };
     match inserted.await {
         // Two orders at once: the other one was first.
@@ -177,6 +196,8 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
         other => other?,
     };
     state.nudge.about(&[Topic::Queue, Topic::Log, Topic::Jobs]);
+    span.set("brizo.consumer", caller.address.to_string());
+    span.end();
     tracing::info!(job = %job_id, "job admitted");
     Ok(Ordered { job: job_id, before: false })
 }

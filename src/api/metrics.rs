@@ -13,6 +13,7 @@ use super::problem::Problem;
 use super::{ApiState, ready};
 use crate::data::NoRoom;
 use crate::metrics::{self, CONTENT_TYPE, Gauges};
+use crate::trace;
 
 /// `GET /metrics` and nothing else, for an address that consumers do not reach.
 pub fn metrics_router(state: ApiState) -> Router {
@@ -38,13 +39,22 @@ async fn numbers(State(state): State<ApiState>) -> Result<impl IntoResponse, Pro
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics::text(&now)))
 }
 
-/// Counts requests by route, never by what a caller wrote: paths can carry names of outputs.
+/// Counts requests by route, never by what a caller wrote: paths can carry names of outputs. Each is a span too, below the
+/// one that its `traceparent` names.
 pub(super) async fn count(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let path = route(&request).to_owned();
-    let response = next.run(request).await;
-    metrics::http(method.as_str(), &path, response.status().as_u16(), began.elapsed());
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let mut span = trace::of_request(method.as_str(), &path, traceparent);
+    let response = trace::within(span.place(), next.run(request)).await;
+    let status = response.status();
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.fail("server_error");
+    }
+    span.end();
+    metrics::http(method.as_str(), &path, status.as_u16(), began.elapsed());
     response
 }
 
@@ -53,14 +63,23 @@ pub(super) fn route<B>(request: &axum::http::Request<B>) -> &str {
     request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str)
 }
 
-/// Routes whose requests take something away, or nothing in: a full disk must not keep them.
-const ADDS_NOTHING: [&str; 4] =
-    ["/api/v1/jobs/{id}/stop", "/api/v1/auth/sign-in", "/api/v1/quotes", "/api/services/initializeCompute"];
+/// Requests that take something away, or nothing in: a full disk must not keep them. `PUT` is how older clients stop.
+const ADDS_NOTHING: [(Method, &str); 7] = [
+    (Method::POST, "/api/v1/jobs/{id}/stop"),
+    (Method::POST, "/api/v1/auth/sign-in"),
+    (Method::POST, "/api/v1/quotes"),
+    (Method::POST, "/api/services/initializeCompute"),
+    (Method::PUT, "/api/services/compute"),
+    (Method::PUT, "/api/v1/brizo/services/compute"),
+    (Method::PUT, "/api/v1/brizo/services/computing"),
+];
 
 /// Refuses requests that would add something while the disk has no room for it, before their bodies are read.
 pub(super) async fn only_with_room(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-    if !writes || ADDS_NOTHING.contains(&route(&request)) {
+    let adds_nothing =
+        ADDS_NOTHING.iter().any(|(method, path)| method == request.method() && *path == route(&request));
+    if !writes || adds_nothing {
         return next.run(request).await;
     }
     match state.health.room.check() {

@@ -21,6 +21,7 @@ mod limits;
 mod log;
 mod metrics;
 mod mock;
+mod older;
 mod openapi;
 mod orders;
 mod outputs;

@@ -24,6 +24,11 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    /// The stable code.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
         Self { status, code, text: text.into(), hint: String::new(), retry_after_s: None }
     }

@@ -22,6 +22,8 @@ pub struct ApiSettings {
     pub upload_quota_bytes: u64,
     /// How long a sign-in counts, in seconds.
     pub sign_in_s: u64,
+    /// Whether the older endpoints take `personal_sign` over plain text, which binds no body and can be replayed.
+    pub legacy_signatures: bool,
 }
 
 impl Default for ApiSettings {
@@ -34,6 +36,7 @@ impl Default for ApiSettings {
             proxies: Vec::new(),
             upload_quota_bytes: 512 << 20,
             sign_in_s: 900,
+            legacy_signatures: false,
         }
     }
 }

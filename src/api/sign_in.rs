@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use brizo_receipt::{Address, keccak256, recover};
+use brizo_receipt::{Address, B256, keccak256, recover};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -93,15 +93,7 @@ pub(super) async fn sign_in(
         chain_id: state.chain.deployment().chain_id,
     };
     message.check(&here, now_s).map_err(bad)?;
-    let digest = keccak256(
-        [
-            b"\x19Ethereum Signed Message:\n",
-            request.message.len().to_string().as_bytes(),
-            request.message.as_bytes(),
-        ]
-        .concat(),
-    );
-    match recover(digest, &signature, "wallet") {
+    match recover(personal_digest(&request.message), &signature, "wallet") {
         Ok(signer) if signer == message.address => {}
         _ => return Err(bad(format!("the signature is not by {} over this message", message.address))),
     }
@@ -113,6 +105,12 @@ pub(super) async fn sign_in(
     let expires = message.expires_s.unwrap_or(u64::MAX).min(now_s + state.shared.settings.sign_in_s);
     let token = state.shared.sessions.open(message.address, expires, now_s)?;
     Ok((StatusCode::CREATED, Json(SignedIn { token, expires, address: message.address })))
+}
+
+/// What a wallet's `personal_sign` signs (EIP-191).
+pub(super) fn personal_digest(text: &str) -> B256 {
+    let length = text.len().to_string();
+    keccak256([b"\x19Ethereum Signed Message:\n", length.as_bytes(), text.as_bytes()].concat())
 }
 
 /// Ends the session of the token.

@@ -17,13 +17,15 @@ use super::bundle::{self, OnRuntime, Taken};
 use super::initialize::signature;
 use super::problem::Problem;
 use super::state::policy;
+use crate::chain::PAID_RUN;
 use crate::data::{BlobStore, Mapped};
-use crate::ids::Did;
+use crate::ids::{Did, JobId};
 use crate::job::UploadFacts;
 use crate::nudge::Topic;
 use crate::policy::{Decision, Policy, RunRequest};
 use crate::sandbox::{Kind, inspect};
 use crate::store::{AgreementRow, DatasetRow};
+use crate::trace;
 
 /// The seeds' fields; `binary` is base64. With `Content-Type: application/octet-stream` the same names stand in the query
 /// and the body is the algorithm itself.
@@ -121,8 +123,23 @@ pub(super) async fn take_beside_order(
     Ok(())
 }
 
+/// Takes an algorithm in, as a span of the first job's trace: there is no other yet.
 async fn take_in(state: &ApiState, upload: Upload) -> Result<serde_json::Value, Problem> {
     let agreement = state.fresh_agreement(upload.agreement).await?;
+    let mut span = trace::of_job(JobId { agreement: agreement.id, run_index: PAID_RUN }, "upload");
+    let taken = take_for(state, agreement, upload).await;
+    if let Err(problem) = &taken {
+        span.fail(problem.code());
+    }
+    span.end();
+    taken
+}
+
+async fn take_for(
+    state: &ApiState,
+    agreement: AgreementRow,
+    upload: Upload,
+) -> Result<serde_json::Value, Problem> {
     let dataset = state.dataset(agreement.did).await?;
     let policy = policy(&dataset)?;
     let (owner, sent) = (agreement.consumer, upload.source.sent());

@@ -2,8 +2,9 @@
 
 use alloy::providers::DynProvider;
 use alloy::providers::Provider;
-use alloy_primitives::Address;
-use brizo_receipt::{Domain, SecretKey};
+use alloy::sol_types::SolValue as _;
+use alloy_primitives::{Address, U256};
+use brizo_receipt::{Domain, SecretKey, keccak256};
 use serde::{Deserialize, Serialize};
 
 use super::bindings::{
@@ -12,6 +13,7 @@ use super::bindings::{
 };
 use super::client::{connect, send};
 use super::{ComputeTemplate, Error, Result};
+use crate::ids::{AgreementId, Did};
 
 /// Where the contracts of a deployment are. The file that `brizo contracts deploy` writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,14 @@ impl Deployment {
     #[must_use]
     pub fn domain(&self) -> Domain {
         Domain { chain_id: self.chain_id, verifying_contract: self.service_agreement }
+    }
+
+    /// DID of the asset derived in a run, without asking the chain: the rule of `DIDRegistry.derivedDid`.
+    #[must_use]
+    pub fn derived_did(&self, id: AgreementId, run_index: u64) -> Did {
+        let fields =
+            ("derived".to_owned(), U256::from(self.chain_id), self.did_registry, id.0, U256::from(run_index));
+        Did(keccak256(fields.abi_encode_params()))
     }
 }
 

@@ -122,7 +122,7 @@ impl Chain {
         Ok(self.payment().amountDue(id.0, fuel_used, output_bytes).call().await?)
     }
 
-    /// DID of the asset derived in a run.
+    /// DID of the asset derived in a run, as the registry says it. [`super::Deployment::derived_did`] knows it without asking.
     ///
     /// # Errors
     /// Of the chain.

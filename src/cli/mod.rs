@@ -19,6 +19,7 @@ mod policy;
 mod profiles;
 mod program;
 mod publish;
+mod queue;
 mod ready;
 mod receipt;
 mod replay;
@@ -97,7 +98,7 @@ impl Exit {
 /// Compute-to-data: run WebAssembly algorithms over data that does not leave, and prove what was run.
 ///
 /// A publisher serves data (`publish`, `serve`, and to look after it `config`,
-/// `doctor`, `backup`); a consumer brings an algorithm (`check`, `run`, `job run`); an auditor
+/// `doctor`, `queue`, `backup`); a consumer brings an algorithm (`check`, `run`, `job run`); an auditor
 /// checks receipts (`verify`, `replay`, `receipt`) and a provider's log (`log audit`). `brizo new` and `brizo run` need no
 /// server and no chain: begin there.
 ///
@@ -122,6 +123,8 @@ enum Command {
     Replay(replay::Replay),
     Doctor(doctor::Doctor),
     Backup(backup::Backup),
+    #[command(subcommand)]
+    Queue(queue::Queue),
     #[command(subcommand)]
     Config(config::ConfigVerb),
     #[command(subcommand)]
@@ -169,6 +172,7 @@ impl Cli {
             Command::Replay(verb) => verb.run(),
             Command::Config(verb) => verb.run(),
             Command::Backup(verb) => verb.run(),
+            Command::Queue(verb) => verb.run(),
             Command::Doctor(verb) => block_on(verb.run()),
             Command::Receipt(verb) => verb.run(),
             Command::CompileWorker(verb) => verb.run(),

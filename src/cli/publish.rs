@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{Key, Manifest, content_digest};
+use brizo_receipt::{EntryKind, Key, Manifest, content_digest};
 use clap::Args;
 use serde_json::json;
 
@@ -103,6 +103,13 @@ impl Publish {
         // registered would take agreements that the chain refuses.
         let key_file = parts.config.data_dir.join(format!("{}.dataset.key", hex::encode(did.0)));
         write_secret(&key_file, key.bytes())?;
+        // Taking in may have lasted longer than the sweep lets live what no row names yet.
+        for entry in manifest.entries().iter().filter(|entry| entry.kind == EntryKind::File) {
+            parts
+                .blobs
+                .refresh(entry.digest)
+                .context("a file was lost while others were taken in; publish again")?;
+        }
         let mined = parts.chain.register_dataset(seed, content_digest(ddo.as_bytes()), &url).await?;
         if let Some(mock) = &mock {
             Mocks::new(&parts.config.data_dir.join(MOCKS)).keep(&hex::encode(did.0), mock)?;

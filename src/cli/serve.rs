@@ -22,7 +22,12 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<Exit> {
         crate::failpoint::check().map_err(anyhow::Error::msg)?;
-        app::serve(app::open(&self.config)?).await?;
-        Ok(Exit::OK)
+        let parts = app::open(&self.config)?;
+        let traces = crate::telemetry::traces(&parts.config.telemetry).map_err(anyhow::Error::msg)?;
+        let served = app::serve(parts).await;
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
+        served.map(|()| Exit::OK)
     }
 }

@@ -107,7 +107,9 @@ pub fn check(path: &Path) -> (Option<Config>, Vec<Finding>) {
 fn values(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let nodes = config.rpc.split(',').map(|url| ("rpc", url.trim()));
-    for (name, url) in [("public_url", config.public_url.as_str())].into_iter().chain(nodes) {
+    let collector = config.telemetry.endpoint.as_deref().map(|url| ("telemetry.endpoint", url));
+    for (name, url) in [("public_url", config.public_url.as_str())].into_iter().chain(nodes).chain(collector)
+    {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             let text = format!("{name} does not begin with http:// or https://");
             findings.push(Finding::fail(name, text, "write the whole URL"));
@@ -120,6 +122,10 @@ fn values(config: &Config) -> Vec<Finding> {
     if !(0.0..=1.0).contains(&config.data.verify_rate) {
         let text = format!("data.verify_rate is {}", config.data.verify_rate);
         findings.push(Finding::fail("data.verify_rate", text, "set it from 0 to 1"));
+    }
+    if !(0.0..=1.0).contains(&config.telemetry.sample_ratio) {
+        let text = format!("telemetry.sample_ratio is {}", config.telemetry.sample_ratio);
+        findings.push(Finding::fail("telemetry.sample_ratio", text, "set it from 0 to 1"));
     }
     if config.metrics.listen == Some(config.listen) {
         let text = "metrics.listen and listen are one address";
@@ -151,7 +157,8 @@ mod tests {
         let path = folder.path().join("brizo.toml");
         let text = "data_dir = \"state\"\nlisten = \"127.0.0.1:1\"\npublic_url = \"http://far.example\"\nrpc = \"node\"\n\
                     deployment = \"none.json\"\nkey_file = \"none.key\"\n[metrics]\nlisten = \"127.0.0.1:1\"\n\
-                    [data]\nverify_rate = 2.0\n";
+                    [data]\nverify_rate = 2.0\n\
+                    [telemetry]\nendpoint = \"collector:4318\"\nsample_ratio = -0.5\n";
         std::fs::write(&path, text).unwrap();
         let (config, findings) = check(&path);
         assert!(config.is_some());
@@ -161,8 +168,10 @@ mod tests {
         let names: Vec<_> = bad.iter().map(|finding| (finding.name, finding.level.word())).collect();
         let expected = [
             ("rpc", "fail"),
+            ("telemetry.endpoint", "fail"),
             ("public_url", "warn"),
             ("data.verify_rate", "fail"),
+            ("telemetry.sample_ratio", "fail"),
             ("metrics.listen", "fail"),
             ("key", "fail"),
             ("deployment", "fail"),

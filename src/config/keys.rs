@@ -76,7 +76,8 @@ mod tests {
     use crate::config::Config;
 
     /// Keys that have no default and need none.
-    const OPTIONAL: [&str; 2] = ["chain.fee_max_gwei", "metrics.listen"];
+    const OPTIONAL: [&str; 4] =
+        ["chain.fee_max_gwei", "metrics.listen", "telemetry.endpoint", "telemetry.service_name"];
 
     #[test]
     fn the_example_is_the_code() {

@@ -116,14 +116,14 @@ pub fn shown(config: &Config) -> Result<Table, String> {
     Ok(table)
 }
 
-/// Hides passwords in URLs, paths and queries of the chain's node, and values under telling names.
+/// Hides passwords in URLs, paths and queries of the chain's node and of the collector, and values under telling names.
 fn hide(table: &mut Table) {
     for (key, value) in table.iter_mut() {
         let telling = ["secret", "token", "password", "key"].iter().any(|word| key.ends_with(word));
         match value {
             Value::Table(below) => hide(below),
             Value::String(text) if telling => *text = HIDDEN.into(),
-            Value::String(text) if key == "rpc" => {
+            Value::String(text) if key == "rpc" || key == "endpoint" => {
                 *text = text.split(',').map(|url| host_of(url.trim())).collect::<Vec<_>>().join(",");
             }
             _ => {}
@@ -213,6 +213,11 @@ mod tests {
             with(&REQUIRED.replace("http://node:8545", "http://a/k3y, http://b:1/k4y"), &[]).unwrap();
         let text = shown(&several).unwrap().to_string();
         assert!(text.contains("http://a/(hidden),http://b:1/(hidden)"), "{text}");
+        let collected =
+            with(&format!("{REQUIRED}[telemetry]\nendpoint = \"https://u:p4ss@c.example/k5y\"\n"), &[])
+                .unwrap();
+        let text = shown(&collected).unwrap().to_string();
+        assert!(text.contains("https://c.example/(hidden)") && !text.contains("p4ss"), "{text}");
         assert_eq!(host_of("http://127.0.0.1:8545/"), "http://127.0.0.1:8545");
     }
 }

@@ -153,3 +153,22 @@ impl Default for DataConfig {
         Self { verify_rate: 1.0 }
     }
 }
+
+/// Traces for OpenTelemetry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// Base URL of a collector that takes OTLP over HTTP; absent: the usual variables of OpenTelemetry say so, or nobody
+    /// collects.
+    pub endpoint: Option<String>,
+    /// What this provider is called there.
+    pub service_name: Option<String>,
+    /// Share of the traces that is kept, from 0 to 1.
+    pub sample_ratio: f64,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { endpoint: None, service_name: None, sample_ratio: 1.0 }
+    }
+}

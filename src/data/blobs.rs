@@ -10,6 +10,7 @@ use brizo_receipt::B256;
 use memmap2::Mmap;
 
 use super::Error;
+use crate::clock::wall_time;
 
 /// How much is read and hashed at a time; measured as the best size for streaming BLAKE3.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -73,6 +74,20 @@ impl BlobStore {
     #[must_use]
     pub fn contains(&self, digest: B256) -> bool {
         self.place(digest).exists()
+    }
+
+    /// Makes a blob young again, as putting it once more would: the sweep leaves alone what is younger than a day, and a row
+    /// that is to name the blob may come later than that.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is missing.
+    pub fn refresh(&self, digest: B256) -> Result<(), Error> {
+        let path = self.place(digest);
+        let refreshed = File::open(&path).and_then(|file| file.set_modified(wall_time()));
+        refreshed.map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::Damaged { digest, what: "missing" },
+            _ => Error::Io { path, source },
+        })
     }
 
     /// Maps a blob and verifies every byte of it.

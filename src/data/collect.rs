@@ -128,6 +128,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_off_is_not_taken_for_whole() {
+        // zip has its list at the end; tar ends with two blocks of zeros.
+        let mut zip = Vec::new();
+        collect(Format::Zip, &mut zip, items()).unwrap();
+        for cut in [1, 22, zip.len() / 2, zip.len() - 30] {
+            let rest = &zip[..zip.len() - cut];
+            assert!(zip::ZipArchive::new(std::io::Cursor::new(rest)).is_err(), "{cut}");
+        }
+        let mut tar = Vec::new();
+        collect(Format::Tar, &mut tar, items()).unwrap();
+        assert_eq!((tar.len() % 512, &tar[tar.len() - 1_024..]), (0, &[0; 1_024][..]));
+        let entries = |bytes: &[u8]| {
+            tar::Archive::new(bytes).entries().unwrap().try_fold(0, |n, one| one.map(|_| n + 1))
+        };
+        assert_eq!(entries(&tar).unwrap(), 3);
+        // Cut within a file, it is an error; cut between two, the end mark is missing.
+        assert!(entries(&tar[..tar.len() - 1_024 - 50_000]).is_err());
+        let ended =
+            |bytes: &[u8]| bytes.len() >= 1_024 && bytes[bytes.len() - 1_024..].iter().all(|byte| *byte == 0);
+        assert!(ended(&tar) && !ended(&tar[..tar.len() - 1_024]));
+    }
+
+    #[test]
     fn a_failure_on_the_way_is_one_of_the_whole() {
         let broken = || vec![Err(std::io::Error::other("damaged"))];
         assert!(collect(Format::Zip, Vec::new(), broken()).is_err());

@@ -94,4 +94,27 @@ mod tests {
         assert!(blobs.map(named).is_ok() && blobs.map(unnamed).is_err());
         assert!(folder.path().join("notes.txt").exists());
     }
+
+    #[test]
+    fn what_is_made_young_again_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::open(folder.path()).unwrap();
+        // Of every length: the one without bytes is shared by all, and nobody writes it twice.
+        let contents = [&b""[..], b"penguins"];
+        let digests = contents.map(|content| blobs.put(content).unwrap().0);
+        let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000);
+        let age = || {
+            for digest in digests {
+                fs::File::open(blobs.place(digest)).unwrap().set_modified(old).unwrap();
+            }
+        };
+        age();
+        for digest in digests {
+            blobs.refresh(digest).unwrap();
+        }
+        assert_eq!(blobs.sweep(&HashSet::new(), 1_000_000_000).unwrap(), Swept::default());
+        age();
+        assert_eq!(blobs.sweep(&HashSet::new(), 1_000_000_000).unwrap().files, 2, "without that they go");
+        assert!(matches!(blobs.refresh(digests[1]), Err(Error::Damaged { what: "missing", .. })));
+    }
 }

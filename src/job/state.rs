@@ -199,6 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn states_have_the_numbers_of_the_operator_service() {
+        for (state, end, number) in [
+            (State::Queued, None, 1),
+            (State::Quarantined, None, 1),
+            (State::Preparing, None, 20),
+            (State::Aborted, Some(End::DataFailed), 31),
+            (State::Aborted, Some(End::AlgorithmFailed), 32),
+            (State::Running, None, 40),
+            (State::Publishing, Some(End::Finished), 60),
+            (State::Unsettled, Some(End::Finished), 62),
+            (State::Settled, Some(End::OutputLimit), 42),
+            (State::Aborted, Some(End::Stopped), 41),
+        ] {
+            assert_eq!(state.ocean(end).number, number, "{state:?} {end:?}");
+        }
+    }
+
+    #[test]
     fn a_failure_never_looks_like_success() {
         // Ocean's engine reported failed algorithms as finished (70); here each cause keeps its own end.
         for end in

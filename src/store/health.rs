@@ -96,6 +96,16 @@ impl Store {
         Ok(self.lock().query_row(query, [id.to_string()], |row| row.get(0))?)
     }
 
+    /// Version of the schema of a database file, and the one that this program knows.
+    ///
+    /// # Errors
+    /// Of SQLite, where it is no database of ours.
+    pub fn schema(path: &Path) -> Result<(u32, u32)> {
+        let sql = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        sql.busy_timeout(super::BUSY_TIMEOUT)?;
+        schema(&sql)
+    }
+
     /// Looks at a database file without changing it, also while a provider uses it.
     ///
     /// # Errors
@@ -103,14 +113,17 @@ impl Store {
     pub fn examine(path: &Path) -> Result<Examined> {
         let sql = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         sql.busy_timeout(super::BUSY_TIMEOUT)?;
-        let query = "SELECT max(version) FROM refinery_schema_history";
-        let newest = embedded::migrations::runner().get_migrations().iter().map(|it| it.version()).max();
-        Ok(Examined {
-            schema: sql.query_row(query, [], |row| row.get(0))?,
-            newest: newest.unwrap_or_default().try_into().unwrap_or_default(),
-            integrity: sql.pragma_query_value(None, "quick_check", |row| row.get(0))?,
-        })
+        let (schema, newest) = schema(&sql)?;
+        let integrity = sql.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+        Ok(Examined { schema, newest, integrity })
     }
+}
+
+fn schema(sql: &Connection) -> Result<(u32, u32)> {
+    let query = "SELECT max(version) FROM refinery_schema_history";
+    let newest = embedded::migrations::runner().get_migrations().iter().map(|it| it.version()).max();
+    let found = sql.query_row(query, [], |row| row.get(0))?;
+    Ok((found, newest.unwrap_or_default().try_into().unwrap_or_default()))
 }
 
 #[cfg(test)]

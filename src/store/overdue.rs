@@ -86,7 +86,9 @@ impl Store {
     pub fn queue(&self) -> Result<Vec<QueuedJob>> {
         let connection = self.lock();
         let mut statement = connection.prepare(
-            "SELECT id, ordered_by, state, priority, memory_bytes, attempt, failures, crashes, problem FROM job
+            "SELECT id, ordered_by, state, priority, memory_bytes, attempt, failures, crashes, problem, created_s,
+                    coalesce((SELECT max(at_s) FROM history WHERE job = job.id), created_s)
+             FROM job
              WHERE state IN ('preparing', 'running') OR state IN ('queued', 'quarantined') ORDER BY created_s, id",
         )?;
         let mut rows = statement.query([])?;
@@ -104,6 +106,8 @@ impl Store {
                 failures: row.get(6)?,
                 crashes: row.get(7)?,
                 problem: row.get(8)?,
+                created_s: row.get(9)?,
+                since_s: row.get(10)?,
             });
         }
         Ok(jobs)

@@ -34,11 +34,11 @@ pub(super) fn is_auditor(sql: &Connection, id: JobId, address: Address) -> Resul
     Ok(statement.exists(params![id.to_string(), address.to_string(), Role::Auditor.word()])?)
 }
 
-/// Names viewers and auditors of a job, with the order that is taken. Names that are there belong to an order that never was.
+/// Names viewers and auditors of a job that is being written. Who is named twice keeps the first role.
 pub(super) fn name(sql: &Connection, job: &str, parties: &[(Address, Role)]) -> Result<()> {
+    // Lines of earlier releases about an order that was refused are not this one's.
     sql.prepare_cached("DELETE FROM job_party WHERE job = ?1")?.execute([job])?;
     for (address, role) in parties {
-        // Who is named twice keeps the first role.
         sql.prepare_cached("INSERT OR IGNORE INTO job_party (job, address, role) VALUES (?1, ?2, ?3)")?
             .execute(params![job, address.to_string(), role.word()])?;
     }

@@ -53,6 +53,10 @@ pub struct QueuedJob {
     pub crashes: u32,
     /// What went wrong last.
     pub problem: Option<String>,
+    /// When it was ordered, in seconds since 1970-01-01 UTC.
+    pub created_s: u64,
+    /// When something last happened to it.
+    pub since_s: u64,
 }
 
 /// A job that could be taken next.
@@ -64,11 +68,19 @@ struct Candidate {
 }
 
 impl Store {
-    /// Records an admitted job with those whom the order names, and logs the decision about it, in words that stay here.
+    /// [`Store::admit_job`] for an order that names nobody.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn insert_job(&self, job: &NewJob, decision: &str, now_s: u64) -> Result<JobId> {
+        self.admit_job(job, &[], decision, now_s)
+    }
+
+    /// Records an admitted job with those whom its order names, and logs the decision about it, in words that stay here.
     ///
     /// # Errors
     /// [`Error::Exists`] when the run was ordered before; [`Error::QueueFull`] when too many wait.
-    pub fn insert_job(
+    pub fn admit_job(
         &self,
         job: &NewJob,
         parties: &[(Address, Role)],

@@ -62,3 +62,17 @@ pub(super) const PASSED_MAX: u32 = 8;
 
 /// Candidates that are looked at for one that fits.
 pub(super) const CANDIDATES_MAX: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_to_five_minutes_and_the_defaults_are_those_that_are_written_down() {
+        let rests: Vec<_> = (1..=7).map(QueueRules::rest_s).collect();
+        assert_eq!(rests, [1, 4, 16, 64, 256, 300, 300]);
+        assert_eq!(QueueRules::rest_s(u32::MAX), 300);
+        let rules = QueueRules::default();
+        assert_eq!((rules.quarantine_after, rules.failures_max), (5, 8));
+    }
+}

@@ -111,6 +111,28 @@ fn a_run_is_ordered_once() {
 }
 
 #[test]
+fn whom_an_order_names_is_written_with_it_or_not_at_all() {
+    use crate::job::Role;
+    let store = store();
+    let (viewer, auditor) = (Address::repeat_byte(7), Address::repeat_byte(8));
+    let count =
+        || -> u64 { store.lock().query_row("SELECT count(*) FROM job_party", [], |row| row.get(0)).unwrap() };
+    // Refused: the queue is full.
+    let full = store.clone().with_rules(QueueRules { waiting_max: 0, ..QueueRules::default() });
+    let refused = full.admit_job(&new_job(4), &[(viewer, Role::Viewer)], "permitted", NOW);
+    assert!(matches!(refused, Err(Error::QueueFull { .. })));
+    assert_eq!(count(), 0);
+    let id = store
+        .admit_job(&new_job(4), &[(viewer, Role::Viewer), (viewer, Role::Auditor)], "permitted", NOW)
+        .unwrap();
+    assert_eq!(store.party(id, viewer).unwrap(), Some(Role::Viewer), "the first role is kept");
+    // A second order for the same run names nobody and takes nobody away.
+    let again = store.admit_job(&new_job(4), &[(auditor, Role::Auditor)], "permitted", NOW);
+    assert!(matches!(again, Err(Error::Exists(_))));
+    assert_eq!((store.party(id, auditor).unwrap(), count()), (None, 1));
+}
+
+#[test]
 fn one_worker_has_a_job_until_its_lease_runs_out() {
     let store = store();
     store.insert_job(&new_job(4), "permitted", NOW).unwrap();

@@ -20,6 +20,7 @@ use crate::sandbox::{
     Aborted, Control, Ending, Error as SandboxError, InputFile, Module, Order, Outputs, profile_digest_for,
 };
 use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreError, GivenUp, OutputRow};
+use crate::trace;
 
 /// Seconds that a guest may need, beyond its wall clock, to be set up and to be stopped.
 const RUN_MARGIN_S: u64 = 60;
@@ -42,6 +43,19 @@ pub(super) enum Failure {
     Stopped,
     /// Another worker has the job.
     Lost,
+}
+
+impl Failure {
+    /// The word in traces.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Host(_) => "host",
+            Self::NoRoom(_) => "no_room",
+            Self::Final(end, _) => end.word(),
+            Self::Stopped => "handed_back",
+            Self::Lost => "lease_lost",
+        }
+    }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -84,10 +98,30 @@ impl Worker {
         let held = control.clone();
         let preparing = tokio::task::spawn_blocking(move || worker.prepare(&job, &held));
         let stage = (State::Preparing, prepare_s);
-        let prepared = self.watch(claimed, stage, preparing, &control, cut.clone()).await?;
+        let preparing = self.watch(claimed, stage, preparing, &control, cut.clone());
+        let prepared = traced(claimed, "prepare", preparing).await?;
         if *cut.borrow() {
             return Err(Failure::Stopped);
         }
+        let (ending, outputs, run_info) =
+            traced(claimed, "run", self.run_prepared(claimed, &prepared, cut.clone())).await?;
+        drop(place);
+        let (worker, job) = (self.clone(), claimed.clone());
+        let committing =
+            tokio::task::spawn_blocking(move || worker.commit(&job, &prepared, &ending, &outputs, &run_info));
+        let stage = (State::Running, prepare_s);
+        let control = Control::default();
+        let committing = self.watch(claimed, stage, committing, &control, cut);
+        traced(claimed, "commit", committing).await
+    }
+
+    /// Runs what was prepared, to an end that a claim can tell.
+    async fn run_prepared(
+        &self,
+        claimed: &Claimed,
+        prepared: &Prepared,
+        cut: watch::Receiver<bool>,
+    ) -> Result<(Ending, Outputs, RunInfo), Failure> {
         let wall_clock_s = prepared.policy.manifest().ceilings.wall_clock_s;
         let control = Control::with_wall_clock(Duration::from_secs(wall_clock_s));
         let started_at = self.clock.now_s();
@@ -95,18 +129,14 @@ impl Worker {
         let setting_up_s = match prepared.program {
             Program::Module(_) => RUN_MARGIN_S,
             // Pulling an image and handing over files are part of this stage, though not of the guest's time.
-            Program::Image(_) => RUN_MARGIN_S.saturating_add(prepare_s),
+            Program::Image(_) => RUN_MARGIN_S.saturating_add(self.store.rules().prepare_s),
         };
         let stage = (State::Running, wall_clock_s.saturating_add(setting_up_s));
-        let executed = self.watch(claimed, stage, running, &control, cut.clone()).await?;
-        drop(place);
+        let executed = self.watch(claimed, stage, running, &control, cut).await?;
         let run_info = run_info(started_at, &executed);
         let (ending, outputs) = executed.result.map_err(aborted)?;
         metrics::ran(Duration::from_micros(executed.run_us), ending.fuel_used);
-        let (worker, job) = (self.clone(), claimed.clone());
-        let committing =
-            tokio::task::spawn_blocking(move || worker.commit(&job, &prepared, &ending, &outputs, &run_info));
-        self.watch(claimed, (State::Running, prepare_s), committing, &Control::default(), cut).await
+        Ok((ending, outputs, run_info))
     }
 
     /// Maps module and inputs, verifying every byte, and compiles, unless told to stop.
@@ -318,8 +348,8 @@ impl Worker {
     fn store_outputs(&self, outputs: &Outputs) -> Result<(), Failure> {
         let streams = [&outputs.stdout, &outputs.stderr];
         for bytes in outputs.files.values().chain(streams) {
-            // Most runs print nothing to one stream; nothing need not be written again.
-            if !(bytes.is_empty() && self.blobs.contains(content_digest(&[]))) {
+            // Most runs print nothing to one stream; nothing need not be written again, only kept from the sweep.
+            if !(bytes.is_empty() && self.blobs.refresh(content_digest(&[])).is_ok()) {
                 failpoint::around("blob", || Ok::<_, Failure>(self.blobs.put(bytes.as_slice())?))?;
             }
         }
@@ -363,6 +393,22 @@ impl Worker {
         self.store.with(move |store| store.give_up(&claimed, &why, now_s)).await?;
         Ok(())
     }
+}
+
+/// Tells a piece of work for a job as a span of its trace.
+async fn traced<T>(
+    claimed: &Claimed,
+    name: &'static str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut span = trace::of_job(claimed.id, name);
+    span.set("brizo.attempt", i64::from(claimed.attempt));
+    let done = work.await;
+    if let Err(failure) = &done {
+        span.fail(failure.word());
+    }
+    span.end();
+    done
 }
 
 /// How many outputs each rule withholds, `stdout-only: 1`; empty when everything may leave.

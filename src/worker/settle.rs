@@ -16,6 +16,7 @@ use crate::ids::{AgreementId, JobId};
 use crate::metrics;
 use crate::nudge::Topic;
 use crate::store::{AgreementRow, JobRow, OutboxRow, Step};
+use crate::trace;
 
 /// Agreements that are settled at the same time.
 const STEPS_MAX: usize = 64;
@@ -68,7 +69,17 @@ impl Worker {
 
     async fn do_step(&self, row: OutboxRow) -> anyhow::Result<()> {
         let (id, step) = (row.id, row.step.word());
-        match failpoint::around_async(step, self.perform(&row)).await {
+        // What is owed before there is a job is owed for the first one.
+        let job = row.job.unwrap_or(JobId { agreement: row.agreement, run_index: PAID_RUN });
+        let mut span = trace::of_job(job, step);
+        span.set("brizo.attempt", i64::from(row.attempts) + 1);
+        let performed = failpoint::around_async(step, self.perform(&row)).await;
+        match &performed {
+            Ok(tx) => span.set("brizo.tx", tx.clone().unwrap_or_else(|| "none needed".into())),
+            Err(_) => span.fail("step_failed"),
+        }
+        span.end();
+        match performed {
             Ok(tx) => {
                 tracing::info!(agreement = %row.agreement, step, tx = tx.as_deref().unwrap_or("none needed"), "step done");
                 self.store.with(move |store| store.step_done(id, tx.as_deref())).await?;

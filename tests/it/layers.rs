@@ -9,7 +9,7 @@ use crate::guests::repository;
 /// Layers, lowest first. Modules of one layer do not name each other.
 const LAYERS: [&[&str]; 9] = [
     &["ids", "money", "clock", "failpoint", "signed_request", "nudge", "metrics"],
-    &["policy"],
+    &["policy", "trace"],
     &["job"],
     &["store", "chain", "sandbox", "data", "log"],
     &["container"],
@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 36] = [
+const HOMES: [(&str, &[&str]); 37] = [
     ("bollard", &["container"]),
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
@@ -56,6 +56,7 @@ const HOMES: [(&str, &[&str]); 36] = [
     ("tempfile", &["cli", "sandbox"]),
     ("tracing_subscriber", &["telemetry"]),
     ("prometheus_client", &["metrics"]),
+    ("percent_encoding", &["telemetry"]),
     ("rustix", &["container", "data", "sandbox"]),
     ("strsim", &["config"]),
 ];

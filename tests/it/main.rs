@@ -9,6 +9,7 @@ mod guests;
 mod layers;
 mod migrations;
 mod packaging;
+mod promises;
 mod sandbox;
 mod vectors;
 mod verifier;

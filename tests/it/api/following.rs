@@ -138,6 +138,18 @@ async fn an_order_that_is_sent_twice_is_one() {
     assert_eq!((reused.0.as_u16(), reused.2["code"].as_str()), (422, Some("idempotency_key_reused")));
     let new_key = order("k-2", &body).await;
     assert_eq!((new_key.0.as_u16(), new_key.2["code"].as_str()), (409, Some("job_exists")));
+    // Another consumer's key of the same name is another key: it tells nothing of this one and takes nothing from it.
+    let other = world.somebody(brizo_receipt::SecretKey::from_bytes(&[9; 32]).unwrap());
+    other.agree().await;
+    let mut answers = Vec::new();
+    for key in ["k-1", "k-never"] {
+        let sent = other.send("POST", "/api/v1/jobs", &[("idempotency-key", key)], &body).await;
+        assert!(sent.headers().get("idempotency-replayed").is_none());
+        answers.push((sent.status().as_u16(), sent.json::<Value>().await.unwrap()));
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0].1["code"], "not_your_agreement");
+    assert_eq!(order("k-1", &body).await.1.as_deref(), Some("true"));
     let odd = order("two words", &body).await;
     assert_eq!((odd.0.as_u16(), odd.2["code"].as_str()), (400, Some("bad_idempotency_key")));
     assert_eq!(consumer.client.get_json("/api/v1/jobs").await.unwrap()["jobs"].as_array().unwrap().len(), 1);

@@ -18,8 +18,13 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     let consumer = world.consumer();
     let module = guest("hostile");
     let (id, paid) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
+    let (first, second) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
     let job = consumer.order(id, &module, &["loop"], 5_000_000_000).await;
     consumer.wait_for(job, "running").await;
+    // Two more, which run or wait behind it.
+    let first = consumer.order(first, &module, &["loop"], 20_000_000_000).await;
+    let second = consumer.order(second, &module, &["loop"], 20_000_000_000).await;
+    consumer.wait_for(first, "running").await;
 
     // The disk fills up to the last byte while the job runs, so that its end cannot be written down.
     disk.fill_but(0);
@@ -41,6 +46,17 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
         world.log().contains("no job is begun until the disk has room")
     })
     .await;
+    // What takes away or adds nothing works: stopping, in new words and in old ones, and signing in.
+    let stopped = consumer.send("POST", &format!("/api/v1/jobs/{first}/stop"), &[], b"").await;
+    assert_eq!(stopped.status(), 200, "{}", stopped.text().await.unwrap());
+    let stopped = consumer.send("PUT", &format!("/api/services/compute?jobId={second}"), &[], b"").await;
+    assert_eq!(stopped.status(), 200, "{}", stopped.text().await.unwrap());
+    for waited in [first, second] {
+        assert_eq!(consumer.status(waited).await["end"], "stopped");
+    }
+    let token = crate::api::sign_in::token(&consumer).await;
+    let path = format!("{}/api/v1/jobs/{first}", world.provider.url);
+    assert_eq!(reqwest::Client::new().get(path).bearer_auth(token).send().await.unwrap().status(), 200);
     // What is there already is still told.
     assert_eq!(reqwest::get(format!("{}/api/v1/assets", world.provider.url)).await.unwrap().status(), 200);
 
@@ -53,7 +69,8 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     let second: brizo::ids::JobId = second["jobId"].as_str().unwrap().parse().unwrap();
     consumer.wait_for(second, "settled").await;
     let [publisher, rest, escrow] = world.balances().await;
-    assert_eq!((publisher + rest, escrow), (MINTED, 0));
+    // What was locked for the two that were stopped waits for the refund.
+    assert_eq!((publisher + rest + escrow, escrow), (MINTED, 2_000_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,6 +47,10 @@ async fn a_job_is_run_settled_and_proven() {
     let groups = consumer.client.get(&format!("/api/v1/jobs/{job}/outputs/groups.csv")).await.unwrap();
     assert_eq!(groups, std::fs::read(repository("examples/expected/groups.csv")).unwrap());
     let derived = consumer.chain.derived_did(id, 0).await.unwrap();
+    for run in [0, 1, u64::MAX] {
+        let asked = consumer.chain.derived_did(id, run).await.unwrap();
+        assert_eq!(world.deployment.derived_did(id, run), asked, "the chain need not be asked");
+    }
     let (owner, checksum, _) = consumer.chain.asset(derived).await.unwrap().unwrap();
     assert_eq!((owner, checksum), (consumer.key.address(), receipt.claim_hash));
 

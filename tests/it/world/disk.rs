@@ -40,7 +40,11 @@ impl Disk {
         let df = Command::new("df").args(["--output=avail", "--block-size=1"]).arg(&self.0).output().unwrap();
         let free: u64 = String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().trim().parse().unwrap();
         let filler = vec![0u8; free.saturating_sub(bytes).try_into().unwrap()];
-        std::fs::write(self.0.join("filler"), filler).unwrap();
+        match std::fs::write(self.0.join("filler"), filler) {
+            // Somebody else was faster with the last bytes; full is full.
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {}
+            done => done.unwrap(),
+        }
     }
 
     pub(crate) fn free(&self) {

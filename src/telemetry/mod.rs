@@ -1,6 +1,11 @@
 //! Logs: one line per event on standard error, for people or as JSON. Never a key, a nonce, a payload or an output.
 
+mod otlp;
+mod traces;
+
 use tracing_subscriber::EnvFilter;
+
+pub use traces::{Traces, traces};
 
 /// Starts logging. `RUST_LOG` overrides the level; `BRIZO_LOG=json` writes JSON lines.
 pub fn init() {
