@@ -104,7 +104,7 @@ pub(super) async fn status(
     let mut job = authorize(&state, caller.address, &id, Right::Status).await?;
     if query.wait > 0 {
         let known = query.known.unwrap_or_else(|| job.state.word().to_string());
-        job = wait(&state, job, &known, query.wait).await?;
+        job = wait(&state, caller.address, job, &known, query.wait).await?;
     }
     Ok(Json(Status::of(&job)))
 }

@@ -22,6 +22,10 @@ pub struct ApiSettings {
     pub upload_quota_bytes: u64,
     /// How long a sign-in counts, in seconds.
     pub sign_in_s: u64,
+    /// Requests that may follow jobs at the same time, by events or by waiting for an answer.
+    pub followers_max: u32,
+    /// Those of one caller among them.
+    pub followers_per_caller: u32,
 }
 
 impl Default for ApiSettings {
@@ -34,6 +38,8 @@ impl Default for ApiSettings {
             proxies: Vec::new(),
             upload_quota_bytes: 512 << 20,
             sign_in_s: 900,
+            followers_max: 4_096,
+            followers_per_caller: 256,
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What consumers ask of the store besides looking: stopping a job, sending a request twice, following what happens.
 
+use std::collections::HashSet;
+
 use brizo_receipt::{Address, B256};
 use rusqlite::{OptionalExtension, params};
 
 use super::jobs::{SELECT, columns, read};
 use super::overdue::abort;
+use super::row::Place;
 use super::{Event, JobRow, Result, Store};
 use crate::ids::JobId;
 use crate::job::End;
@@ -106,6 +109,29 @@ impl Store {
         let newest: Option<u64> =
             self.lock().query_row("SELECT max(id) FROM history", [], |row| row.get(0))?;
         Ok(newest.unwrap_or(0))
+    }
+
+    /// The jobs to which something happened after a line of the history.
+    ///
+    /// # Errors
+    /// Of SQLite or of a damaged row.
+    pub fn jobs_after(&self, line: u64) -> Result<HashSet<JobId>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT DISTINCT job FROM history WHERE id > ?1")?;
+        let rows = statement.query_map(params![line], |row| row.get::<_, String>(0))?;
+        let parsed = |id: String| Place { table: "history", row: &id }.parse("job", &id);
+        rows.map(|id| parsed(id?)).collect()
+    }
+
+    /// Whether this provider has seen access to the job's outputs granted on chain. A reorganisation can still take it back, so
+    /// the chain has the last word.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn grant_is_done(&self, id: JobId) -> Result<bool> {
+        let query =
+            "SELECT EXISTS (SELECT 1 FROM outbox WHERE job = ?1 AND step = 'grant' AND state = 'done')";
+        Ok(self.lock().prepare_cached(query)?.query_row(params![id.to_string()], |row| row.get(0))?)
     }
 
     /// What happened to a job after a line of its history, with the numbers of the lines.
