@@ -2,6 +2,7 @@
 
 mod bucket;
 mod collector;
+mod large;
 mod web;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 pub use bucket::{Bucket, Object};
 pub use collector::{Collector, Untaken};
+pub use large::Wanted;
 pub use web::Web;
 
 use crate::clock::Clock;
@@ -46,6 +48,17 @@ pub enum Error {
     /// The answer is not what the API promises.
     #[error("the provider's answer cannot be understood: {0}")]
     Odd(String),
+    /// A file is not the one that the receipt names.
+    #[error("what the provider serves is not what its receipt names: {0}; nothing of it was kept")]
+    Other(String),
+    /// What is fetched cannot be written here.
+    #[error("{path}: {text}")]
+    Disk {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system says.
+        text: String,
+    },
 }
 
 fn hint_line(hint: &str) -> String {
@@ -61,6 +74,11 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Whether asking again a little later may help.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Refused { status: 429 | 503, .. })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,10 +89,18 @@ struct Problem {
     hint: String,
 }
 
+impl Problem {
+    fn refusal(self, status: u16) -> Error {
+        Error::Refused { status, code: self.code, text: self.detail, hint: self.hint }
+    }
+}
+
 /// A connection to one provider.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// For files of any length.
+    large: reqwest::Client,
     base: String,
     key: SecretKey,
     provider: Address,
@@ -90,6 +116,7 @@ impl Client {
     pub fn new(base: &str, key: SecretKey, provider: Address, domain: Domain) -> Result<Self, Error> {
         Ok(Self {
             http: http(base)?,
+            large: patient().map_err(|e| unreachable(base, e))?,
             base: base.trim_end_matches('/').into(),
             key,
             provider,
@@ -157,9 +184,7 @@ pub async fn download(url: &str, to: &mut impl std::io::Write) -> Result<u64, Er
         url: url.split(['?', '#']).next().unwrap_or_default().into(),
         text: format!("{:#}", anyhow::Error::from(e.without_url())),
     };
-    // No limit for the whole: nobody knows how long the file is. A server that says nothing for a minute is gone.
-    let built = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).read_timeout(SILENCE_LIMIT).build();
-    let mut response = built.map_err(unreachable)?.get(url).send().await.map_err(unreachable)?;
+    let mut response = patient().map_err(unreachable)?.get(url).send().await.map_err(unreachable)?;
     if response.status().as_u16() != 200 {
         return Err(Error::Odd(format!("the URL answers with status {}", response.status().as_u16())));
     }
@@ -214,26 +239,29 @@ impl Files {
     }
 }
 
+/// No limit for the whole: nobody knows how long a file takes. A server that says nothing for a minute is gone.
+fn patient() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).read_timeout(SILENCE_LIMIT).build()
+}
+
+fn unreachable(base: &str, error: reqwest::Error) -> Error {
+    Error::Unreachable { url: base.into(), text: format!("{:#}", anyhow::Error::from(error)) }
+}
+
 fn http(base: &str) -> Result<reqwest::Client, Error> {
     let built = reqwest::Client::builder().timeout(Duration::from_secs(120)).build();
     built.map_err(|e| Error::Unreachable { url: base.into(), text: e.to_string() })
 }
 
 async fn send(base: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
-    let unreachable = |e: reqwest::Error| Error::Unreachable {
-        url: base.into(),
-        text: format!("{:#}", anyhow::Error::from(e)),
-    };
-    let response = request.send().await.map_err(unreachable)?;
+    let response = request.send().await.map_err(|e| unreachable(base, e))?;
     let status = response.status();
-    let body = response.bytes().await.map_err(unreachable)?;
+    let body = response.bytes().await.map_err(|e| unreachable(base, e))?;
     if status.is_success() {
         return Ok(body.into());
     }
     match serde_json::from_slice::<Problem>(&body) {
-        Ok(Problem { code, detail, hint }) => {
-            Err(Error::Refused { status: status.as_u16(), code, text: detail, hint })
-        }
+        Ok(problem) => Err(problem.refusal(status.as_u16())),
         Err(_) => Err(Error::Odd(format!("status {status} without a problem document"))),
     }
 }

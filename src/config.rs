@@ -2,6 +2,7 @@
 //! override from the environment. `packaging/brizo.toml` says what each key is for.
 
 mod check;
+mod document;
 mod keys;
 mod overlay;
 mod sections;
@@ -21,6 +22,7 @@ use crate::store::QueueRules;
 use crate::worker::memory_to_use;
 
 pub use check::{Finding, Level, check};
+pub use document::read_document;
 pub use keys::EXAMPLE;
 pub use overlay::{shown, strangers};
 pub use sections::{

@@ -12,7 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use brizo_receipt::EntryKind;
+use brizo_receipt::{Address, EntryKind};
 use futures_util::stream::{self, Stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ use utoipa::IntoParams;
 use super::ApiState;
 use super::access::authorize;
 use super::auth::Caller;
-use super::follow;
+use super::followed::{Hub, Stream as Log};
 use super::outputs::{check_granted, outputs};
 use super::problem::Problem;
 use super::ranged::verified;
@@ -31,7 +31,7 @@ use crate::job::Right;
 use crate::store::{JobRow, OutputRow};
 
 /// Events that wait for a slow reader.
-const EVENTS_AHEAD: usize = 8;
+const EVENTS_AHEAD: usize = 2;
 /// A comment is sent after this long without an event, so that nobody between takes the connection for dead.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Bytes of a log in one event.
@@ -50,13 +50,13 @@ pub(super) async fn events(
 ) -> Result<impl IntoResponse, Problem> {
     let job = authorize(&state, caller.address, &id, Right::History).await?;
     let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok()).unwrap_or(0);
-    follow(state, job, After { line: after, logs: false })
+    follow(state, caller.address, job, After { line: after, logs: false })
 }
 
-/// How the logs are wanted.
 /// Bytes of both streams that are put into one document; larger ones are read as they are.
 const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
+/// How the logs are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -81,7 +81,7 @@ pub(super) async fn logs(
     match query.follow.as_deref() {
         None | Some("0" | "false") => {}
         Some("" | "1" | "true") => {
-            return Ok(follow(state, job, After { line: 0, logs: true })?.into_response());
+            return Ok(follow(state, caller.address, job, After { line: 0, logs: true })?.into_response());
         }
         Some(other) => return Err(bad(format!("follow is {other:?}"))),
     }
@@ -124,23 +124,28 @@ type Events = Sender<Result<Event, Infallible>>;
 
 fn follow(
     state: ApiState,
+    caller: Address,
     job: JobRow,
     after: After,
 ) -> Result<Sse<axum::response::sse::KeepAliveStream<impl Stream<Item = Result<Event, Infallible>>>>, Problem>
 {
-    let place = follow::place(&state)?;
+    let place = state.shared.followers.take(caller)?;
+    let hub = state.shared.pulse.follow(&state, &job);
+    if after.logs {
+        hub.want_logs();
+    }
     let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
     tokio::spawn(async move {
         let _place = place;
         let mut stop = state.shared.pulse.stop();
         let told = tokio::select! {
-            told = tell(&state, job, after, &sender) => told,
+            told = tell(&hub, after, &sender) => told,
             () = sender.closed() => Ok(()),
             _ = stop.wait_for(|stop| *stop) => Ok(()),
         };
         if let Err(problem) = told {
             // The head of the answer is sent, so the problem is the last event.
-            let _ = sender.send(Ok(event("problem", &problem.document()))).await;
+            let _ = sender.send(Ok(event("problem", &problem))).await;
         }
     });
     let events = stream::unfold(receiver, |mut receiver| async {
@@ -150,68 +155,65 @@ fn follow(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE_EVERY)))
 }
 
-/// Tells until the job is over, or the reader has gone.
-async fn tell(state: &ApiState, mut job: JobRow, after: After, to: &Events) -> Result<(), Problem> {
-    let mut changes = state.shared.pulse.subscribe(state, job.id);
+/// Tells until the job is over, or the reader has gone. Fails with the document of a problem.
+async fn tell(hub: &Hub, after: After, to: &Events) -> Result<(), Value> {
+    let mut changes = hub.watch();
     let (mut line, mut told) = (after.line, None);
     loop {
-        let id = job.id;
-        // The state is read first: its line is then among those that are read after it.
-        let (now, lines) =
-            state.store.with(move |store| Ok((store.job(id)?, store.history_after(id, line)?))).await?;
-        job = now.unwrap_or(job);
-        for (number, happened) in lines {
-            line = number;
-            let event = event("history", &json!(happened)).id(number.to_string());
-            if !after.logs && to.send(Ok(event)).await.is_err() {
+        let seen = changes.borrow_and_update().clone();
+        if let Some(seen) = seen {
+            for (number, happened) in seen.lines.iter().filter(|(number, _)| *number > line) {
+                let event = event("history", &json!(happened)).id(number.to_string());
+                if !after.logs && to.send(Ok(event)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            line = seen.lines.last().map_or(line, |last| line.max(last.0));
+            if told != Some(seen.job.state) {
+                told = Some(seen.job.state);
+                if to.send(Ok(event("status", &json!(Status::of(&seen.job))))).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if let Some(problem) = &seen.problem {
+                return Err(problem.clone());
+            }
+            let over = match (after.logs, &seen.logs) {
+                (false, _) => seen.job.state.is_final(),
+                (true, None) => false,
+                (true, Some(Err(problem))) => return Err(problem.clone()),
+                (true, Some(Ok(logs))) => tell_logs(logs, to).await,
+            };
+            if over {
+                let _ = to.send(Ok(event("end", &json!({ "state": seen.job.state.word() })))).await;
                 return Ok(());
             }
         }
-        if told != Some(job.state) {
-            told = Some(job.state);
-            if to.send(Ok(event("status", &json!(Status::of(&job))))).await.is_err() {
-                return Ok(());
-            }
-        }
-        if after.logs && job.state.has_claim() && check_granted(state, &job).await.is_ok() {
-            return tell_logs(state, &job, to).await;
-        }
-        if job.state.is_final() {
-            if after.logs {
-                check_granted(state, &job).await?;
-            }
-            let _ = to.send(Ok(event("end", &json!({ "state": job.state.word() })))).await;
-            return Ok(());
-        }
-        if changes.changed().await.is_err() {
+        if to.is_closed() || changes.changed().await.is_err() {
             return Ok(());
         }
     }
 }
 
-/// The logs in pieces, and the end.
-async fn tell_logs(state: &ApiState, job: &JobRow, to: &Events) -> Result<(), Problem> {
-    for output in streams(state, job).await? {
-        if output.withheld.is_some() {
-            let _ = to.send(Ok(event("withheld", &json!({ "stream": output.path })))).await;
+/// The logs in pieces; whether anybody took them.
+async fn tell_logs(logs: &[Log], to: &Events) -> bool {
+    for log in logs {
+        let Some(bytes) = &log.bytes else {
+            let _ = to.send(Ok(event("withheld", &json!({ "stream": log.name })))).await;
             continue;
-        }
-        let (blobs, digest) = (state.blobs.clone(), output.digest);
-        let mapped = tokio::task::spawn_blocking(move || blobs.map(digest)).await??;
-        let bytes = (*mapped).as_ref();
-        let mut at = 0;
+        };
+        let (bytes, mut at) = ((**bytes).as_ref(), 0);
         while at < bytes.len() {
             let end = cut(bytes, at);
             let text = String::from_utf8_lossy(&bytes[at..end]);
-            let data = json!({ "stream": output.path, "from": at, "text": text });
+            let data = json!({ "stream": log.name, "from": at, "text": text });
             if to.send(Ok(event("log", &data))).await.is_err() {
-                return Ok(());
+                return false;
             }
             at = end;
         }
     }
-    let _ = to.send(Ok(event("end", &json!({ "state": job.state.word() })))).await;
-    Ok(())
+    true
 }
 
 /// The end of a piece that begins at `at`: not within a character, where the text is UTF-8.

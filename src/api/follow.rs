@@ -1,13 +1,17 @@
-//! Following jobs: one look at the database for all who wait, and waiting for a job to be in another state.
+//! Following jobs: places for those who do, one look at the database for all of them together, and waiting for a job to be in
+//! another state.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use brizo_receipt::Address;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ApiState;
+use super::followed::Hub;
 use super::outputs::check_granted;
 use super::problem::Problem;
 use crate::ids::JobId;
@@ -16,68 +20,36 @@ use crate::store::JobRow;
 
 /// How often the database is asked for something new while anybody follows; the worker's nudge makes it sooner.
 const BEAT: Duration = Duration::from_millis(100);
-/// How often everybody looks, whether there is something new or not: numbers of deleted lines are given again, so that a
-/// new one can look like an old one.
-const ALL_EVERY: Duration = Duration::from_secs(5);
 /// The longest that an answer can be waited for, in seconds.
 pub(super) const WAIT_MAX_S: u64 = 60;
 
-/// Tells those who follow a job that something happened to it.
+/// Tells all who follow a job that something happened to it.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    followed: Mutex<Followed>,
+    hubs: Mutex<HashMap<JobId, Weak<Hub>>>,
+    beating: AtomicBool,
     stop: watch::Receiver<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Followed {
-    jobs: HashMap<JobId, watch::Sender<()>>,
-    beating: bool,
-}
-
-impl Followed {
-    /// Wakes those who follow one of these jobs, or everybody.
-    fn wake(&self, changed: &Changed) {
-        for (_, followers) in self.jobs.iter().filter(|(job, _)| changed.is(job)) {
-            followers.send_replace(());
-        }
-    }
-}
-
-/// What a look has found.
-enum Changed {
-    All,
-    Jobs(HashSet<String>),
-}
-
-impl Changed {
-    fn is(&self, job: &JobId) -> bool {
-        match self {
-            Self::All => true,
-            // Most looks find nothing, and a job's name is longer than that.
-            Self::Jobs(jobs) => !jobs.is_empty() && jobs.contains(&job.to_string()),
-        }
-    }
 }
 
 impl Pulse {
     pub(super) fn new(stop: watch::Receiver<bool>) -> Self {
-        Self { followed: Mutex::default(), stop }
+        Self { hubs: Mutex::default(), beating: AtomicBool::new(false), stop }
     }
 
-    fn followed(&self) -> MutexGuard<'_, Followed> {
-        // Nothing that holds the lock can panic between two changes that belong together.
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes whenever something happens to the job, and now and then; nothing that happens after this call is missed.
-    pub(super) fn subscribe(&self, state: &ApiState, job: JobId) -> watch::Receiver<()> {
-        let mut followed = self.followed();
-        let receiver = followed.jobs.entry(job).or_insert_with(|| watch::Sender::new(())).subscribe();
-        if !std::mem::replace(&mut followed.beating, true) {
+    /// Follows a job: nothing that happens to it after this call is missed.
+    pub(super) fn follow(&self, state: &ApiState, job: &JobRow) -> Arc<Hub> {
+        let mut hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = hubs.get(&job.id).and_then(Weak::upgrade) {
+            return hub;
+        }
+        let hub = Hub::open(state, job.clone());
+        hubs.retain(|_, hub| hub.strong_count() > 0);
+        hubs.insert(job.id, Arc::downgrade(&hub));
+        drop(hubs);
+        if !self.beating.swap(true, Ordering::SeqCst) {
             tokio::spawn(beat(state.clone()));
         }
-        receiver
+        hub
     }
 
     /// Turns true when the provider ends.
@@ -85,37 +57,48 @@ impl Pulse {
         self.stop.clone()
     }
 
-    /// Forgets jobs that nobody follows any more. Returns whether there are others.
-    fn is_followed(&self) -> bool {
-        let mut followed = self.followed();
-        followed.jobs.retain(|_, followers| followers.receiver_count() > 0);
-        followed.beating = !followed.jobs.is_empty();
-        followed.beating
+    /// Tells those who follow one of these jobs.
+    fn tell(&self, jobs: &[JobId]) {
+        let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        for hub in jobs.iter().filter_map(|id| hubs.get(id)?.upgrade()) {
+            hub.tell();
+        }
+    }
+
+    fn nobody(&self) -> bool {
+        let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        hubs.values().all(|hub| hub.strong_count() == 0)
     }
 }
 
 /// Looks as long as anybody follows.
 async fn beat(state: ApiState) {
-    let pulse = &state.shared.pulse;
+    let (pulse, mut known) = (&state.shared.pulse, None);
     let mut nudge = state.nudge.clone();
-    let (mut known, mut all_at) = (None, Instant::now());
     loop {
-        // Whoever came before the first look has seen what was there then, or is woken by it.
-        let all = Instant::now() >= all_at;
-        match state.store.with(move |store| store.happened_after(known)).await {
+        // What happened before the first look is in the first look of each hub.
+        let news = state.store.with(move |store| {
+            let newest = store.newest_event()?;
+            let jobs = match known {
+                Some(known) if known < newest => store.jobs_after(known)?,
+                _ => HashSet::new(),
+            };
+            Ok((newest, jobs.into_iter().collect::<Vec<_>>()))
+        });
+        match news.await {
             Ok((newest, jobs)) => {
-                let changed = if all { Changed::All } else { Changed::Jobs(jobs) };
-                pulse.followed().wake(&changed);
                 known = Some(newest);
-                if all {
-                    all_at = Instant::now() + ALL_EVERY;
-                }
+                pulse.tell(&jobs);
             }
-            // Whoever follows reads again at the next beat, and is told then what the database says.
+            // Whoever follows reads again soon, and is told then what the database says.
             Err(error) => tracing::warn!(%error, "what happens to jobs cannot be followed now"),
         }
-        if !pulse.is_followed() {
-            return;
+        if pulse.nobody() {
+            pulse.beating.store(false, Ordering::SeqCst);
+            // Somebody may have come between the two lines; then one of the two goes on.
+            if pulse.nobody() || pulse.beating.swap(true, Ordering::SeqCst) {
+                return;
+            }
         }
         tokio::select! {
             () = nudge.next(Topic::Jobs) => {}
@@ -124,11 +107,53 @@ async fn beat(state: ApiState) {
     }
 }
 
-/// A place for somebody who follows.
-pub(super) fn place(state: &ApiState) -> Result<OwnedSemaphorePermit, Problem> {
-    state.shared.followers.clone().try_acquire_owned().map_err(|_| {
-        Problem::busy("too many requests follow jobs").hint("ask for the status again in a few seconds")
-    })
+/// Places for those who follow: so many in all, and so many for each caller.
+#[derive(Debug)]
+pub(super) struct Places {
+    all: usize,
+    each: usize,
+    taken: Mutex<HashMap<Address, usize>>,
+}
+
+/// A place; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    who: Address,
+    places: Arc<Places>,
+}
+
+impl Places {
+    pub(super) fn new(all: u32, each: u32) -> Arc<Self> {
+        Arc::new(Self { all: all as usize, each: each as usize, taken: Mutex::default() })
+    }
+
+    /// A place for somebody who follows.
+    pub(super) fn take(self: &Arc<Self>, who: Address) -> Result<Place, Problem> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let hint = "ask for the status again in a few seconds, or close what is no longer read";
+        if taken.get(&who).copied().unwrap_or_default() >= self.each {
+            let text = format!("{} requests of this caller follow jobs already", self.each);
+            return Err(Problem::too_many("too_many_followers", text, 2).hint(hint));
+        }
+        // As many entries as callers with a place, so this sum is of few numbers.
+        if taken.values().sum::<usize>() >= self.all {
+            return Err(Problem::busy("too many requests follow jobs").hint(hint));
+        }
+        *taken.entry(who).or_default() += 1;
+        Ok(Place { who, places: self.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.who) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.who);
+            }
+        }
+    }
 }
 
 /// What somebody waits for.
@@ -152,27 +177,55 @@ impl Wanted {
 /// Waits until a job is as it is wanted, is over, or the time is up; returns it as it is then.
 pub(super) async fn wait(
     state: &ApiState,
+    caller: Address,
     mut job: JobRow,
     wait_s: u64,
     wanted: Wanted,
 ) -> Result<JobRow, Problem> {
-    let _place = place(state)?;
+    let _place = state.shared.followers.take(caller)?;
     let end = Instant::now() + Duration::from_secs(wait_s.min(WAIT_MAX_S));
-    let mut changes = state.shared.pulse.subscribe(state, job.id);
-    let mut stop = state.shared.pulse.stop();
+    let hub = state.shared.pulse.follow(state, &job);
+    let (mut seen, mut stop) = (hub.watch(), state.shared.pulse.stop());
+    // What others were told before may be older than the row that this caller was authorised by.
+    let ticket = hub.ask();
+    let (mut granted, mut looked_at) = (false, None);
     loop {
-        let id = job.id;
-        // It may be gone by now; then what is known of it is the answer.
-        if let Some(now) = state.store.with(move |store| store.job(id)).await? {
-            job = now;
+        if let Some(now) = seen.borrow_and_update().as_ref().filter(|now| now.ticket >= ticket) {
+            (job, granted) = (now.job.clone(), now.granted);
         }
-        if job.state.is_final() || wanted.is_met(state, &job).await {
+        // The chain is asked when something may have changed there, not at each look.
+        let is_new = looked_at.replace((job.state, granted)) != Some((job.state, granted));
+        if job.state.is_final() || (is_new && wanted.is_met(state, &job).await) {
             return Ok(job);
         }
         tokio::select! {
-            _ = changes.changed() => {}
+            changed = seen.changed() => if changed.is_err() { return Ok(job) },
             _ = stop.wait_for(|stop| *stop) => return Ok(job),
             () = tokio::time::sleep_until(end) => return Ok(job),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_bounded_for_each_and_for_all_and_come_back() {
+        use axum::response::IntoResponse;
+        let places = Places::new(3, 2);
+        let (one, other) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let held: Vec<_> = [one, one, other].map(|who| places.take(who).unwrap()).into();
+        let status = |who| places.take(who).unwrap_err().into_response();
+        for (who, code) in [(one, 429), (other, 503)] {
+            let answer = status(who);
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()["retry-after"]),
+                (code, &"2".parse().unwrap())
+            );
+        }
+        drop(held);
+        assert!(places.taken.lock().unwrap().is_empty(), "nobody is remembered");
+        assert!(places.take(one).is_ok());
     }
 }

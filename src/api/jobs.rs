@@ -114,7 +114,7 @@ pub(super) async fn status(
     let mut job = authorize(&state, caller.address, &id, Right::Status).await?;
     if query.wait > 0 {
         let known = query.known.unwrap_or_else(|| job.state.word().to_string());
-        job = wait(&state, job, query.wait, Wanted::Other(known)).await?;
+        job = wait(&state, caller.address, job, query.wait, Wanted::Other(known)).await?;
     }
     Ok(Json(Status::of(&job)))
 }
@@ -197,7 +197,7 @@ pub(super) async fn receipt(
         .map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("wait is a number of seconds"))?;
     let mut job = authorize(&state, caller.address, &id, Right::Receipt).await?;
     if query.wait > 0 {
-        job = wait(&state, job, query.wait, Wanted::Receipt).await?;
+        job = wait(&state, caller.address, job, query.wait, Wanted::Receipt).await?;
     }
     check_granted(&state, &job).await?;
     let receipt =

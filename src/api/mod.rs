@@ -14,6 +14,7 @@ mod compute;
 mod events;
 mod exec;
 mod follow;
+mod followed;
 mod health;
 mod initialize;
 mod jobs;

@@ -24,6 +24,10 @@ pub struct ApiSettings {
     pub sign_in_s: u64,
     /// Whether the older endpoints take `personal_sign` over plain text, which binds no body and can be replayed.
     pub legacy_signatures: bool,
+    /// Requests that may follow jobs at the same time, by events or by waiting for an answer.
+    pub followers_max: u32,
+    /// Those of one caller among them.
+    pub followers_per_caller: u32,
 }
 
 impl Default for ApiSettings {
@@ -37,6 +41,8 @@ impl Default for ApiSettings {
             upload_quota_bytes: 512 << 20,
             sign_in_s: 900,
             legacy_signatures: false,
+            followers_max: 4_096,
+            followers_per_caller: 256,
         }
     }
 }

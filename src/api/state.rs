@@ -16,14 +16,12 @@ use crate::policy::Policy;
 use crate::store::{AgreementRow, DatasetRow, SeenBlock, Store};
 
 use super::ApiSettings;
-use super::follow::Pulse;
+use super::follow::{Places, Pulse};
 use super::limits::Limits;
 use super::problem::Problem;
 use super::ready::Health;
 use super::sessions::Sessions;
 
-/// Who may follow jobs at the same time, by events or by waiting for an answer.
-const FOLLOWERS_MAX: usize = 4_096;
 /// Stored files that are verified for readers at the same time.
 const READERS_MAX: usize = 4;
 /// Archives that are made at the same time.
@@ -70,8 +68,9 @@ pub struct Shared {
     pub(super) pulse: Pulse,
     /// Algorithms on their way in.
     pub(super) uploads: Uploads,
-    /// Places for those who follow jobs, and for archives, which hold a thread each.
-    pub(super) followers: Arc<Semaphore>,
+    /// Places for those who follow jobs, by events or by waiting for an answer.
+    pub(super) followers: Arc<Places>,
+    /// Places for archives, which hold a thread each.
     pub(super) archives: Arc<Semaphore>,
     /// Places for those who read stored bytes, which are verified each time.
     pub(super) readers: Semaphore,
@@ -91,7 +90,7 @@ impl Shared {
             limits: Limits::new(&settings),
             sessions: Sessions::default(),
             pulse: Pulse::new(stop),
-            followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
+            followers: Places::new(settings.followers_max, settings.followers_per_caller),
             archives: Arc::new(Semaphore::new(ARCHIVES_MAX)),
             readers: Semaphore::new(READERS_MAX),
             settings,

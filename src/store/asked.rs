@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::jobs::{SELECT, columns, read};
 use super::overdue::abort;
-use super::row::one;
+use super::row::{Place, one};
 use super::{Event, JobRow, Result, Store};
 use crate::ids::JobId;
 use crate::job::End;
@@ -96,20 +96,36 @@ impl Store {
         Ok(one(&self.lock(), query, [consumer.to_string()], |_| Ok(()))?.is_some())
     }
 
-    /// The jobs to which something happened after a line of history, and the number of the newest line; without a line to
-    /// begin from only that.
+    /// The number of the newest line of any job's history; whoever follows jobs looks again when it grows.
     ///
     /// # Errors
     /// Of SQLite.
-    pub fn happened_after(&self, line: Option<u64>) -> Result<(u64, HashSet<String>)> {
+    pub fn newest_event(&self) -> Result<u64> {
+        let newest = one(&self.lock(), "SELECT coalesce(max(id), 0) FROM history", [], |row| row.get(0))?;
+        Ok(newest.unwrap_or(0))
+    }
+
+    /// The jobs to which something happened after a line of the history.
+    ///
+    /// # Errors
+    /// Of SQLite or of a damaged row.
+    pub fn jobs_after(&self, line: u64) -> Result<HashSet<JobId>> {
         let connection = self.lock();
-        let query = "SELECT coalesce(max(id), 0) FROM history";
-        let newest = one(&connection, query, [], |row| row.get(0))?.unwrap_or(0);
-        let Some(line) = line.filter(|line| *line < newest) else { return Ok((newest, HashSet::new())) };
-        let mut statement =
-            connection.prepare_cached("SELECT job FROM history WHERE id > ?1 AND id <= ?2")?;
-        let jobs = statement.query_map([line, newest], |row| row.get(0))?;
-        Ok((newest, jobs.collect::<rusqlite::Result<_>>()?))
+        let mut statement = connection.prepare_cached("SELECT DISTINCT job FROM history WHERE id > ?1")?;
+        let rows = statement.query_map(params![line], |row| row.get::<_, String>(0))?;
+        let parsed = |id: String| Place { table: "history", row: &id }.parse("job", &id);
+        rows.map(|id| parsed(id?)).collect()
+    }
+
+    /// Whether this provider has seen access to the job's outputs granted on chain. A reorganisation can still take it back, so
+    /// the chain has the last word.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn grant_is_done(&self, id: JobId) -> Result<bool> {
+        let query =
+            "SELECT EXISTS (SELECT 1 FROM outbox WHERE job = ?1 AND step = 'grant' AND state = 'done')";
+        Ok(self.lock().prepare_cached(query)?.query_row(params![id.to_string()], |row| row.get(0))?)
     }
 
     /// What happened to a job after a line of its history, with the numbers of the lines.

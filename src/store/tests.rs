@@ -4,7 +4,7 @@ use brizo_receipt::{Address, B256, EntryKind, Invocation, Key, Manifest, Signatu
 
 use super::*;
 use crate::ids::{AgreementId, Did};
-use crate::job::{End, State, UploadFacts};
+use crate::job::{End, Role, State, UploadFacts};
 use crate::money::Terms;
 
 pub(super) const NOW: u64 = 1_000;
@@ -112,7 +112,6 @@ fn a_run_is_ordered_once() {
 
 #[test]
 fn whom_an_order_names_is_written_with_it_or_not_at_all() {
-    use crate::job::Role;
     let store = store();
     let (viewer, auditor) = (Address::repeat_byte(7), Address::repeat_byte(8));
     let count =

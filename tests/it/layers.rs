@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
 
 /// Outside crates and the only modules that may name them. Crates of plain values (serde, hex, `alloy_primitives`) are
 /// free.
-const HOMES: [(&str, &[&str]); 37] = [
+const HOMES: [(&str, &[&str]); 38] = [
     ("bollard", &["container"]),
     ("wasmtime", &["sandbox"]),
     ("wasmi", &["sandbox"]),
@@ -42,6 +42,7 @@ const HOMES: [(&str, &[&str]); 37] = [
     ("cedar_policy", &["policy"]),
     ("globset", &["policy"]),
     ("toml", &["policy", "config"]),
+    ("serde_saphyr", &["config"]),
     ("cap_std", &["data"]),
     ("memmap2", &["data"]),
     ("tar", &["data", "container"]),

@@ -8,10 +8,10 @@ use brizo_receipt::{Key, SecretKey};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::format::{read_salt_key, read_text, write};
-use crate::config::{PRIVATE_KEY, key_of_environment, read_key, read_toml};
+use crate::config::{PRIVATE_KEY, key_of_environment, read_document, read_key};
 use crate::ids::{AgreementId, Did, JobId};
 
-/// A job file. Paths are relative to it.
+/// A job file, in TOML or YAML. Paths are relative to it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobFile {
@@ -63,7 +63,7 @@ pub(super) struct Payment {
 
 impl JobFile {
     pub(super) fn load(path: &Path) -> Result<Self> {
-        let mut file: Self = read_toml(path)?;
+        let mut file: Self = read_document(path)?;
         file.path = path.to_path_buf();
         let base = path.parent().unwrap_or(Path::new("."));
         let paths = [&mut file.deployment, &mut file.output, &mut file.algorithm];
@@ -109,6 +109,11 @@ impl JobFile {
 
     pub(super) fn outputs_folder(&self) -> PathBuf {
         self.output.join("outputs")
+    }
+
+    /// Where outputs are put while they come, and where an interrupted download finds them again.
+    pub(super) fn part_folder(&self) -> PathBuf {
+        self.output.join("outputs.part")
     }
 
     fn saved_file(&self) -> PathBuf {
@@ -162,5 +167,56 @@ impl Saved {
 
     pub(super) fn run_key(file: &JobFile) -> Result<Key> {
         read_salt_key(Some(&file.run_key_file()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOML: &str = r#"
+provider = "http://localhost:8030/"
+rpc = "http://localhost:8545"
+deployment = "deployment.json"
+did = "did:op:1111111111111111111111111111111111111111111111111111111111111111"
+algorithm = "stats.wasm"
+runtime = "0x2222222222222222222222222222222222222222222222222222222222222222"
+args = ["--by", "no", "1.5"]
+output = "out"
+env = { LANG = "C", YES = "y" }
+limits = { fuel = 18_446_744_073, memory_bytes = 67108864, output_bytes = 1048576, output_files = 16 }
+payment = { max_price = "115792089237316195423570985008687907853269984665640564039457584007913129639935" }
+"#;
+    const YAML: &str = "
+provider: http://localhost:8030/
+rpc: http://localhost:8545
+deployment: deployment.json
+did: did:op:1111111111111111111111111111111111111111111111111111111111111111
+algorithm: stats.wasm
+runtime: 0x2222222222222222222222222222222222222222222222222222222222222222
+args: [--by, no, 1.5]
+output: out   # one folder, one job
+env:
+  LANG: C
+  YES: y
+limits:
+  fuel: 18_446_744_073
+  memory_bytes: 67108864
+  output_bytes: 1048576
+  output_files: 16
+payment:
+  max_price: 115792089237316195423570985008687907853269984665640564039457584007913129639935
+";
+
+    #[test]
+    fn a_job_file_in_either_language_is_the_same_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let file = JobFile::load(&path).unwrap();
+            format!("{:?}", JobFile { path: PathBuf::new(), ..file })
+        };
+        assert_eq!(load("job.yaml", YAML), load("job.toml", TOML));
     }
 }

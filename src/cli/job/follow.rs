@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use indicatif::ProgressBar;
 use serde_json::Value;
 
 use super::file::Saved;
@@ -18,16 +17,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 const AWAY_MAX: u32 = 60;
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
 
-/// A line of progress on standard error.
-pub(super) fn step(name: &str, text: &str) {
-    eprintln!("  {name:<9} {text}");
-}
-
 /// Waits until nothing will happen to the job any more; returns its status document.
 pub(super) async fn wait(session: &Session, saved: &Saved) -> Result<Value> {
     let path = format!("/api/v1/jobs/{}", saved.job_id());
-    // Draws itself only on a terminal.
-    let bar = ProgressBar::new_spinner();
+    let bar = session.bar(None);
     bar.enable_steady_tick(Duration::from_millis(100));
     let (mut shown, mut away) = (String::new(), 0);
     loop {
@@ -35,7 +28,7 @@ pub(super) async fn wait(session: &Session, saved: &Saved) -> Result<Value> {
             Err(ClientError::Unreachable { .. }) if away < AWAY_MAX => {
                 if away == 0 {
                     bar.suspend(|| {
-                        step("waiting", "the provider does not answer; trying again for a minute")
+                        session.step("waiting", "the provider does not answer; trying again for a minute")
                     });
                 }
                 away += 1;
@@ -49,7 +42,7 @@ pub(super) async fn wait(session: &Session, saved: &Saved) -> Result<Value> {
         away = 0;
         let text = status["statusText"].as_str().unwrap_or_default().to_string();
         if text != shown {
-            bar.suspend(|| step("status", &text));
+            bar.suspend(|| session.step("status", &text));
             bar.set_message(text.clone());
             shown = text;
         }

@@ -22,7 +22,7 @@ use prepare::Session;
 
 /// Shown below the help of `brizo job`; kept as it stands, so that it can be copied.
 const JOB_FILE: &str = "\
-A job file (TOML; paths are relative to it):
+A job file (TOML, or YAML with the same keys where its name ends with .yaml or .yml; paths are relative to it):
 
   provider = \"http://127.0.0.1:8030\"     # base URL of the provider
   rpc = \"http://127.0.0.1:8545\"          # an Ethereum node you trust
@@ -60,6 +60,9 @@ pub(super) enum Job {
         /// How to print the result; progress goes to standard error.
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
+        /// Show no progress on standard error; errors are shown all the same.
+        #[arg(long, short)]
+        quiet: bool,
     },
     /// Print what a run with this job file costs and may use, before anything is signed or paid.
     Describe {
@@ -118,7 +121,7 @@ pub(super) enum Job {
         /// Job file.
         file: PathBuf,
     },
-    /// Wait for the job, fetch outputs and receipt, and verify them.
+    /// Wait for the job, fetch outputs and receipt, and verify them. A download that was broken off is taken up where it was.
     Get {
         /// Job file.
         file: PathBuf,
@@ -127,6 +130,9 @@ pub(super) enum Job {
         /// How to print the result.
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
+        /// Show no progress on standard error; errors are shown all the same.
+        #[arg(long, short)]
+        quiet: bool,
     },
     /// Take the payment back, when access was not granted before the deadline.
     Refund {
@@ -138,8 +144,10 @@ pub(super) enum Job {
 impl Job {
     pub(super) async fn run(self) -> Result<Exit> {
         match self {
-            Self::Run { file, profiles, format } => {
-                run(JobFile::load(&file)?, (format, &profiles.expectation()?)).await
+            Self::Run { file, profiles, format, quiet } => {
+                let known = profiles.expectation()?;
+                let session = Session::open(JobFile::load(&file)?).await?.quiet(quiet);
+                run(session, (format, &known)).await
             }
             Self::Order { file } => {
                 let session = Session::open(JobFile::load(&file)?).await?;
@@ -180,9 +188,9 @@ impl Job {
                 let session = Session::open(JobFile::load(&file)?).await?;
                 follow::print_logs(&session, &Saved::load(&session.file)?).await
             }
-            Self::Get { file, profiles, format } => {
+            Self::Get { file, profiles, format, quiet } => {
                 let known = profiles.expectation()?;
-                let session = Session::open(JobFile::load(&file)?).await?;
+                let session = Session::open(JobFile::load(&file)?).await?.quiet(quiet);
                 let saved = Saved::load(&session.file)?;
                 let status = follow::wait(&session, &saved).await?;
                 results::fetch(&session, &saved, &status, (format, &known)).await
@@ -192,8 +200,7 @@ impl Job {
     }
 }
 
-async fn run(file: JobFile, printed: (Format, &Expectation)) -> Result<Exit> {
-    let session = Session::open(file).await?;
+async fn run(session: Session, printed: (Format, &Expectation)) -> Result<Exit> {
     let saved = order::agree(&session).await?;
     order::upload(&session, &saved).await?;
     order::lock(&session, &saved).await?;

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::algorithm::Algorithm;
 use super::file::{JobFile, Saved};
-use super::follow::step;
 use super::prepare::Session;
 use crate::chain::{Chain, NewAgreement};
 use crate::cli::Exit;
@@ -35,7 +34,8 @@ pub(super) async fn agree(session: &Session) -> Result<Saved> {
         false => begin(session)?,
     };
     let known = session.chain.agreement(saved.service_agreement_id).await?.is_some();
-    step(if known { "resume" } else { "agree" }, &format!("agreement {}", saved.service_agreement_id));
+    session
+        .step(if known { "resume" } else { "agree" }, &format!("agreement {}", saved.service_agreement_id));
     let digest = session.chain.deployment().agreement_digest(&NewAgreement {
         template: session.template(),
         id: saved.service_agreement_id,
@@ -94,7 +94,7 @@ async fn check_executed(session: &Session, saved: &Saved) -> Result<()> {
 pub(super) async fn upload(session: &Session, saved: &Saved) -> Result<()> {
     let Algorithm { upload, query, .. } = session.algorithm().await?;
     let id = saved.service_agreement_id;
-    step("upload", &format!("{} bytes", upload.len()));
+    session.step("upload", &format!("{} bytes", upload.len()));
     let statement = AlgorithmUpload { agreement_id: id.0, checksum: keccak256(&upload) };
     let signed = session.key.sign(statement.digest(&session.chain.deployment().domain()))?;
     let path = format!(
@@ -125,7 +125,7 @@ pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
         }
         _ => {}
     }
-    step("lock", &format!("{} (at most; the rest comes back)", terms.price));
+    session.step("lock", &format!("{} (at most; the rest comes back)", terms.price));
     if session.chain.upload_checksum(id).await?.is_zero() {
         bail!("the upload is not confirmed on chain; nothing was paid");
     }
@@ -139,7 +139,7 @@ pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
 /// Signs the whole job spec and orders the run.
 pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
     let body = order_body(session, saved).await?;
-    step("order", "waiting for the provider's authorisation");
+    session.step("order", "waiting for the provider's authorisation");
     for _ in 0..START_TRIES {
         match post(session, "exec", &body).await {
             Err(error) if has_code(&error, "computation_not_granted") => {
@@ -154,7 +154,7 @@ pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
                 ));
             }
             Ok(answer) => {
-                step("ordered", answer["jobId"].as_str().unwrap_or_default());
+                session.step("ordered", answer["jobId"].as_str().unwrap_or_default());
                 return Ok(());
             }
         }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use brizo_receipt::{B256, SecretKey, content_digest};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::algorithm::Algorithm;
 use super::file::JobFile;
@@ -11,6 +12,10 @@ use crate::config::read_deployment;
 use crate::container;
 use crate::job::{ComputeOffer, check_ddo, read_offer};
 
+/// What a bar of bytes shows.
+const BAR: &str =
+    "  {msg:<9} {wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+
 /// Everything that the verbs share.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -19,6 +24,8 @@ pub(super) struct Session {
     pub(super) chain: Chain,
     pub(super) client: Client,
     pub(super) offer: ComputeOffer,
+    /// Whether nothing is said while the verb works.
+    pub(super) quiet: bool,
 }
 
 impl Session {
@@ -29,7 +36,33 @@ impl Session {
         chain.check().await?;
         let offer = read_checked_offer(&file, &chain).await?;
         let client = Client::new(&file.provider, key.clone(), offer.publisher, chain.deployment().domain())?;
-        Ok(Self { file, key, chain, client, offer })
+        Ok(Self { file, key, chain, client, offer, quiet: false })
+    }
+
+    /// Says nothing while it works, if `quiet`.
+    pub(super) fn quiet(mut self, quiet: bool) -> Self {
+        self.quiet = quiet;
+        self
+    }
+
+    /// A line of progress on standard error.
+    pub(super) fn step(&self, name: &str, text: &str) {
+        if !self.quiet {
+            eprintln!("  {name:<9} {text}");
+        }
+    }
+
+    /// A bar, or without a length a wheel, that draws itself on a terminal only.
+    pub(super) fn bar(&self, bytes: Option<u64>) -> ProgressBar {
+        match (self.quiet, bytes) {
+            (true, _) => ProgressBar::hidden(),
+            (false, None) => ProgressBar::new_spinner(),
+            (false, Some(bytes)) => {
+                let bar = ProgressBar::new(bytes);
+                let style = ProgressStyle::with_template(BAR);
+                if let Ok(style) = style { bar.with_style(style) } else { bar }
+            }
+        }
     }
 
     /// The algorithm, having passed the gate and the offer's ceilings.

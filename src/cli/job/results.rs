@@ -1,18 +1,19 @@
 //! Fetching: outputs, receipt, and the consumer's own verification of both.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{B256, Expectation, OutputEntry, Receipt, check_signatures, check_structure};
+use brizo_receipt::{B256, Entry, Expectation, OutputEntry, Receipt, check_signatures, check_structure};
 use serde_json::{Value, json};
 
 use super::file::Saved;
-use super::follow::step;
 use super::prepare::Session;
 use crate::chain::{PAID_RUN, Settlement};
 use crate::cli::Exit;
 use crate::cli::format::{Format, write};
-use crate::cli::spec::write_outputs;
+use crate::client::Wanted;
 
 /// Fetches everything of an ended job and verifies it before it says so.
 pub(super) async fn fetch(
@@ -29,11 +30,10 @@ pub(super) async fn fetch(
             status["problem"].as_str().unwrap_or_default()
         );
     }
-    step("fetch", "receipt and outputs");
+    session.step("fetch", "receipt and outputs");
     let base = format!("/api/v1/jobs/{}", saved.job_id());
     let bytes = session.client.get(&format!("{base}/receipt")).await?;
     let receipt = Receipt::parse(&bytes)?;
-    let files = download(session, &base, &receipt).await?;
     let committed = session.chain.committed(saved.service_agreement_id, PAID_RUN).await?;
     if committed.is_none() && state == "settled" {
         bail!("the provider says that the job is settled, but the chain has no receipt hash for it");
@@ -46,30 +46,66 @@ pub(super) async fn fetch(
         domain: Some(session.chain.deployment().domain()),
         ..known.clone()
     };
-    verify(session, &receipt, &expected, &files)?;
+    verify(session, &receipt, &expected)?;
+    download(session, &base, &receipt).await?;
     let chain = if committed.is_some() { "chain" } else { "NOT yet on chain" };
-    step("verified", &format!("structure, signatures, {chain} and opening"));
-    keep(session, &bytes, &files)?;
+    session.step("verified", &format!("structure, signatures, {chain} and opening"));
+    keep(session, &bytes)?;
     let settlement = session.chain.settlement(saved.service_agreement_id).await?.unwrap_or_default();
     report(session, saved, status, &receipt, committed.map(|event| event.receipt_hash), settlement, format)
 }
 
-async fn download(session: &Session, base: &str, receipt: &Receipt) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut files = BTreeMap::new();
-    for entry in receipt.shown_files() {
-        let bytes = session.client.get(&format!("{base}/outputs/{}", encode(&entry.path))).await?;
-        files.insert(entry.path.clone(), bytes);
+/// Fetches what the receipt names into a folder beside the outputs; each file's length and digest are the receipt's when it is there.
+async fn download(session: &Session, base: &str, receipt: &Receipt) -> Result<()> {
+    let folder = session.file.part_folder();
+    let files: BTreeMap<&str, &Entry> =
+        receipt.shown_files().map(|entry| (entry.path.as_str(), entry)).collect();
+    if folder.exists() && !only(&folder, "", &files)? {
+        // Of an earlier job, or of nobody: nothing of it can be gone on with.
+        fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
     }
-    Ok(files)
+    fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    let bar = session.bar(Some(files.values().map(|entry| entry.size).sum()));
+    let mut before = 0;
+    for (path, entry) in files {
+        // The paths come from a guest or a provider: nothing may lead out of the folder.
+        brizo_receipt::check_path(path)?;
+        let place = folder.join(path);
+        fs::create_dir_all(place.parent().unwrap_or(&folder))?;
+        let url_path = format!("{base}/outputs/{}", encode(path));
+        let wanted = Wanted { url_path: &url_path, digest: entry.digest, size: entry.size };
+        let told = |bytes| bar.set_position(before + bytes);
+        let came = session.client.fetch_file(wanted, &place, &told).await;
+        came.with_context(|| format!("output {path:?}; the same command goes on with what came so far"))?;
+        before += entry.size;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Whether every file below a folder is one of those that are wanted.
+fn only(folder: &Path, prefix: &str, files: &BTreeMap<&str, &Entry>) -> Result<bool> {
+    for entry in fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
+        let (entry, mut path) = (entry?, prefix.to_string());
+        path += &entry.file_name().to_string_lossy();
+        let known = match entry.file_type()?.is_dir() {
+            true => !files.contains_key(path.as_str()) && only(&entry.path(), &format!("{path}/"), files)?,
+            false => entry.file_type()?.is_file() && files.contains_key(path.as_str()),
+        };
+        if !known {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Keeps what was verified. What an earlier fetch left is replaced only now.
-fn keep(session: &Session, receipt: &[u8], files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-    let folder = session.file.outputs_folder();
+fn keep(session: &Session, receipt: &[u8]) -> Result<()> {
+    let (folder, part) = (session.file.outputs_folder(), session.file.part_folder());
     if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
     }
-    write_outputs(&folder, files, &[])?;
+    fs::rename(&part, &folder).with_context(|| format!("{}", folder.display()))?;
     write(&session.file.receipt_file(), receipt)
 }
 
@@ -82,12 +118,7 @@ fn encode(path: &str) -> String {
 }
 
 /// The consumer trusts the provider no further than the auditor does.
-fn verify(
-    session: &Session,
-    receipt: &Receipt,
-    expected: &Expectation,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> Result<()> {
+fn verify(session: &Session, receipt: &Receipt, expected: &Expectation) -> Result<()> {
     check_structure(receipt, expected)?;
     check_signatures(receipt, expected)?;
     if let Some(key) = &session.offer.log_key {
@@ -95,7 +126,6 @@ fn verify(
         receipt.check_log(key)?;
     }
     receipt.check_invocation(&Saved::run_key(&session.file)?)?;
-    receipt.check_delivered(files, None)?;
     Ok(())
 }
 

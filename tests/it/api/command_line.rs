@@ -174,6 +174,61 @@ async fn what_cannot_run_or_costs_too_much_is_not_signed() {
     assert!(!inside(&world, "out").exists(), "nothing was begun");
 }
 
+/// The same order in YAML: what one file began the other goes on with. And of a download that was broken off the rest is fetched.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_file_may_be_yaml_and_a_download_is_gone_on_with() {
+    let world = World::start().await;
+    let toml = job_file(&world);
+    let (mut yaml, mut indent) = (String::new(), "");
+    for line in toml.lines() {
+        match line.strip_prefix('[') {
+            Some(table) => {
+                yaml += &format!("{}:\n", table.trim_end_matches(']'));
+                indent = "  ";
+            }
+            None => yaml += &format!("{indent}{}\n", line.replacen(" = ", ": ", 1)),
+        }
+    }
+    std::fs::write(inside(&world, "job.toml"), &toml).unwrap();
+    std::fs::write(inside(&world, "job.yaml"), &yaml).unwrap();
+    let described = |file: &str| json(&world.brizo(&["job", "describe", file, "--format", "json"]));
+    assert_eq!(described("job.yaml"), described("job.toml"), "{yaml}");
+    let wrong = yaml.replace("output_files", "output_flies");
+    std::fs::write(inside(&world, "wrong.yaml"), &wrong).unwrap();
+    let refused = world.brizo(&["job", "describe", "wrong.yaml"]);
+    let line = 1 + wrong.lines().position(|line| line.contains("flies")).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains(&format!("wrong.yaml: error: line {line}")), "{}", said(&refused));
+
+    let agreed = world.brizo(&["job", "order", "job.toml"]);
+    assert!(agreed.status.success(), "{}", said(&agreed));
+    let run = world.brizo(&["job", "run", "job.yaml", "--format", "json", "--quiet"]);
+    assert!(run.status.success() && run.stderr.is_empty(), "{}", said(&run));
+    let hash = json(&run)["receiptHash"].clone();
+
+    let outputs = inside(&world, "out/outputs");
+    let name = std::fs::read_dir(&outputs).unwrap().next().unwrap().unwrap().file_name();
+    let whole = std::fs::read(outputs.join(&name)).unwrap();
+    assert!(whole.len() > 20 && !inside(&world, "out/outputs.part").exists());
+    let get = |left: &[u8], other: Option<&str>| {
+        std::fs::remove_dir_all(&outputs).unwrap();
+        let part = inside(&world, "out/outputs.part");
+        std::fs::create_dir(&part).unwrap();
+        std::fs::write(part.join(&name), left).unwrap();
+        if let Some(other) = other {
+            std::fs::write(part.join(other), "stale").unwrap();
+        }
+        let got = world.brizo(&["job", "get", "job.toml", "--format", "json"]);
+        assert!(got.status.success(), "{}", said(&got));
+        assert_eq!(json(&got)["receiptHash"], hash);
+        assert_eq!(std::fs::read(outputs.join(&name)).unwrap(), whole);
+        assert!(!part.exists() && !outputs.join("of-another-job").exists());
+    };
+    get(&whole[..20], None);
+    get(b"damaged bytes", None);
+    get(&whole, Some("of-another-job"));
+}
+
 /// As Ocean's command line is told: nothing about node, provider and key in the file.
 #[tokio::test(flavor = "multi_thread")]
 async fn provider_node_and_key_may_come_from_the_environment() {

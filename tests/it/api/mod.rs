@@ -10,6 +10,7 @@ mod compute;
 mod containers;
 mod crash;
 mod crash_table;
+mod crowds;
 mod downloads;
 mod following;
 mod gates;

@@ -6,6 +6,7 @@ mod export;
 mod fake_web;
 mod local;
 mod new;
+mod resuming;
 mod tamper;
 mod twice;
 mod verdicts;

@@ -59,6 +59,22 @@ impl Provider {
         Self { child, url }
     }
 
+    /// KiB of memory that the process holds now.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// KiB of memory that it has held at most.
+    pub(crate) fn memory_peak_kib(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// SIGKILL: nothing is said and nothing is tidied.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
