@@ -182,7 +182,7 @@ fn every_receipt_ends_as_expected() {
                 check_values(case, &receipt, &expected);
                 let written = receipt.to_text();
                 assert_eq!(Receipt::parse(written.as_bytes()).unwrap(), receipt, "{case}: written again");
-                let own_layout = !["ok-escapes", "ok-other-layout"].contains(&case);
+                let own_layout = !["ok-algorithm-empty", "ok-escapes", "ok-other-layout"].contains(&case);
                 assert_eq!(written.as_bytes() == bytes, own_layout, "{case}: the text that a writer makes");
                 good += 1;
             }
