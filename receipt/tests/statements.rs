@@ -94,6 +94,11 @@ fn verdicts() {
 fn lists_of_profiles() {
     each("profiles", 25, |case| {
         let profiles = Profiles::parse(&case.bytes("profiles.json").unwrap())?;
+        if let Some(disclosure) = case.bytes("disclosure.json") {
+            let disclosure = Disclosure::parse(&disclosure)?;
+            disclosure.check(case.hash("expect-claimHash").unwrap())?;
+            return disclosure.check_profile(Some(&profiles)).map(drop);
+        }
         if let Some(receipt) = case.bytes("receipt.json") {
             let expected = Expectation { profiles: Some(profiles), ..Expectation::default() };
             return check_structure(&Receipt::parse(&receipt)?, &expected).map(|_| ());

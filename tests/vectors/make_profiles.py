@@ -4,7 +4,7 @@ import json
 import sys
 
 from tests.making.sample import PROFILE, Sample
-from tests.making.writing import Vectors, dump, hexed
+from tests.making.writing import HERE, Vectors, dump, hexed
 
 VECTORS = Vectors("profiles")
 SAMPLE = Sample()
@@ -129,10 +129,27 @@ def receipts():
     add("receipt-revoked-before-inputs", revoked, "profile_revoked", "revoked, and a bad path of a mount", changed)
 
 
+def disclosures():
+    """Disclosures under a list; they are those of `disclosure/`."""
+    revoked = listed(profile(PROFILE, "revoked"))
+
+    def about(name, code, text, case, document=revoked, claim_hash=SAMPLE.claim_hash):
+        shown = (HERE / "disclosure" / case / "disclosure.json").read_bytes()
+        files = {"profiles.json": dump(document), "disclosure.json": shown}
+        VECTORS.case("profiles", f"disclosure-{name}", files, code, text, expect_claimHash=claim_hash)
+
+    about("active", "ok", "an argument, under a profile in use", "ok-argument", listed(profile(PROFILE, "active")))
+    for case in ("ok-argument", "ok-input", "ok-algorithm"):
+        about(f"revoked-{case[3:]}", "profile_revoked", "a revoked profile, and the spec is shown", case)
+    about("revoked-output", "ok", "of an output the spec is not shown", "ok-output")
+    about("revoked-after-claim", "unexpected_receipt", "of another receipt first", "ok-argument", claim_hash=OTHER)
+
+
 def main():
     """Makes all cases."""
     lists()
     receipts()
+    disclosures()
     return VECTORS.finish()
 
 

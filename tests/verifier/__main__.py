@@ -61,6 +61,7 @@ def arguments():
     one.add_argument("file", type=Path)
     one.add_argument("claim_hash", type=_hex_of(32))
     one.add_argument("--file", dest="content", type=Path, help="the bytes that were disclosed")
+    one.add_argument("--profiles", type=Path, help="a list of profiles with their states")
     one = commands.add_parser("check-verdict", help="check an auditor's verdict")
     one.add_argument("file", type=Path)
     one.add_argument("--claim-hash", type=_hex_of(32))
@@ -131,9 +132,10 @@ def run_verify(options):
 def run_check_disclosure(options):
     """`check-disclosure`: what was disclosed, if it leads to the hash."""
     content = options.content.read_bytes() if options.content else None
+    revoked = profiles.revoked(profiles.read(options.profiles.read_bytes())) if options.profiles else ()
     try:
         found = disclosure.read(options.file.read_bytes())
-        _show(disclosure.check(found, options.claim_hash, content))
+        _show(disclosure.check(found, options.claim_hash, content, revoked))
     except Refused as refused:
         print(refused)
         return EXIT[refused.code] if refused.code in NOT_THE_DISCLOSURES else OPENING

@@ -57,8 +57,8 @@ def _root(leaf, position, where):
     return manifest.root_of_top(position["count"], top)
 
 
-def check(disclosure, claim_hash=None, content=None):
-    """Steps 2 to 7: leads the entry up to the receipt hash. Returns the values that follow."""
+def check(disclosure, claim_hash=None, content=None, revoked=()):
+    """Steps 2 to 8: leads the entry up to the receipt hash. Returns the values that follow."""
     part, entry = disclosure["part"], disclosure["entry"]
     need(manifest.path_holds(entry["kind"], entry["path"]), "bad_manifest", f"the path {entry['path']!r}")
     manifest.check_tree([entry], "entry")
@@ -83,4 +83,6 @@ def check(disclosure, claim_hash=None, content=None):
     if content is not None:
         same = len(content) == entry["size"] and blake3(content) == entry["digest"]
         need(same, "hash_mismatch", "the bytes are not those of the entry")
+    if part != "outputs":
+        need(half["profile"] not in revoked, "profile_revoked", "spec.profile")
     return found

@@ -77,8 +77,10 @@ def run_receipt(case, names):
 def run_disclosure(case, names):
     """Checks a disclosure, with the bytes of `file` where the case has one."""
     content = (case / "file").read_bytes() if (case / "file").exists() else None
+    listed = profiles.read((case / "profiles.json").read_bytes()) if (case / "profiles.json").exists() else {}
     found = disclosure.read(read_case(case / "disclosure.json", names))
-    return "ok", disclosure.check(found, expectations(names).get("claimHash"), content)
+    known = expectations(names).get("claimHash")
+    return "ok", disclosure.check(found, known, content, profiles.revoked(listed))
 
 
 def run_verdict(case, names):
@@ -90,6 +92,8 @@ def run_profiles(case, names):
     """Reads a list of profiles; `state` is that of the digest in `profile`."""
     if (case / "receipt.json").exists():
         return run_receipt(case, names)
+    if (case / "disclosure.json").exists():
+        return run_disclosure(case, names)
     found = profiles.read(read_case(case / "profiles.json", names))
     digest = unhex(names.get("profile", ""))
     return "ok", {"profile": digest, "state": found[digest]["state"] if digest in found else "unknown"}

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::hash::receipt_hash;
 use crate::manifest::check_entry;
 use crate::tree::Position;
-use crate::{Entry, EntryKind, Error, JobSpec, Outcome, Result, check_path, mount_leaf, strict};
+use crate::{Entry, EntryKind, Error, JobSpec, Outcome, Profiles, Result, check_path, mount_leaf, strict};
 
 /// Value of the `format` field of a disclosure.
 pub const DISCLOSURE_FORMAT: &str = "brizo-disclosure/1";
@@ -247,6 +247,18 @@ impl Disclosure {
             notes.push(format!("the data set with root {root} was mounted at {below}"));
         }
         notes
+    }
+
+    /// Checks that the run was not under a profile that is revoked, by the list of this release and a `newer` one. Gives back
+    /// a sentence; of an output the spec is not shown, so the profile is not either.
+    ///
+    /// # Errors
+    /// [`Error::ProfileRevoked`].
+    pub fn check_profile(&self, newer: Option<&Profiles>) -> Result<String> {
+        match self.shown.spec() {
+            Some(spec) => Profiles::standing(spec.profile, newer),
+            None => Ok("under which profile the run was is not shown: the receipt says it".into()),
+        }
     }
 
     /// Checks that bytes which the caller has are those of the entry, given their length and BLAKE3 digest.

@@ -39,10 +39,7 @@ pub fn check_disclosure(
             }
             None => notes.push("no file was compared: give --file, or compare with `b3sum`".into()),
         }
-        notes.push(match disclosure.shown.spec() {
-            Some(spec) => Profiles::standing(spec.profile, newer)?,
-            None => "under which profile the run was is not shown: the receipt says it".into(),
-        });
+        notes.push(disclosure.check_profile(newer)?);
         Ok((disclosure, notes))
     });
     match checked {
