@@ -115,13 +115,24 @@ impl Bench {
     }
 
     fn append(&self) -> Result<()> {
-        let spec = serde_json::json!({
-            "profile": B256::ZERO, "agreementId": B256::random(), "runIndex": "0", "moduleDigest": B256::ZERO,
-            "algorithmRoot": B256::ZERO, "invocationRoot": B256::ZERO, "inputsRoot": B256::ZERO,
-            "randomSeed": B256::ZERO, "clockStart": "0", "clockStep": "1", "fuelLimit": "1", "memoryLimit": "1",
-            "stackLimit": "1", "outputLimit": "1", "filesLimit": "1", "blindCommit": B256::ZERO,
-        });
-        let spec: JobSpec = serde_json::from_value(spec)?;
+        let spec = JobSpec {
+            profile: B256::ZERO,
+            agreement_id: B256::random(),
+            run_index: 0,
+            module_digest: B256::ZERO,
+            algorithm_root: B256::ZERO,
+            invocation_root: B256::ZERO,
+            inputs_root: B256::ZERO,
+            random_seed: B256::ZERO,
+            clock_start: 0,
+            clock_step: 1,
+            fuel_limit: 1,
+            memory_limit: 1,
+            stack_limit: 1,
+            output_limit: 1,
+            files_limit: 1,
+            blind_commit: B256::ZERO,
+        };
         Ok(self.store.log_refusal(&spec, "policy_refused: not today", 1)?)
     }
 
