@@ -1,8 +1,9 @@
-//! A driver for random input to everything here that reads strangers' files. `fuzz/` runs it under libFuzzer; the tests
-//! below run it over the corpus and over seeded changes of it. No part of the product.
+//! Drivers for random input to everything here that reads strangers' files. `fuzz/` runs them under libFuzzer; the tests
+//! below run them over the corpus and over seeded changes of it. No part of the product.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken promise has to be heard")]
 
+pub use crate::log::fuzzing::log;
 use crate::log::{Checkpoint, Entry, LogKey, TilePath, entries_of};
 use crate::{
     Disclosure, Error, Expectation, Profiles, Receipt, Result, SignedVerdict, VerdictExpectation,
@@ -122,13 +123,17 @@ fn accepted<T>(parsed: Result<T>) -> Option<T> {
 mod tests {
     use std::hash::{BuildHasher, Hasher, RandomState};
 
-    use super::parsers;
+    use super::{log, parsers};
+
+    /// A driver, and the folder of its corpus.
+    type Driver = (&'static str, fn(&[u8]) -> bool);
+    const DRIVERS: [Driver; 2] = [("receipt_parsers", parsers), ("log_parsers", log)];
 
     /// Changed inputs for each one of the corpus.
     const CHANGES: u64 = 60;
 
-    fn corpus() -> Vec<(String, Vec<u8>)> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/receipt_parsers");
+    fn corpus(driver: &str) -> Vec<(String, Vec<u8>)> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(driver);
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let mut read: Vec<_> =
             entries.map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect();
@@ -138,13 +143,15 @@ mod tests {
 
     #[test]
     fn the_corpus_is_read_and_breaks_nothing() {
-        let corpus = corpus();
-        let useful = corpus.iter().filter(|(_, data)| parsers(data)).count();
-        assert!(
-            corpus.len() >= 10 && 3 * useful >= corpus.len(),
-            "{useful} of {} were accepted",
-            corpus.len()
-        );
+        for (name, driver) in DRIVERS {
+            let corpus = corpus(name);
+            let useful = corpus.iter().filter(|(_, data)| driver(data)).count();
+            assert!(
+                corpus.len() >= 10 && 3 * useful >= corpus.len(),
+                "{name}: {useful} of {} were accepted",
+                corpus.len()
+            );
+        }
     }
 
     /// Other changes in every run; `BRIZO_FUZZ_SEED` repeats one.
@@ -160,25 +167,32 @@ mod tests {
             state ^= state << 17;
             (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) as usize % below.max(1)
         };
-        let mut useful = 0;
-        for (_, data) in corpus() {
-            for _ in 0..CHANGES {
-                let mut changed = data.clone();
-                let at = 1 + next(changed.len() - 1);
-                let length = 1 + next(40).min(changed.len() - at);
-                match next(4) {
-                    0 => changed[at] = next(256) as u8,
-                    1 => changed[at] = b"0123456789abcdef\"{}[],: "[next(24)],
-                    2 => drop(changed.drain(at..(at + length).min(data.len()))),
-                    _ => {
-                        let copy = changed[at..(at + length).min(data.len())].to_vec();
-                        let to = 1 + next(changed.len() - 1);
-                        changed.splice(to..to, copy);
-                    }
+        for (name, driver) in DRIVERS {
+            let mut useful = 0;
+            for (_, data) in corpus(name) {
+                for _ in 0..CHANGES {
+                    useful += u64::from(driver(&changed(&data, &mut next)));
                 }
-                useful += u64::from(parsers(&changed));
+            }
+            assert!(useful > 0, "{name}: no changed input was accepted; BRIZO_FUZZ_SEED={seed}");
+        }
+    }
+
+    /// An input with one change at random behind its first byte.
+    fn changed(data: &[u8], next: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+        let mut changed = data.to_vec();
+        let at = 1 + next(changed.len() - 1);
+        let length = 1 + next(40).min(changed.len() - at);
+        match next(4) {
+            0 => changed[at] = next(256) as u8,
+            1 => changed[at] = b"0123456789abcdef\"{}[],: "[next(24)],
+            2 => drop(changed.drain(at..(at + length).min(data.len()))),
+            _ => {
+                let copy = changed[at..(at + length).min(data.len())].to_vec();
+                let to = 1 + next(changed.len() - 1);
+                changed.splice(to..to, copy);
             }
         }
-        assert!(useful > 0, "no changed input was accepted; BRIZO_FUZZ_SEED={seed}");
+        changed
     }
 }

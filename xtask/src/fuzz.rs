@@ -7,8 +7,8 @@ use crate::command::{ask, clean, clean_in, run};
 
 const VERSION: &str = "0.13.2";
 
-/// As in `src/sandbox/fuzzing/mod.rs`, and that of `receipt/src/fuzzing.rs`.
-const TARGETS: [&str; 5] = ["filesystem", "inspect", "meter", "preview1", "receipt_parsers"];
+/// As in `src/sandbox/fuzzing/mod.rs`, and those of `receipt/src/fuzzing.rs`.
+const TARGETS: [&str; 6] = ["filesystem", "inspect", "meter", "preview1", "receipt_parsers", "log_parsers"];
 
 /// What to run, and how long each.
 #[derive(Debug)]

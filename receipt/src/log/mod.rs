@@ -8,6 +8,8 @@
 mod checkpoint;
 mod entry;
 mod frontier;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod member;
 mod proof;
 mod tiles;
