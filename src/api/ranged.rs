@@ -5,20 +5,24 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use brizo_receipt::B256;
 use futures_util::stream;
+use tokio::sync::{AcquireError, Semaphore};
 
 use super::ApiState;
 use super::problem::Problem;
-use crate::data::Mapped;
+use crate::data::{BlobStore, Mapped};
 
 /// What is copied out of the mapped file at a time.
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// A stored blob. All of it is verified each time, so few are read at the same time: the processors are for runs.
 pub(super) async fn verified(state: &ApiState, digest: B256) -> Result<Mapped, Problem> {
-    let closed =
-        |e: tokio::sync::AcquireError| Problem::internal("the places for readers are gone", &e.into());
-    let _place = state.shared.readers.acquire().await.map_err(closed)?;
-    let blobs = state.blobs.clone();
+    read(&state.shared.readers, &state.blobs, digest).await
+}
+
+async fn read(places: &Semaphore, blobs: &BlobStore, digest: B256) -> Result<Mapped, Problem> {
+    let closed = |e: AcquireError| Problem::internal("the places for readers are gone", &e.into());
+    let _place = places.acquire().await.map_err(closed)?;
+    let blobs = blobs.clone();
     Ok(tokio::task::spawn_blocking(move || blobs.map(digest)).await??)
 }
 
@@ -144,6 +148,25 @@ pub(super) fn body(mapped: Mapped, from: usize, to: usize) -> Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn readers_wait_for_a_place_and_give_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::open(folder.path()).unwrap();
+        let (digest, _) = blobs.put(&b"penguins"[..]).unwrap();
+        let places = Semaphore::new(super::super::state::READERS_MAX);
+        let mut held: Vec<_> = (0..4).map(|_| places.try_acquire().unwrap()).collect();
+        assert!(places.try_acquire().is_err(), "there are four");
+        let mut fifth = std::pin::pin!(read(&places, &blobs, digest));
+        let waits =
+            std::future::poll_fn(|context| std::task::Poll::Ready(fifth.as_mut().poll(context).is_pending()));
+        assert!(waits.await);
+        drop(held.pop());
+        assert_eq!((*fifth.await.unwrap()).as_ref(), b"penguins");
+        // Also when there is nothing to read.
+        let missing = read(&places, &blobs, B256::ZERO).await.err().map(|problem| problem.code());
+        assert!(missing.is_some() && places.available_permits() == 1, "{missing:?}");
+    }
 
     #[test]
     fn ranges_are_those_of_the_standard() {

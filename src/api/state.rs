@@ -23,7 +23,7 @@ use super::ready::Health;
 use super::sessions::Sessions;
 
 /// Stored files that are verified for readers at the same time.
-const READERS_MAX: usize = 4;
+pub(super) const READERS_MAX: usize = 4;
 /// Archives that are made at the same time.
 const ARCHIVES_MAX: usize = 4;
 

@@ -15,8 +15,10 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Finding, read_deployment, read_key, read_runtime};
 use crate::container::{Containers, Owner};
 use crate::data::{BlobStore, NoRoom, Room};
+use crate::job::State;
 use crate::sandbox::{ChildCompiler, Compiler, Control, Engine, Settings, inspect};
 use crate::store::Store;
+use crate::telemetry;
 
 /// Seconds that this clock may be behind the newest block, which nobody makes in the future.
 const CLOCK_BEHIND_MAX_S: u64 = 15;
@@ -54,6 +56,7 @@ impl Doctor {
             findings.extend(store(config));
             findings.extend(chain(config).await);
             findings.extend(containers(config).await);
+            findings.extend(collector(config).await);
         }
         findings.push(tokio::task::spawn_blocking(move || compiler(config.as_ref())).await?);
         report(&findings, self.format)
@@ -103,6 +106,16 @@ fn folder(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// The collector of traces, where one is named. Without it nothing stands still, so it is no failure.
+async fn collector(config: &Config) -> Option<Finding> {
+    let mend =
+        "look at telemetry.endpoint and the variables OTEL_EXPORTER_OTLP_*; it must take OTLP over HTTP";
+    match telemetry::try_collector(&config.telemetry).await? {
+        Ok(()) => Some(Finding::ok("traces", "the collector takes them")),
+        Err(why) => Some(Finding::warn("traces", format!("the collector does not take them: {why}"), mend)),
+    }
+}
+
 /// The container engine, where a runtime needs one.
 async fn containers(config: &Config) -> Option<Finding> {
     let runtimes = config.runtimes.iter().filter_map(|path| read_runtime(path).ok());
@@ -149,7 +162,18 @@ fn store(config: &Config) -> Vec<Finding> {
     }
     let mut findings = vec![Finding::ok("store", format!("whole, schema {}", seen.schema))];
     findings.push(blobs(config, &path));
+    findings.extend(put_aside(&path));
     findings
+}
+
+/// Jobs that wait for the publisher's word.
+fn put_aside(database: &Path) -> Option<Finding> {
+    let jobs = Store::open_as_it_is(database).and_then(|store| store.queue()).ok()?;
+    let count = jobs.iter().filter(|job| job.state == State::Quarantined).count();
+    (count > 0).then(|| {
+        let mend = "`brizo queue list` says why; then `brizo queue retry JOB` or `brizo queue end JOB`";
+        Finding::warn("queue", format!("{count} jobs were put aside"), mend)
+    })
 }
 
 fn blobs(config: &Config, database: &Path) -> Finding {

@@ -5,7 +5,7 @@ mod traces;
 
 use tracing_subscriber::EnvFilter;
 
-pub use traces::{Traces, traces};
+pub use traces::{Traces, traces, try_collector};
 
 /// Starts logging. `RUST_LOG` overrides the level; `BRIZO_LOG=json` writes JSON lines.
 pub fn init() {

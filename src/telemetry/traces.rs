@@ -51,6 +51,22 @@ pub fn traces(config: &TelemetryConfig) -> Result<Option<Traces>, String> {
     Ok(Some(Traces { stop, telling: tokio::spawn(teller.tell(spans, stopped)) }))
 }
 
+/// Hands the collector a message without any span: whether it is there and takes what it is sent. `None` where none is named.
+///
+/// # Errors
+/// A sentence in the answer, without what may be secret.
+pub async fn try_collector(config: &TelemetryConfig) -> Option<Result<(), String>> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let url = endpoint(config, variable)?;
+    let collector = headers(variable).and_then(|headers| Collector::new(&url, &headers));
+    Some(match collector {
+        Err(why) => Err(why),
+        Ok(collector) => collector.post(otlp::NOTHING.to_vec()).await.map_err(|untaken| match untaken {
+            Untaken::Later(why) | Untaken::Never(why) => why,
+        }),
+    })
+}
+
 impl Traces {
     /// Tells what is left, for some seconds at most.
     pub async fn end(self) {

@@ -5,9 +5,14 @@ use serde_json::Value;
 
 use crate::cli::{json, said};
 use crate::guests::guest;
-use crate::world::{Consumer, Provider, Settings, World, eventually};
+use crate::world::{Consumer, Provider, Settings, World, eventually, free_port};
 
-const ONCE: [(&str, &str); 1] = [("BRIZO_QUEUE_QUARANTINE_AFTER", "1")];
+/// Starts the provider anew: one end with a job is enough to put it aside, and the numbers are told at this address.
+async fn start(world: &mut World, numbers: &str) {
+    let variables = [("BRIZO_QUEUE_QUARANTINE_AFTER", "1"), ("BRIZO_METRICS_LISTEN", numbers)];
+    world.provider.kill();
+    world.provider = Provider::start_in(world.folder.path(), &variables).await;
+}
 
 fn listed(world: &World, job: JobId) -> Option<Value> {
     let output = world.brizo(&["queue", "list", "--format", "json"]);
@@ -17,7 +22,7 @@ fn listed(world: &World, job: JobId) -> Option<Value> {
 }
 
 /// A job with which the provider was killed, and which was therefore put aside.
-async fn put_aside(world: &mut World, consumer: &Consumer) -> JobId {
+async fn put_aside(world: &mut World, consumer: &Consumer, numbers: &str) -> JobId {
     let module = guest("hostile");
     let id = consumer.pay_for(&module).await;
     let job = consumer.order(id, &module, &["loop"], 1_000_000_000_000).await;
@@ -26,8 +31,7 @@ async fn put_aside(world: &mut World, consumer: &Consumer) -> JobId {
     let refused = world.brizo(&["queue", "retry", &job.to_string()]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("is running"), "{}", said(&refused));
-    world.provider.kill();
-    world.provider = Provider::start_in(world.folder.path(), &ONCE).await;
+    start(world, numbers).await;
     consumer.wait_for(job, "quarantined").await;
     job
 }
@@ -35,13 +39,13 @@ async fn put_aside(world: &mut World, consumer: &Consumer) -> JobId {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_put_aside_is_seen_tried_again_and_ended() {
     let mut world = World::with(Settings { impatient: true, ..Settings::default() }).await;
-    world.provider.kill();
-    world.provider = Provider::start_in(world.folder.path(), &ONCE).await;
+    let numbers = format!("127.0.0.1:{}", free_port());
+    start(&mut world, &numbers).await;
     let consumer = world.consumer();
     let empty = world.brizo(&["queue", "list"]);
     assert!(said(&empty).contains("no job waits"), "{}", said(&empty));
 
-    let job = put_aside(&mut world, &consumer).await;
+    let job = put_aside(&mut world, &consumer, &numbers).await;
     let row = listed(&world, job).unwrap();
     assert_eq!((row["state"].as_str(), row["attempts"].as_u64()), (Some("quarantined"), Some(1)), "{row}");
     assert_eq!(
@@ -52,6 +56,10 @@ async fn a_job_that_was_put_aside_is_seen_tried_again_and_ended() {
     assert!(row["since"].as_u64().unwrap() >= row["orderedAt"].as_u64().unwrap(), "{row}");
     let table = said(&world.brizo(&["queue", "list"]));
     assert!(table.contains("quarantined") && table.contains("next: brizo queue retry"), "{table}");
+    let doctor = said(&world.brizo(&["doctor"]));
+    assert!(doctor.contains("1 jobs were put aside") && doctor.contains("0 failed"), "{doctor}");
+    let told = reqwest::get(format!("http://{numbers}/metrics")).await.unwrap().text().await.unwrap();
+    assert!(told.contains("brizo_jobs{state=\"quarantined\"} 1"), "{told}");
     // The provider that serves takes it up again, and this time it comes to an end of its own.
     let retried = world.brizo(&["queue", "retry", &job.to_string(), "--format", "yaml"]);
     assert_eq!(retried.status.code(), Some(0), "{}", said(&retried));
@@ -59,7 +67,7 @@ async fn a_job_that_was_put_aside_is_seen_tried_again_and_ended() {
     let status = consumer.wait_for(job, "aborted").await;
     assert_eq!(status["end"].as_str(), Some("timed_out"), "{status}");
 
-    let second = put_aside(&mut world, &consumer).await;
+    let second = put_aside(&mut world, &consumer, &numbers).await;
     let ended = world.brizo(&["queue", "end", &second.to_string()]);
     assert_eq!(ended.status.code(), Some(0), "{}", said(&ended));
     let status = consumer.wait_for(second, "aborted").await;

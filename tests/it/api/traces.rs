@@ -227,10 +227,14 @@ async fn a_collector_that_fails_changes_nothing() {
         text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
     };
     assert_eq!(count("sent").await, 0);
+    let doctor = crate::cli::said(&world.brizo_with(&["doctor"], &variables));
+    assert!(doctor.contains("does not take them: status 503") && doctor.contains("0 failed"), "{doctor}");
     // What waited is told once it can be; what is refused for good is not tried again.
     *collector.status.lock().unwrap() = StatusCode::OK;
     collector.has("order").await;
     eventually("counted", async || count("sent").await > 0).await;
+    let doctor = crate::cli::said(&world.brizo_with(&["doctor"], &variables));
+    assert!(doctor.contains("the collector takes them"), "{doctor}");
     *collector.status.lock().unwrap() = StatusCode::BAD_REQUEST;
     let ask = async || drop(reqwest::get(format!("{}/healthz", world.provider.url)).await.unwrap());
     ask().await;
