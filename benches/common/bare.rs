@@ -69,7 +69,8 @@ impl Bare {
         if allocator == Allocator::Pooling {
             let mut pool = PoolingAllocationConfig::default();
             pool.total_core_instances(4).total_memories(4).total_tables(4).total_stacks(4);
-            pool.linear_memory_keep_resident(64 << 20).pagemap_scan(Enabled::Auto);
+            pool.linear_memory_keep_resident(64 << 20).table_keep_resident(64 << 10);
+            pool.pagemap_scan(Enabled::Auto);
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         Ok(Self { engine: Engine::new(&config)?, rules })

@@ -15,6 +15,7 @@ use crate::job::STACK_LIMIT_MAX;
 
 use super::component::{self, ComponentEngine, Ready};
 use super::limits::TABLES_MAX;
+use super::meter::Exports;
 use super::state::State;
 use super::{
     ArtefactCache, Compiler, Control, Error, Inspection, Kind, compiler, limits, meter, preview1, profile,
@@ -89,6 +90,8 @@ pub struct Settings {
 const POOL_RUNS: u32 = 64;
 /// Memory that a slot of the pool keeps from run to run, so that small runs find their pages already there.
 const POOL_RESIDENT_BYTES: usize = 2 << 20;
+/// The same of tables, of which most programs have a small one.
+const POOL_TABLE_RESIDENT_BYTES: usize = 64 << 10;
 
 /// Modules whose inspection is remembered; beyond, all are forgotten.
 pub(super) const INSPECTED_MAX: usize = 1_000;
@@ -126,14 +129,19 @@ pub struct Module {
     pub cached: bool,
 }
 
+/// A core module that is compiled and linked.
+#[derive(Clone)]
+pub(super) struct ReadyCore {
+    pub(super) pre: InstancePre<State>,
+    pub(super) exports: Exports,
+    /// Fuel for setting the module up.
+    pub(super) startup: u64,
+}
+
 /// Compiled and linked code of either kind.
 #[derive(Clone)]
 pub(super) enum Code {
-    Core {
-        pre: InstancePre<State>,
-        /// Fuel for setting the module up.
-        startup: u64,
-    },
+    Core(ReadyCore),
     Component(Ready),
 }
 
@@ -278,8 +286,11 @@ impl Engine {
                         Artefact::Bytes(bytes) => wasmtime::Module::deserialize(&self.wasmtime, bytes),
                     }
                 };
-                let pre = module.and_then(|module| self.linker.instantiate_pre(&module)).map_err(failed)?;
-                Ok(Code::Core { pre, startup: inspection.startup_fuel })
+                let module = module.map_err(failed)?;
+                let exports = Exports::of(&module);
+                let exports = exports.ok_or_else(|| Error::Compile("the module was not rewritten".into()))?;
+                let pre = self.linker.instantiate_pre(&module).map_err(failed)?;
+                Ok(Code::Core(ReadyCore { pre, exports, startup: inspection.startup_fuel }))
             }
             Kind::Component => {
                 let engine = self.components.wasmtime();
@@ -358,6 +369,7 @@ fn config(backend: Backend, pooled: bool) -> wasmtime::Result<Config> {
             .max_memory_size(1 << 32)
             .max_core_instance_size(1 << 22)
             .linear_memory_keep_resident(POOL_RESIDENT_BYTES)
+            .table_keep_resident(POOL_TABLE_RESIDENT_BYTES)
             .async_stack_keep_resident(64 << 10)
             .pagemap_scan(Enabled::Auto);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use brizo_meter::{CELLS, DEPTH_CELL, FUEL_CELL};
-use wasmtime::{AsContext, AsContextMut, Caller, Config, Instance, Memory, Store};
+use wasmtime::{
+    AsContext, AsContextMut, Caller, Config, Extern, Instance, Memory, Module, ModuleExport, Store, TypedFunc,
+};
 
 use super::ending::Aborted;
 use super::interrupt::{Armed, Interrupt};
@@ -16,8 +18,6 @@ use super::state::{State, Stop};
 pub(super) const METER: &str = brizo_meter::VERSION;
 /// The rules themselves.
 pub(super) const OPTIONS: brizo_meter::Options = brizo_meter::Options::PROFILE;
-/// The function that runs the program.
-pub(super) const PROGRAM: &str = brizo_meter::ENTRY;
 
 /// Fuel for entering any host function.
 pub(super) const CALL: u64 = 500;
@@ -39,6 +39,36 @@ pub(super) fn configure(config: &mut Config) {
     // The cells are a second memory, smaller than a page of WebAssembly; the hints lay the code for exhaustion and NaNs
     // out of the way.
     config.wasm_multi_memory(true).wasm_custom_page_sizes(true).wasm_branch_hinting(true);
+}
+
+/// Where in a rewritten module that lies which the host asks for; looked up once and not in each run.
+#[derive(Clone)]
+pub(super) struct Exports {
+    cells: ModuleExport,
+    program: ModuleExport,
+}
+
+impl Exports {
+    /// Nothing, if the module was not rewritten.
+    pub(super) fn of(module: &Module) -> Option<Self> {
+        let [cells, program] = [CELLS, brizo_meter::ENTRY].map(|name| module.get_export_index(name));
+        let ty = module.get_export(brizo_meter::ENTRY)?.func()?.clone();
+        let typed = ty.params().len() == 0 && ty.results().len() == 1 && ty.result(0)?.is_i32();
+        typed.then_some(Self { cells: cells?, program: program? })
+    }
+
+    /// The function that runs the program.
+    pub(super) fn program(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+    ) -> Result<TypedFunc<(), i32>, Aborted> {
+        let function = instance.get_module_export(&mut *store, &self.program).and_then(Extern::into_func);
+        let function = function.ok_or(Aborted::Engine)?;
+        // SAFETY: the export is one of the module that it was looked up in, which the engine has checked, and its type was
+        // compared when this was made.
+        Ok(unsafe { TypedFunc::new_unchecked(store, function) })
+    }
 }
 
 /// What a run has left.
@@ -70,11 +100,13 @@ impl Cells {
     pub(super) fn start(
         store: &mut Store<State>,
         instance: &Instance,
+        exports: &Exports,
         limits: Left,
         interrupt: Arc<Interrupt>,
         interruptible: bool,
     ) -> Result<Armed, Aborted> {
-        let memory = instance.get_memory(&mut *store, CELLS).ok_or(Aborted::Engine)?;
+        let memory = instance.get_module_export(&mut *store, &exports.cells).and_then(Extern::into_memory);
+        let memory = memory.ok_or(Aborted::Engine)?;
         for (offset, value) in [(FUEL_CELL, limits.fuel), (DEPTH_CELL, limits.depth)] {
             memory.write(&mut *store, offset as usize, &value.to_le_bytes()).map_err(|_| Aborted::Engine)?;
         }

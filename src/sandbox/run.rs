@@ -6,19 +6,19 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use brizo_receipt::{B256, Invocation, JobSpec};
-use wasmtime::{InstancePre, Store};
+use wasmtime::Store;
 
 use crate::job::STACK_LIMIT_MAX;
 
 use super::clock::VirtualClock;
 use super::ending::{RunResult, ending, sort_of};
-use super::engine::Code;
+use super::engine::{Code, ReadyCore};
 use super::interrupt::Interrupt;
 use super::meter::{Cells, Left};
 use super::random::SeededRandom;
 use super::state::{State, Stop};
 use super::vfs::Vfs;
-use super::{Aborted, Engine, Error, Module, meter, watchdog};
+use super::{Aborted, Engine, Error, Module, watchdog};
 
 /// Bytes that the host maps for the guest to read.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -139,26 +139,22 @@ impl Engine {
     /// Runs a module over a given file system.
     pub(super) fn run_on(&self, vfs: Vfs, module: &Module, order: &Order, control: &Control) -> RunResult {
         match &module.code {
-            Code::Core { pre, startup } => self.run_core(vfs, pre, *startup, order, control),
+            Code::Core(ready) => self.run_core(vfs, ready, order, control),
             Code::Component(ready) => self.components.run(vfs, ready, order, control),
         }
     }
 
-    fn run_core(
-        &self,
-        vfs: Vfs,
-        pre: &InstancePre<State>,
-        startup: u64,
-        order: &Order,
-        control: &Control,
-    ) -> RunResult {
+    fn run_core(&self, vfs: Vfs, ready: &ReadyCore, order: &Order, control: &Control) -> RunResult {
+        let ReadyCore { startup, .. } = *ready;
         let fuel = order.limits.fuel;
         let mut store = Store::new(&self.wasmtime, state_of(order, vfs));
         store.limiter(|state| &mut state.memory_limiter);
         let interrupt = &control.interrupt;
         let _watched = watchdog::watch(control.wall_clock_max, interrupt)?;
         let result = match fuel.checked_sub(startup) {
-            Some(left) => self.execute(&mut store, pre, Limits { fuel: left, ..order.limits }, interrupt)?,
+            Some(left) => {
+                self.execute(&mut store, ready, Limits { fuel: left, ..order.limits }, interrupt)?
+            }
             None => Err(Stop::OutOfFuel.into()),
         };
         // Whatever the guest did, a run that was asked to end makes no claim.
@@ -177,20 +173,18 @@ impl Engine {
     fn execute(
         &self,
         store: &mut Store<State>,
-        pre: &InstancePre<State>,
+        ready: &ReadyCore,
         limits: Limits,
         interrupt: &Arc<Interrupt>,
     ) -> Result<wasmtime::Result<i32>, Aborted> {
         let left = Left::of(limits.fuel, limits.stack.min(STACK_LIMIT_MAX));
-        let instance = match block_on(pre.instantiate_async(&mut *store)) {
+        let instance = match block_on(ready.pre.instantiate_async(&mut *store)) {
             Ok(instance) => instance,
             Err(error) => return Ok(Err(error)),
         };
-        let _armed = Cells::start(store, &instance, left, Arc::clone(interrupt), self.interruptible)?;
-        let program = match instance.get_typed_func::<(), i32>(&mut *store, meter::PROGRAM) {
-            Ok(program) => program,
-            Err(error) => return Ok(Err(error)),
-        };
+        let _armed =
+            Cells::start(store, &instance, &ready.exports, left, Arc::clone(interrupt), self.interruptible)?;
+        let program = ready.exports.program(store, &instance)?;
         Ok(block_on(program.call_async(store, ())))
     }
 }
