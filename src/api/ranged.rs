@@ -8,18 +8,25 @@ use futures_util::stream;
 
 use super::ApiState;
 use super::problem::Problem;
-use crate::data::Mapped;
+use crate::data::{BlobStore, Error as DataError, Mapped};
 
-/// What is copied out of the mapped file at a time.
-const CHUNK_BYTES: usize = 256 << 10;
+/// What is read of the file at a time.
+const CHUNK_BYTES: u64 = 256 << 10;
 
-/// A stored blob. All of it is verified each time, so few are read at the same time: the processors are for runs.
+/// A stored blob, in memory. All of it is verified each time, so few are read at the same time: the processors are for runs.
 pub(super) async fn verified(state: &ApiState, digest: B256) -> Result<Mapped, Problem> {
+    reading(state, move |blobs| blobs.map(digest)).await
+}
+
+async fn reading<T: Send + 'static>(
+    state: &ApiState,
+    read: impl FnOnce(BlobStore) -> Result<T, DataError> + Send + 'static,
+) -> Result<T, Problem> {
     let closed =
         |e: tokio::sync::AcquireError| Problem::internal("the places for readers are gone", &e.into());
     let _place = state.shared.readers.acquire().await.map_err(closed)?;
     let blobs = state.blobs.clone();
-    Ok(tokio::task::spawn_blocking(move || blobs.map(digest)).await??)
+    Ok(tokio::task::spawn_blocking(move || read(blobs)).await??)
 }
 
 /// What is served.
@@ -38,8 +45,9 @@ impl Download {
         // A range is of what the caller has the beginning of; if that is something else, they get the whole.
         let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == etag.as_bytes());
         let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
-        let mapped = verified(state, self.digest).await?;
-        let length = (*mapped).as_ref().len() as u64;
+        let digest = self.digest;
+        let file = reading(state, move |blobs| blobs.open_verified(digest)).await?;
+        let length = file.length();
         let part = range.map_or(Part::Whole, |range| Part::parse(range, length));
         let (status, from, to) = match part {
             Part::Whole => (StatusCode::OK, 0, length),
@@ -54,7 +62,7 @@ impl Download {
                 return Ok(response);
             }
         };
-        let mut response = (status, body(mapped, from as usize, to as usize)).into_response();
+        let mut response = (status, body(from, to, move |from, to| file.read(from, to))).into_response();
         let answer = response.headers_mut();
         answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
         answer.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
@@ -122,21 +130,28 @@ impl Part {
     }
 }
 
-/// Bytes of a mapped file as a body. Reading may wait for the disk, so it is not done on the threads of the server.
-/// Bytes from one place to another, in chunks: a slow reader holds one of them.
-pub(super) fn body(mapped: Mapped, from: usize, to: usize) -> Body {
-    if to - from <= CHUNK_BYTES {
-        return Body::from(Bytes::copy_from_slice(&(*mapped).as_ref()[from..to]));
-    }
+/// Mapped bytes as a body.
+pub(super) fn mapped_body(mapped: Mapped) -> Body {
+    let length = (*mapped).as_ref().len() as u64;
+    body(0, length, move |from, to| Ok((*mapped).as_ref()[from as usize..to as usize].to_vec()))
+}
+
+/// Bytes from one place to another, in chunks: a slow reader holds one of them. Reading may wait for the disk, so it is not done on
+/// the threads of the server.
+fn body(
+    from: u64,
+    to: u64,
+    read: impl Fn(u64, u64) -> std::io::Result<Vec<u8>> + Clone + Send + 'static,
+) -> Body {
     Body::from_stream(stream::unfold(from, move |at| {
-        let mapped = mapped.clone();
+        let read = read.clone();
         async move {
             if at >= to {
                 return None;
             }
             let end = to.min(at + CHUNK_BYTES);
-            let copy = move || Bytes::copy_from_slice(&(*mapped).as_ref()[at..end]);
-            Some((tokio::task::spawn_blocking(copy).await, end))
+            let chunk = tokio::task::spawn_blocking(move || read(at, end)).await;
+            Some((chunk.map_err(std::io::Error::other).flatten().map(Bytes::from), end))
         }
     }))
 }
