@@ -126,6 +126,7 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
         engine: Engine::with_settings(Settings {
             cache: Some(cache),
             compiler: compiler(&config)?,
+            scratch: Some(config.data_dir.clone()),
             ..Settings::default()
         })?,
         containers,

@@ -109,7 +109,7 @@ pub(super) async fn archive(
 fn item(blobs: &BlobStore, output: &OutputRow) -> io::Result<Item> {
     let bytes = match output.kind {
         EntryKind::Directory => None,
-        _ => Some(blobs.map(output.digest).map_err(io::Error::other)?),
+        _ => Some(blobs.open_verified(output.digest).map_err(io::Error::other)?),
     };
     Ok(Item { path: output.path.clone(), bytes })
 }

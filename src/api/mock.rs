@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 
 use super::ApiState;
 use super::problem::Problem;
-use super::ranged::body;
+use super::ranged::mapped_body;
 
 /// Files to develop against, where the publisher gives some.
 #[utoipa::path(get, path = "/api/v1/assets/{did}/mock", tag = "assets", params(("did" = String, Path)),
@@ -22,6 +22,5 @@ pub(super) async fn mock(
         Problem::not_found("mock_not_found", "the publisher gives no mock data for this data set")
             .hint("ask the publisher, or write your own after the description in the DDO")
     })?;
-    let length = (*archive).as_ref().len();
-    Ok(([(header::CONTENT_TYPE, "application/x-tar")], body(archive, 0, length)))
+    Ok(([(header::CONTENT_TYPE, "application/x-tar")], mapped_body(archive)))
 }

@@ -9,21 +9,25 @@ use tokio::sync::{AcquireError, Semaphore};
 
 use super::ApiState;
 use super::problem::Problem;
-use crate::data::{BlobStore, Mapped};
+use crate::data::{BlobStore, Error as DataError, Mapped};
 
-/// What is copied out of the mapped file at a time.
-const CHUNK_BYTES: usize = 256 << 10;
+/// What is read of the file at a time.
+const CHUNK_BYTES: u64 = 256 << 10;
 
-/// A stored blob. All of it is verified each time, so few are read at the same time: the processors are for runs.
+/// A stored blob, in memory. All of it is verified each time, so few are read at the same time: the processors are for runs.
 pub(super) async fn verified(state: &ApiState, digest: B256) -> Result<Mapped, Problem> {
-    read(&state.shared.readers, &state.blobs, digest).await
+    reading(&state.shared.readers, &state.blobs, move |blobs| blobs.map(digest)).await
 }
 
-async fn read(places: &Semaphore, blobs: &BlobStore, digest: B256) -> Result<Mapped, Problem> {
+async fn reading<T: Send + 'static>(
+    places: &Semaphore,
+    blobs: &BlobStore,
+    read: impl FnOnce(BlobStore) -> Result<T, DataError> + Send + 'static,
+) -> Result<T, Problem> {
     let closed = |e: AcquireError| Problem::internal("the places for readers are gone", &e.into());
     let _place = places.acquire().await.map_err(closed)?;
     let blobs = blobs.clone();
-    Ok(tokio::task::spawn_blocking(move || blobs.map(digest)).await??)
+    Ok(tokio::task::spawn_blocking(move || read(blobs)).await??)
 }
 
 /// What is served.
@@ -42,8 +46,10 @@ impl Download {
         // A range is of what the caller has the beginning of; if that is something else, they get the whole.
         let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == etag.as_bytes());
         let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
-        let mapped = verified(state, self.digest).await?;
-        let length = (*mapped).as_ref().len() as u64;
+        let digest = self.digest;
+        let file =
+            reading(&state.shared.readers, &state.blobs, move |blobs| blobs.open_verified(digest)).await?;
+        let length = file.length();
         let part = range.map_or(Part::Whole, |range| Part::parse(range, length));
         let (status, from, to) = match part {
             Part::Whole => (StatusCode::OK, 0, length),
@@ -58,7 +64,7 @@ impl Download {
                 return Ok(response);
             }
         };
-        let mut response = (status, body(mapped, from as usize, to as usize)).into_response();
+        let mut response = (status, body(from, to, move |from, to| file.read(from, to))).into_response();
         let answer = response.headers_mut();
         answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
         answer.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
@@ -126,21 +132,28 @@ impl Part {
     }
 }
 
-/// Bytes of a mapped file as a body. Reading may wait for the disk, so it is not done on the threads of the server.
-/// Bytes from one place to another, in chunks: a slow reader holds one of them.
-pub(super) fn body(mapped: Mapped, from: usize, to: usize) -> Body {
-    if to - from <= CHUNK_BYTES {
-        return Body::from(Bytes::copy_from_slice(&(*mapped).as_ref()[from..to]));
-    }
+/// Mapped bytes as a body.
+pub(super) fn mapped_body(mapped: Mapped) -> Body {
+    let length = (*mapped).as_ref().len() as u64;
+    body(0, length, move |from, to| Ok((*mapped).as_ref()[from as usize..to as usize].to_vec()))
+}
+
+/// Bytes from one place to another, in chunks: a slow reader holds one of them. Reading may wait for the disk, so it is not done on
+/// the threads of the server.
+fn body(
+    from: u64,
+    to: u64,
+    read: impl Fn(u64, u64) -> std::io::Result<Vec<u8>> + Clone + Send + 'static,
+) -> Body {
     Body::from_stream(stream::unfold(from, move |at| {
-        let mapped = mapped.clone();
+        let read = read.clone();
         async move {
             if at >= to {
                 return None;
             }
             let end = to.min(at + CHUNK_BYTES);
-            let copy = move || Bytes::copy_from_slice(&(*mapped).as_ref()[at..end]);
-            Some((tokio::task::spawn_blocking(copy).await, end))
+            let chunk = tokio::task::spawn_blocking(move || read(at, end)).await;
+            Some((chunk.map_err(std::io::Error::other).flatten().map(Bytes::from), end))
         }
     }))
 }
@@ -157,14 +170,15 @@ mod tests {
         let places = Semaphore::new(super::super::state::READERS_MAX);
         let mut held: Vec<_> = (0..4).map(|_| places.try_acquire().unwrap()).collect();
         assert!(places.try_acquire().is_err(), "there are four");
-        let mut fifth = std::pin::pin!(read(&places, &blobs, digest));
+        let read = |digest| reading(&places, &blobs, move |blobs| blobs.map(digest));
+        let mut fifth = std::pin::pin!(read(digest));
         let waits =
             std::future::poll_fn(|context| std::task::Poll::Ready(fifth.as_mut().poll(context).is_pending()));
         assert!(waits.await);
         drop(held.pop());
         assert_eq!((*fifth.await.unwrap()).as_ref(), b"penguins");
         // Also when there is nothing to read.
-        let missing = read(&places, &blobs, B256::ZERO).await.err().map(|problem| problem.code());
+        let missing = read(B256::ZERO).await.err().map(|problem| problem.code());
         assert!(missing.is_some() && places.available_permits() == 1, "{missing:?}");
     }
 

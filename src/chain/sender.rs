@@ -23,6 +23,9 @@ use super::{Error, Mined, Result};
 const TRIES: u32 = 5;
 /// Gas beyond the estimate, as a part of it: the state may have changed when the transaction is mined.
 const GAS_MARGIN: u64 = 10;
+/// And as a sum: a balance that somebody else's transaction makes zero in the meantime costs 17,100 more to write (EIP-2200 and
+/// EIP-2929), and a payment writes two. What is not used is not paid.
+const GAS_FOR_BALANCES: u64 = 2 * 17_100;
 
 /// How transactions are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +154,7 @@ impl Sender {
             .with_value(value);
         // Against the pending block: what is on its way already is refused here, and costs nothing.
         let gas = self.provider.estimate_gas(request).await?;
-        let gas = gas.saturating_add(gas / GAS_MARGIN);
+        let gas = gas.saturating_add(gas / GAS_MARGIN).saturating_add(GAS_FOR_BALANCES);
         let mut fees = Fees::estimate(&self.provider, self.sending.fee_max).await?;
         for _ in 0..TRIES {
             let pending = self.provider.get_transaction_count(self.address).pending().await?;

@@ -401,7 +401,7 @@ fn delivered(receipt: &Receipt, outputs: &Outputs, folder: &Path) -> Result<Vec<
             differences.push(Difference::of_unseen("delivered", path, "the replay does not write it"));
             continue;
         };
-        if let Some(at) = first_byte(bytes, replayed) {
+        if let Some(at) = first_byte(bytes, &replayed.bytes()?) {
             let what = format!("first difference at byte {at}");
             differences.push(match receipt.shown_files().any(|entry| entry.path == *path) {
                 true => format!("delivered {path:?}: {what}").into(),

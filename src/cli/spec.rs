@@ -12,7 +12,7 @@ use brizo_receipt::{Key, Manifest, content_digest};
 use crate::data::{BlobStore, ingest};
 use crate::sandbox::{
     ArtefactCache, Backend, ChildCompiler, Compiler, Engine, Error, InputFile, Inspection, Module, Progress,
-    Settings,
+    Settings, Written,
 };
 
 /// A local folder, taken in as a data set.
@@ -59,7 +59,13 @@ pub(super) fn compile(bytes: &[u8], with_cache: bool) -> Result<(Engine, Inspect
 
 /// An engine that compiles as a provider's does.
 pub(super) fn engine(backend: Backend, cache: Option<ArtefactCache>) -> Result<Engine> {
-    Ok(Engine::with_settings(Settings { backend, cache, compiler: compiler()?, ..Settings::default() })?)
+    Ok(Engine::with_settings(Settings {
+        backend,
+        cache,
+        compiler: compiler()?,
+        scratch: Some(std::env::temp_dir()),
+        ..Settings::default()
+    })?)
 }
 
 /// Inspects and compiles a module for an engine.
@@ -129,7 +135,7 @@ pub(super) fn check_output_folder(folder: &Path) -> Result<()> {
 /// Writes files below a folder that is new or empty, all or none: into a fresh folder beside it first, then renamed.
 pub(super) fn write_outputs(
     folder: &Path,
-    files: &BTreeMap<String, Vec<u8>>,
+    files: &BTreeMap<String, Written>,
     folders: &[String],
 ) -> Result<()> {
     let beside = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -139,12 +145,14 @@ pub(super) fn write_outputs(
         brizo_receipt::check_path(path)?;
         fs::create_dir_all(aside.path().join(path))?;
     }
-    for (path, bytes) in files {
+    for (path, written) in files {
         // The paths come from a guest or a provider: nothing may lead out of the folder.
         brizo_receipt::check_path(path)?;
         let place = aside.path().join(path);
         fs::create_dir_all(place.parent().unwrap_or(beside))?;
-        fs::write(&place, bytes).with_context(|| format!("{}", place.display()))?;
+        let copied =
+            fs::File::create(&place).and_then(|mut to| std::io::copy(&mut written.reader(), &mut to));
+        copied.with_context(|| format!("{}", place.display()))?;
     }
     if folder.exists() {
         // Only an empty folder can be removed like this.

@@ -89,7 +89,7 @@ pub(super) fn outputs(archive: &[u8], output_bytes: u64, printed: u64, output_fi
         }
         found.bytes += length;
         match content {
-            Some(bytes) => drop(found.outputs.files.insert(path, bytes)),
+            Some(bytes) => drop(found.outputs.files.insert(path, bytes.into())),
             None => drop(folders.insert(path)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,35 @@ use crate::clock::wall_time;
 
 /// How much is read and hashed at a time; measured as the best size for streaming BLAKE3.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// How much of a large blob is hashed at a time before it is served.
+const VERIFIED_AT_ONCE: usize = 4 << 20;
+
+/// A blob whose bytes were verified, to be read in pieces. Mapped, a large one would count as this process's memory as far as it
+/// was read.
+#[derive(Debug, Clone)]
+pub struct BlobFile {
+    file: Arc<File>,
+    length: u64,
+}
+
+impl BlobFile {
+    /// Length in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The bytes from one place to another, of which there must be as many.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn read(&self, from: u64, to: u64) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; (to - from) as usize];
+        self.file.read_exact_at(&mut bytes, from)?;
+        Ok(bytes)
+    }
+}
 
 /// Verified bytes of a blob.
 pub type Mapped = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -103,6 +132,30 @@ impl BlobStore {
         Ok(mapped)
     }
 
+    /// Opens a blob to be read in pieces, after every byte of it was verified.
+    ///
+    /// # Errors
+    /// As for [`BlobStore::map`].
+    pub fn open_verified(&self, digest: B256) -> Result<BlobFile, Error> {
+        let (path, mut file) = self.open_file(digest)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut chunk = Vec::new();
+        loop {
+            chunk.clear();
+            let mut some = (&mut file).take(VERIFIED_AT_ONCE as u64);
+            let read =
+                some.read_to_end(&mut chunk).map_err(|source| Error::Io { path: path.clone(), source })?;
+            if read == 0 {
+                break;
+            }
+            hasher.update_rayon(&chunk);
+        }
+        if hasher.finalize().as_bytes() != &digest.0 {
+            return Err(Error::Damaged { digest, what: "changed" });
+        }
+        Ok(BlobFile { file: Arc::new(file), length: hasher.count() })
+    }
+
     /// Maps a file of a data set, of which the owner may have chosen to verify every byte not always. Its length always is.
     ///
     /// # Errors
@@ -130,11 +183,7 @@ impl BlobStore {
     /// # Errors
     /// [`Error::Damaged`] when it is missing.
     pub fn map_as_it_is(&self, digest: B256) -> Result<Mapped, Error> {
-        let path = self.place(digest);
-        let file = File::open(&path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::Damaged { digest, what: "missing" },
-            _ => Error::Io { path: path.clone(), source },
-        })?;
+        let (path, file) = self.open_file(digest)?;
         let length = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
         if length == 0 {
             return Ok(Arc::new(Vec::new()));
@@ -142,6 +191,15 @@ impl BlobStore {
         // SAFETY: blobs are renamed into place once and never written again, in a folder only we can write to.
         let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::Io { path, source })?;
         Ok(Arc::new(map))
+    }
+
+    fn open_file(&self, digest: B256) -> Result<(PathBuf, File), Error> {
+        let path = self.place(digest);
+        let file = File::open(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::Damaged { digest, what: "missing" },
+            _ => Error::Io { path: path.clone(), source },
+        })?;
+        Ok((path, file))
     }
 
     /// The folder, which only we can write to.
@@ -240,6 +298,8 @@ mod tests {
             assert_eq!(digest, brizo_receipt::content_digest(content));
             assert_eq!(length, content.len() as u64);
             assert_eq!((*store.map(digest).unwrap()).as_ref(), content);
+            let file = store.open_verified(digest).unwrap();
+            assert_eq!(file.read(0, file.length()).unwrap(), content);
             assert_eq!(store.put(content).unwrap().0, digest, "the same bytes twice are one blob");
         }
     }
@@ -251,6 +311,7 @@ mod tests {
         let (digest, _) = store.put(&b"penguins"[..]).unwrap();
         fs::write(store.place(digest), b"penguinz").unwrap();
         assert!(matches!(store.map(digest), Err(Error::Damaged { what: "changed", .. })));
+        assert!(matches!(store.open_verified(digest), Err(Error::Damaged { what: "changed", .. })));
         fs::remove_file(store.place(digest)).unwrap();
         assert!(matches!(store.map(digest), Err(Error::Damaged { what: "missing", .. })));
     }

@@ -1,8 +1,8 @@
 //! Stored files as one archive, written while it is made: zip or tar, without compression, the same bytes every time.
 
-use std::io::{Result, Write};
+use std::io::{Read, Result, Write};
 
-use super::Mapped;
+use super::BlobFile;
 
 /// Which archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Item {
     /// Path in it.
     pub path: String,
     /// The bytes; a folder has none.
-    pub bytes: Option<Mapped>,
+    pub bytes: Option<BlobFile>,
 }
 
 impl std::fmt::Debug for Item {
@@ -38,6 +38,28 @@ pub fn collect<W: Write>(format: Format, to: W, items: impl IntoIterator<Item = 
     }
 }
 
+/// A file, read from its beginning.
+struct Pieces<'a> {
+    file: &'a BlobFile,
+    at: u64,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(file: &'a BlobFile) -> Self {
+        Self { file, at: 0 }
+    }
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, to: &mut [u8]) -> Result<usize> {
+        let end = self.file.length().min(self.at + to.len() as u64);
+        let bytes = self.file.read(self.at, end)?;
+        to[..bytes.len()].copy_from_slice(&bytes);
+        self.at = end;
+        Ok(bytes.len())
+    }
+}
+
 fn zip<W: Write>(to: W, items: impl IntoIterator<Item = Result<Item>>) -> Result<()> {
     let mut archive = zip::ZipWriter::new_stream(to);
     // No time of the host: the format's first one, 1980-01-01.
@@ -49,10 +71,9 @@ fn zip<W: Write>(to: W, items: impl IntoIterator<Item = Result<Item>>) -> Result
         let item = item?;
         match item.bytes {
             Some(bytes) => {
-                let bytes = (*bytes).as_ref();
-                let large = bytes.len() as u64 >= u64::from(u32::MAX);
+                let large = bytes.length() >= u64::from(u32::MAX);
                 archive.start_file(item.path, options.large_file(large))?;
-                archive.write_all(bytes)?;
+                std::io::copy(&mut Pieces::of(&bytes), &mut archive)?;
             }
             None => archive.add_directory(item.path, options.unix_permissions(0o755))?,
         }
@@ -65,31 +86,36 @@ fn tar<W: Write>(to: W, items: impl IntoIterator<Item = Result<Item>>) -> Result
     for item in items {
         let item = item?;
         let mut header = tar::Header::new_gnu();
-        let bytes = item.bytes.as_ref().map(|bytes| (**bytes).as_ref());
-        header.set_entry_type(if bytes.is_some() {
-            tar::EntryType::Regular
-        } else {
-            tar::EntryType::Directory
-        });
-        header.set_mode(if bytes.is_some() { 0o644 } else { 0o755 });
-        header.set_size(bytes.map_or(0, <[u8]>::len) as u64);
         header.set_mtime(0);
-        archive.append_data(&mut header, item.path, bytes.unwrap_or_default())?;
+        match &item.bytes {
+            Some(bytes) => {
+                header.set_entry_type(tar::EntryType::Regular);
+                header.set_mode(0o644);
+                header.set_size(bytes.length());
+                archive.append_data(&mut header, item.path, Pieces::of(bytes))?;
+            }
+            None => {
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_mode(0o755);
+                header.set_size(0);
+                archive.append_data(&mut header, item.path, std::io::empty())?;
+            }
+        }
     }
     archive.into_inner()?.flush()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-    use std::sync::Arc;
-
     use super::*;
 
     fn items() -> Vec<Result<Item>> {
         let long = format!("deep/{}/b.csv", "x".repeat(150));
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = crate::data::BlobStore::open(folder.path()).unwrap();
         let file = |path: &str, bytes: &[u8]| {
-            Ok(Item { path: path.into(), bytes: Some(Arc::new(bytes.to_vec()) as Mapped) })
+            let (digest, _) = blobs.put(bytes).unwrap();
+            Ok(Item { path: path.into(), bytes: Some(blobs.open_verified(digest).unwrap()) })
         };
         vec![
             Ok(Item { path: "deep".into(), bytes: None }),

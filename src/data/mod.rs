@@ -16,7 +16,7 @@ mod uploads;
 
 pub use archive::{BadArchive, FILES_MAX, pack, unpack};
 pub use backup::Copied;
-pub use blobs::{BlobStore, Mapped, NewBlob};
+pub use blobs::{BlobFile, BlobStore, Mapped, NewBlob};
 pub use collect::{Format, Item, collect};
 pub use ingest::ingest;
 pub use known::Known;

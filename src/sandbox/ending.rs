@@ -9,6 +9,7 @@ use super::limits::HostMemory;
 use super::meter::Left;
 use super::state::{State, Stop};
 use super::vfs::Vfs;
+use super::written::Written;
 
 /// How a run ended, deterministically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Ending {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outputs {
     /// Files by path below `/data/outputs`.
-    pub files: BTreeMap<String, Vec<u8>>,
+    pub files: BTreeMap<String, Written>,
     /// Folders by path, sorted.
     pub folders: Vec<String>,
     /// Captured standard output.
@@ -70,6 +71,9 @@ pub enum Aborted {
     /// The host ran out of memory.
     #[error("the host had no memory left for the guest")]
     HostMemory,
+    /// The host's disk could not keep what the guest wrote.
+    #[error("the host could not keep on its disk what the guest wrote")]
+    HostDisk,
     /// The engine failed in a way that the profile does not know.
     #[error("the engine failed")]
     Engine,
@@ -84,6 +88,7 @@ impl Aborted {
             Self::WallClock => "run_timed_out",
             Self::NativeStack => "run_native_stack",
             Self::HostMemory => "run_host_memory",
+            Self::HostDisk => "run_host_disk",
             Self::Engine => "run_engine_failure",
         }
     }
@@ -103,20 +108,27 @@ impl Outputs {
     /// Bytes of all files and both streams.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let files: usize = self.files.values().map(Vec::len).sum();
-        (files + self.stdout.len() + self.stderr.len()) as u64
+        let files: u64 = self.files.values().map(Written::len).sum();
+        files + (self.stdout.len() + self.stderr.len()) as u64
     }
 
     /// The manifest over files, folders and both streams.
     ///
     /// # Errors
-    /// Never for what the sandbox returns: its file system takes only paths that manifests take.
+    /// When a file cannot be read back from the disk; never for its path, because the sandbox takes only those that manifests take.
     pub fn manifest(&self) -> brizo_receipt::Result<Manifest> {
-        let files = self.files.iter().map(|(path, bytes)| Entry::of(EntryKind::File, path, bytes));
+        let unread = |path: &str, e: std::io::Error| {
+            brizo_receipt::Error::Manifest(format!("output {path:?} cannot be read back: {e}"))
+        };
+        let file = |(path, written): (&String, &Written)| {
+            let digest = written.digest().map_err(|e| unread(path, e))?;
+            Ok(Entry { kind: EntryKind::File, path: path.clone(), size: written.len(), digest })
+        };
+        let files = self.files.iter().map(file).collect::<brizo_receipt::Result<Vec<_>>>()?;
         let folders = self.folders.iter().map(|path| Entry::of(EntryKind::Directory, path, &[]));
         let streams = [("stdout", &self.stdout), ("stderr", &self.stderr)];
         let streams = streams.into_iter().map(|(name, bytes)| Entry::of(EntryKind::Stream, name, bytes));
-        Manifest::new(files.chain(folders).chain(streams).collect())
+        Manifest::new(files.into_iter().chain(folders).chain(streams).collect())
     }
 }
 

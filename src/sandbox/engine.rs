@@ -84,6 +84,8 @@ pub struct Settings {
     pub cache: Option<ArtefactCache>,
     /// Where modules are compiled.
     pub compiler: Compiler,
+    /// Folder for a nameless file with what a guest writes beyond 32 MiB; without one all of it is kept in memory.
+    pub scratch: Option<std::path::PathBuf>,
 }
 
 /// Runs at the same time that the pool has room for; more fail to start as the host's fault.
@@ -113,6 +115,7 @@ pub struct Engine {
     /// Modules that are mapped and linked, by the names of their artefacts.
     ready: Arc<Mutex<HashMap<String, Code>>>,
     pub(super) interruptible: bool,
+    pub(super) scratch: Option<std::path::PathBuf>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -182,9 +185,20 @@ impl Engine {
         preview1::link(&mut linker).map_err(failed)?;
         let interruptible = settings.backend == Backend::Native;
         let components = ComponentEngine::new(settings.backend)?;
-        let Settings { allocation: _, backend, cache, compiler } = settings;
+        let Settings { allocation: _, backend, cache, compiler, scratch } = settings;
         let (linker, inspected, ready) = (Arc::new(linker), Arc::default(), Arc::default());
-        Ok(Self { wasmtime, linker, components, cache, compiler, backend, inspected, ready, interruptible })
+        Ok(Self {
+            wasmtime,
+            linker,
+            components,
+            cache,
+            compiler,
+            backend,
+            inspected,
+            ready,
+            interruptible,
+            scratch,
+        })
     }
 
     /// Name and version of the engine, for run info.

@@ -34,6 +34,7 @@ mod shape;
 mod state;
 mod vfs;
 mod watchdog;
+mod written;
 
 pub use cache::ArtefactCache;
 pub use compile_worker::CompileWork;
@@ -49,6 +50,7 @@ pub use profile::{
     profile_name_for,
 };
 pub use run::{Bytes, Control, InputFile, Limits, Order};
+pub use written::Written;
 
 /// Why the sandbox could not do its work.
 #[derive(Debug, thiserror::Error)]

@@ -133,7 +133,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Inputs`] when two input paths collide. Everything that the guest can cause is a [`RunResult`].
     pub fn run(&self, module: &Module, order: &Order, control: &Control) -> Result<RunResult, Error> {
-        Ok(self.run_on(volumes_of(order)?, module, order, control))
+        Ok(self.run_on(volumes_of(order)?.with_scratch(self.scratch.clone()), module, order, control))
     }
 
     /// Runs a module over a given file system.
@@ -160,6 +160,9 @@ impl Engine {
         // Whatever the guest did, a run that was asked to end makes no claim.
         if let Some(reason) = interrupt.raised() {
             return Err(reason);
+        }
+        if store.data().vfs.failed() {
+            return Err(Aborted::HostDisk);
         }
         // Without cells nothing has run, and only setting up is paid.
         let untouched = Left::of(fuel.saturating_sub(startup), 0);

@@ -347,11 +347,16 @@ impl Worker {
 
     fn store_outputs(&self, outputs: &Outputs) -> Result<(), Failure> {
         let streams = [&outputs.stdout, &outputs.stderr];
-        for bytes in outputs.files.values().chain(streams) {
-            // Most runs print nothing to one stream; nothing need not be written again, only kept from the sweep.
-            if !(bytes.is_empty() && self.blobs.refresh(content_digest(&[])).is_ok()) {
-                failpoint::around("blob", || Ok::<_, Failure>(self.blobs.put(bytes.as_slice())?))?;
-            }
+        for written in outputs.files.values() {
+            self.store_output(written.len(), written.reader())?;
+        }
+        streams.into_iter().try_for_each(|bytes| self.store_output(bytes.len() as u64, bytes.as_slice()))
+    }
+
+    fn store_output(&self, length: u64, mut bytes: impl std::io::Read) -> Result<(), Failure> {
+        // Most runs print nothing to one stream; nothing need not be written again, only kept from the sweep.
+        if length > 0 || self.blobs.refresh(content_digest(&[])).is_err() {
+            failpoint::around("blob", || Ok::<_, Failure>(self.blobs.put(&mut bytes)?))?;
         }
         Ok(())
     }
@@ -447,6 +452,7 @@ fn aborted(aborted: Aborted) -> Failure {
         Aborted::Stopped => Failure::Stopped,
         Aborted::WallClock => Failure::Final(End::TimedOut, aborted.to_string()),
         Aborted::NativeStack => Failure::Final(End::HostFailed, aborted.to_string()),
+        Aborted::HostDisk => Failure::NoRoom(aborted.to_string()),
         Aborted::HostMemory | Aborted::Engine => Failure::Host(aborted.to_string()),
     }
 }

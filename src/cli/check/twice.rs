@@ -252,12 +252,13 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::Written;
     use brizo_receipt::Status;
 
     fn given(fuel: u64, file: &str, stdout: &str) -> Given {
         let ending =
             Ending { status: Status::Exit, exit_code: 0, trap: None, fuel_used: fuel, output_bytes: 1 };
-        let files = [("a".to_string(), file.as_bytes().to_vec())].into();
+        let files = [("a".to_string(), file.as_bytes().to_vec().into())].into();
         (ending, Outputs { files, stdout: stdout.into(), ..Outputs::default() })
     }
 
@@ -273,7 +274,7 @@ mod tests {
         assert_eq!(found, ["the fuel: 1 and 2", "the file \"a\"", "stdout"]);
         let mut other = given(1, "x", "y");
         (other.0.exit_code, other.1.folders) = (7, vec!["t".into()]);
-        other.1.files.insert("b".into(), Vec::new());
+        other.1.files.insert("b".into(), Written::default());
         assert_eq!(
             differences(&given(1, "x", "y"), &other),
             ["the end: exit 0 and exit 7", "the file \"b\"", "the folders"]

@@ -31,7 +31,7 @@ impl<E> From<Stop> for Fail<E> {
 impl From<VfsError> for Fail<ErrorCode> {
     fn from(error: VfsError) -> Self {
         match error {
-            VfsError::OutputLimit => Stop::OutputLimit.into(),
+            VfsError::OutputLimit | VfsError::HostDisk => Stop::OutputLimit.into(),
             other => Self::Answer(code_of(other)),
         }
     }
@@ -60,6 +60,7 @@ pub(super) fn code_of(error: VfsError) -> ErrorCode {
         VfsError::IllegalBytes => ErrorCode::IllegalByteSequence,
         VfsError::TooManyOpen => ErrorCode::InsufficientMemory,
         VfsError::OutputLimit => ErrorCode::Quota,
+        VfsError::HostDisk => ErrorCode::Io,
     }
 }
 

@@ -24,6 +24,9 @@ pub(super) fn finish(
     phase: Phase,
     result: wasmtime::Result<Result<(), ()>>,
 ) -> RunResult {
+    if store.data().vfs.failed() {
+        return Err(Aborted::HostDisk);
+    }
     // Metering is always on, so the engine always knows.
     let left = store.get_fuel().unwrap_or(0);
     let refused_memory = store.data().limiter.refused();

@@ -10,7 +10,7 @@ use super::folders;
 use super::poll::{datetime, nanoseconds};
 use super::resources::{Input, IoError, Open, Output};
 use super::state::State;
-use super::streams::{put, slice};
+use super::streams::put;
 use crate::sandbox::meter;
 use crate::sandbox::state::Stop;
 use crate::sandbox::vfs::{NodeId, Target, VfsError};
@@ -79,7 +79,7 @@ fn link_content(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
                 let there = call.state().vfs.node(id).len().saturating_sub(offset);
                 let length = length.min(there).min(CHUNK_BYTES_MAX);
                 call.charge_each(length, meter::BYTE)?;
-                let bytes = slice(call.state().vfs.node(id).bytes(), offset, length).to_vec();
+                let bytes = call.state().vfs.part(id, offset, length)?.into_owned();
                 Ok((bytes, length == there))
             })
         },

@@ -140,7 +140,10 @@ fn move_to(call: &mut Call<'_>, fd: u32, position: u64) -> Result<(), Stop> {
 fn read(call: &mut Call<'_>, this: &Resource<Input>, length: u64) -> Answer<Vec<u8>> {
     let (fd, id, position, length) = next(call, this, length.min(CHUNK_BYTES_MAX))?;
     call.charge_each(length, meter::BYTE)?;
-    let bytes = slice(call.state().vfs.node(id).bytes(), position, length).to_vec();
+    let bytes = match call.state().vfs.part(id, position, length) {
+        Ok(bytes) => bytes.into_owned(),
+        Err(error) => return fail(call, error),
+    };
     move_to(call, fd, position + length)?;
     Ok(bytes)
 }
@@ -149,11 +152,6 @@ fn skip(call: &mut Call<'_>, this: &Resource<Input>, length: u64) -> Answer<u64>
     let (fd, _, position, length) = next(call, this, length)?;
     move_to(call, fd, position + length)?;
     Ok(length)
-}
-
-/// A range that lies within the bytes; what does not is empty.
-pub(super) fn slice(bytes: &[u8], position: u64, length: u64) -> &[u8] {
-    bytes.get(position as usize..(position + length) as usize).unwrap_or(&[])
 }
 
 /// Writes everything: there are no short writes; what does not fit the order ends the run.
@@ -201,7 +199,7 @@ pub(super) fn put(
 
 /// The end of the run, or an error that the guest can ask about.
 fn fail<T>(call: &mut Call<'_>, error: VfsError) -> Answer<T> {
-    if error == VfsError::OutputLimit {
+    if matches!(error, VfsError::OutputLimit | VfsError::HostDisk) {
         return Err(Stop::OutputLimit.into());
     }
     let error = call.push(IoError(code_of(error)))?;

@@ -43,7 +43,7 @@ impl From<VfsError> for Option<Errno> {
             VfsError::ReadOnly => Errno::Rofs,
             VfsError::IllegalBytes => Errno::Ilseq,
             VfsError::TooManyOpen => Errno::Mfile,
-            VfsError::OutputLimit => return None,
+            VfsError::OutputLimit | VfsError::HostDisk => return None,
         })
     }
 }

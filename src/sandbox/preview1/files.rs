@@ -69,13 +69,11 @@ fn read(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<u
     let there = call.state.vfs.node(id).len().saturating_sub(start);
     let total = room.min(there).min(u64::from(u32::MAX));
     call.charge_each(total, meter::BYTE)?;
-    // `total` bytes lie within the file, so both bounds fit memory sizes.
-    let mut rest = call.state.vfs.node(id).bytes().get(start as usize..).unwrap_or(&[]);
-    rest = &rest[..(total as usize).min(rest.len())];
+    let mut at = start;
     for (pointer, length) in buffers {
-        let (now, later) = rest.split_at(rest.len().min(length as usize));
-        call.memory.write(pointer, now)?;
-        rest = later;
+        let now = call.state.vfs.part(id, at, u64::from(length).min(start + total - at))?;
+        call.memory.write(pointer, &now)?;
+        at += now.len() as u64;
     }
     if offset.is_none() {
         call.state.vfs.descriptor_mut(fd)?.position = start + total;

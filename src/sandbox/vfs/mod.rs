@@ -44,6 +44,8 @@ pub(super) enum VfsError {
     TooManyOpen,
     /// Ordered output bytes or files are used up; ends the run.
     OutputLimit,
+    /// The host cannot keep what was written; ends the run without a claim.
+    HostDisk,
 }
 
 /// Result of an operation.

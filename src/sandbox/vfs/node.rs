@@ -1,9 +1,10 @@
 //! Nodes: files and folders. Their number is their identity, given in the order of creation.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::Listing;
-use crate::sandbox::Bytes;
+use super::{Listing, VfsError, VfsResult};
+use crate::sandbox::{Bytes, Written};
 
 /// Index of a node in its file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +46,7 @@ pub(in crate::sandbox) enum NodeKind {
     /// Bytes that the host maps.
     Input(Bytes),
     /// Bytes that the guest wrote.
-    Output(Vec<u8>),
+    Output(Written),
 }
 
 impl std::fmt::Debug for NodeKind {
@@ -63,17 +64,29 @@ impl Node {
         matches!(self.kind, NodeKind::Directory(_))
     }
 
-    /// Bytes of a file; empty for a folder.
-    pub(in crate::sandbox) fn bytes(&self) -> &[u8] {
+    /// As much of a part of a file as there is; nothing of a folder.
+    ///
+    /// # Errors
+    /// `HostDisk` where the host cannot read what the guest wrote.
+    pub(super) fn part(&self, position: u64, length: u64) -> VfsResult<Cow<'_, [u8]>> {
         match &self.kind {
-            NodeKind::Directory(_) => &[],
-            NodeKind::Input(bytes) => (**bytes).as_ref(),
-            NodeKind::Output(bytes) => bytes,
+            NodeKind::Directory(_) => Ok(Cow::Borrowed(&[])),
+            NodeKind::Input(bytes) => {
+                let bytes = (**bytes).as_ref();
+                let from = position.min(bytes.len() as u64);
+                let to = position.saturating_add(length).min(bytes.len() as u64);
+                Ok(Cow::Borrowed(&bytes[from as usize..to as usize]))
+            }
+            NodeKind::Output(written) => written.part(position, length).map_err(|_| VfsError::HostDisk),
         }
     }
 
     /// Length of a file in bytes; 0 for a folder.
     pub(in crate::sandbox) fn len(&self) -> u64 {
-        self.bytes().len() as u64
+        match &self.kind {
+            NodeKind::Directory(_) => 0,
+            NodeKind::Input(bytes) => (**bytes).as_ref().len() as u64,
+            NodeKind::Output(written) => written.len(),
+        }
     }
 }

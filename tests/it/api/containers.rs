@@ -44,7 +44,10 @@ async fn a_container_is_run_paid_by_the_second_and_attested() {
     // The numbers are those of the wasm example.
     let order = crate::sandbox::order(&["--by", "species", "--value", "body_mass_g"]);
     let (_, wasm) = crate::sandbox::run(&crate::guests::guest("group_aggregate"), &order);
-    assert_eq!(std::fs::read(inside(&world, "out/outputs/groups.csv")).unwrap(), wasm.files["groups.csv"]);
+    assert_eq!(
+        std::fs::read(inside(&world, "out/outputs/groups.csv")).unwrap(),
+        *wasm.files["groups.csv"].bytes().unwrap()
+    );
 
     // What is signed: image, command, limits, end, outputs; time where fuel is.
     let receipt = receipt(&world);

@@ -95,6 +95,7 @@ async fn a_crowd_follows_the_logs_of_one_job() {
     let (token, http) = (token(&consumer).await, reqwest::Client::new());
     let url = format!("{}/api/v1/jobs/{job}/logs?follow=1", consumer.url);
     let before = world.provider.memory_kib();
+    world.provider.forget_peak();
     let mut followers = Vec::new();
     for _ in 0..count {
         followers.push(Follower::come(&http, &url, &token).await);

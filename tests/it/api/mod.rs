@@ -12,6 +12,7 @@ mod crash;
 mod crash_table;
 mod crowds;
 mod downloads;
+mod flat_memory;
 mod following;
 mod gates;
 mod log;

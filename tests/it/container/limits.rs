@@ -40,7 +40,7 @@ async fn the_kernel_refuses_what_is_too_much_output() {
     let (ending, outputs) = run(engine, &order(script)).await;
     assert_eq!((ending.status, ending.exit_code), (Status::OutputLimit, 0));
     assert!(text(&outputs.stderr).contains("No space left on device"), "{}", text(&outputs.stderr));
-    let written: usize = outputs.files.values().map(Vec::len).sum();
+    let written: u64 = outputs.files.values().map(brizo::sandbox::Written::len).sum();
     assert!(written <= 1 << 20 && written > 400_000, "{written}");
     assert!(ending.output_bytes <= LIMITS.output_bytes);
 }
@@ -53,7 +53,7 @@ async fn one_file_is_not_longer_than_all_may_be() {
     let (ending, outputs) = run(engine, &order(script)).await;
     assert_eq!(ending.status, Status::Exit);
     assert!(!text(&outputs.stdout).contains("ended 0"), "{}", text(&outputs.stdout));
-    assert!(outputs.files.get("hole").is_none_or(Vec::is_empty));
+    assert!(outputs.files.get("hole").is_none_or(brizo::sandbox::Written::is_empty));
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_guest_may_clean_up_when_its_time_is_up() {
     order.limits.fuel = SECOND;
     let (ending, outputs) = run(engine, &order).await;
     assert_eq!(ending.status, Status::OutOfFuel, "an end that was asked for is not its own");
-    assert_eq!(outputs.files["clean"], b"clean\n");
+    assert_eq!(*outputs.files["clean"].bytes().unwrap(), *b"clean\n");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn with_child(backend: Backend, allocation: Allocation, cpu_seconds: u64, memory
     let program = PathBuf::from(env!("CARGO_BIN_EXE_brizo"));
     let child = ChildCompiler { program, cpu_seconds, memory_bytes, ..child() };
     let compiler = Compiler::Child(child);
-    Engine::with_settings(Settings { allocation, backend, compiler, cache: None }).unwrap()
+    Engine::with_settings(Settings { allocation, backend, compiler, ..Settings::default() }).unwrap()
 }
 
 /// Passes the gate, and takes many processor seconds and much memory to compile.

@@ -42,7 +42,7 @@ fn output_bytes_are_exact_at_their_edge() {
     let written = free.output_bytes;
     assert_eq!(
         written,
-        outputs.files.values().map(Vec::len).sum::<usize>() as u64
+        outputs.files.values().map(brizo::sandbox::Written::len).sum::<u64>()
             + outputs.stdout.len() as u64
             + outputs.stderr.len() as u64
     );
@@ -174,10 +174,10 @@ fn the_examples_write_what_was_checked_by_hand() {
     let (ending, outputs) = run(&guest("column_stats"), &order(&["--file", "penguins.csv"]));
     assert_eq!(ending.exit_code, 0, "{}", text(&outputs.stderr));
     for name in ["column-stats.csv", "column-stats.json"] {
-        assert_eq!(text(&outputs.files[name]), expected(name));
+        assert_eq!(text(&outputs.files[name].bytes().unwrap()), expected(name));
     }
     let (ending, outputs) =
         run(&guest("group_aggregate"), &order(&["--by", "species", "--value", "body_mass_g"]));
     assert_eq!(ending.exit_code, 0, "{}", text(&outputs.stderr));
-    assert_eq!(text(&outputs.files["groups.csv"]), expected("groups.csv"));
+    assert_eq!(text(&outputs.files["groups.csv"].bytes().unwrap()), expected("groups.csv"));
 }

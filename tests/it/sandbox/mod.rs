@@ -11,6 +11,7 @@ mod languages;
 mod limits;
 mod numbers;
 mod python;
+mod spilling;
 
 pub(crate) use compiler::bomb;
 

@@ -67,7 +67,7 @@ fn data_science_in_python_is_reproducible() {
     assert_eq!((ending.status, ending.exit_code), (Status::Exit, 0), "{}", text(&outputs.stderr));
     let expected = std::fs::read(repository("examples/expected/groups.csv")).unwrap();
     assert_eq!(
-        text(&outputs.files["groups.csv"]),
+        text(&outputs.files["groups.csv"].bytes().unwrap()),
         text(&expected),
         "pandas agrees with every other language"
     );
@@ -75,8 +75,8 @@ fn data_science_in_python_is_reproducible() {
     let training = script(&runtime, "species.py", &flags[..2]);
     let (ending, outputs) = run(&engine, &first, &training);
     assert_eq!((ending.status, ending.exit_code), (Status::Exit, 0), "{}", text(&outputs.stderr));
-    assert_eq!(text(&outputs.files["confusion.csv"]).lines().count(), 4);
-    assert!(text(&outputs.files["model.json"]).contains("\"trained_on\": 257"));
+    assert_eq!(text(&outputs.files["confusion.csv"].bytes().unwrap()).lines().count(), 4);
+    assert!(text(&outputs.files["model.json"].bytes().unwrap()).contains("\"trained_on\": 257"));
     assert_eq!(
         run(&engine, &again, &training),
         (ending, outputs),

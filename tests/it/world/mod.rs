@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) waiting_max: Option<u64>,
     /// Socket of a container engine and an image on it: the data set is then for containers.
     pub(crate) container: Option<(PathBuf, brizo::container::Image)>,
+    /// Bytes of outputs that may be ordered, with time for them.
+    pub(crate) output_bytes: Option<u64>,
     /// Lines of the `[api]` part.
     pub(crate) api: Option<&'static str>,
 }
@@ -178,8 +180,12 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
          runtimes = [\"parrot/runtime.toml\"]\n",
         settings.poll_interval_ms.unwrap_or(50),
     );
+    config += "[node]\n";
     if let Some(seconds) = settings.compile_cpu_seconds {
-        config += &format!("[node]\ncompile_cpu_seconds = {seconds}\n");
+        config += &format!("compile_cpu_seconds = {seconds}\n");
+    }
+    if let Some(bytes) = settings.output_bytes {
+        config += &format!("output_bytes = {bytes}\n");
     }
     // A killed provider is the tests' doing, not the jobs'.
     config += &format!("[queue]\nquarantine_after = 1000\ngrace_s = {}\n", settings.grace_s);
@@ -208,6 +214,12 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     if settings.impatient {
         manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 1_000_000_000_000");
         manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1");
+    }
+    if let Some(bytes) = settings.output_bytes {
+        for key in ["output_bytes", "file_bytes_max"] {
+            manifest = manifest.replace(&format!("{key} = 1048576"), &format!("{key} = {bytes}"));
+        }
+        manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1200");
     }
     if let Some((_, image)) = &settings.container {
         let listed =
@@ -271,7 +283,7 @@ fn manifest(token: Address) -> String {
         ["column_stats", "group_aggregate", "hostile"].map(|name| (name, crate::guests::guest(name))).into();
     // Approved by mistake: the rules still refuse it for its sockets.
     modules.push(("import-sock", crate::guests::wat("import-sock")));
-    modules.extend(["keeps-a-secret", "counts-aloud"].map(|name| (name, crate::guests::wat(name))));
+    modules.extend(["keeps-a-secret", "counts-aloud", "pours"].map(|name| (name, crate::guests::wat(name))));
     modules.extend(
         crate::guests::component("group_aggregate").map(|bytes| ("group_aggregate component", bytes)),
     );

@@ -64,9 +64,14 @@ impl Provider {
         self.memory("VmRSS:")
     }
 
-    /// KiB of memory that it has held at most.
+    /// KiB of memory that it has held at most, since it began or since [`Provider::forget_peak`].
     pub(crate) fn memory_peak_kib(&self) -> u64 {
         self.memory("VmHWM:")
+    }
+
+    /// Has the system count the peak anew, from what is held now.
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
 
     fn memory(&self, field: &str) -> u64 {

@@ -1,7 +1,10 @@
 //! Writing, and the count of what was written.
 
+use std::sync::atomic::Ordering;
+
 use super::Vfs;
 use crate::sandbox::vfs::{NodeId, NodeKind, Target, VfsError, VfsResult};
+use crate::sandbox::written::Storage;
 
 impl Vfs {
     /// Writes bytes into a file at a position, filling a gap with zeros. Returns nothing less than everything.
@@ -25,12 +28,12 @@ impl Vfs {
         if !bytes.is_empty() && end > self.node(id).len() {
             self.resize(id, end, time)?;
         }
-        let node = self.node_mut(id);
+        let node = &mut self.nodes[id.0 as usize];
         node.modified = time;
-        let NodeKind::Output(content) = &mut node.kind else { return Err(VfsError::IsDirectory) };
+        let NodeKind::Output(written) = &mut node.kind else { return Err(VfsError::IsDirectory) };
         // `resize` has made the file at least this long, and both numbers are below the output limit.
-        if let Some(place) = content.get_mut(position as usize..end as usize) {
-            place.copy_from_slice(bytes);
+        if Storage::write(written, position, bytes).is_err() {
+            return Err(self.broken());
         }
         Ok(())
     }
@@ -50,12 +53,10 @@ impl Vfs {
         if length > old {
             self.count(length - old)?;
         }
-        let node = self.node_mut(id);
-        let NodeKind::Output(content) = &mut node.kind else { return Err(VfsError::IsDirectory) };
-        content.resize(length as usize, 0);
-        // Bytes that no longer count must not be held either; only then, so that shrinking step by step stays cheap.
-        if content.capacity() > 2 * content.len() + 4096 {
-            content.shrink_to_fit();
+        let node = &mut self.nodes[id.0 as usize];
+        let NodeKind::Output(written) = &mut node.kind else { return Err(VfsError::IsDirectory) };
+        if self.storage.resize(written, length).is_err() {
+            return Err(self.broken());
         }
         node.modified = time;
         self.bytes -= old.saturating_sub(length);
@@ -83,6 +84,12 @@ impl Vfs {
     pub(in crate::sandbox) fn check_room(&self, id: NodeId, end: u64) -> VfsResult<()> {
         let more = end.saturating_sub(self.node(id).len());
         if more > self.bytes_limit - self.bytes { Err(VfsError::OutputLimit) } else { Ok(()) }
+    }
+
+    /// The host cannot go on with this run.
+    fn broken(&mut self) -> VfsError {
+        self.failed.store(true, Ordering::Relaxed);
+        VfsError::HostDisk
     }
 
     fn count(&mut self, more: u64) -> VfsResult<()> {

@@ -4,12 +4,16 @@ mod content;
 mod names;
 mod table;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::path::{PATH_BYTES_MAX, parts};
 use super::{Descriptor, Entry, Listing, Node, NodeId, NodeKind, Target, VfsError, VfsResult};
 use crate::job::RUNTIME_FOLDER;
-use crate::sandbox::InputFile;
+use crate::sandbox::written::Storage;
+use crate::sandbox::{InputFile, Written};
 
 const ROOT: NodeId = NodeId(0);
 
@@ -31,6 +35,9 @@ pub(in crate::sandbox) struct Vfs {
     volumes: [NodeId; 3],
     pub(in crate::sandbox) stdout: Vec<u8>,
     pub(in crate::sandbox) stderr: Vec<u8>,
+    storage: Storage,
+    /// Whether the host failed to keep or to read what was written: then there is no claim.
+    failed: AtomicBool,
     bytes: u64,
     bytes_limit: u64,
     files: u64,
@@ -54,6 +61,8 @@ impl Vfs {
             volumes: [ROOT; 3],
             stdout: Vec::new(),
             stderr: Vec::new(),
+            storage: Storage::default(),
+            failed: AtomicBool::new(false),
             bytes: 0,
             bytes_limit: 0,
             files: 0,
@@ -97,6 +106,31 @@ impl Vfs {
             vfs.descriptors.push(Some(root));
         }
         Ok(vfs)
+    }
+
+    /// Keeps what is beyond some memory in a nameless file in this folder.
+    #[must_use]
+    pub(in crate::sandbox) fn with_scratch(mut self, folder: Option<PathBuf>) -> Self {
+        self.storage = Storage::new(folder);
+        self
+    }
+
+    /// Whether the host failed to keep or to read what was written.
+    pub(in crate::sandbox) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// As much of a part of a file as there is.
+    ///
+    /// # Errors
+    /// `HostDisk`; the run is over then.
+    pub(in crate::sandbox) fn part(
+        &self,
+        id: NodeId,
+        position: u64,
+        length: u64,
+    ) -> VfsResult<Cow<'_, [u8]>> {
+        self.node(id).part(position, length).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
     }
 
     /// The three streams and no open volume, for tests.
@@ -291,8 +325,11 @@ impl Vfs {
         }
         self.files += 1;
         self.node_mut(folder).modified = time;
-        let kind =
-            if directory { NodeKind::Directory(BTreeMap::new()) } else { NodeKind::Output(Vec::new()) };
+        let kind = if directory {
+            NodeKind::Directory(BTreeMap::new())
+        } else {
+            NodeKind::Output(Written::default())
+        };
         self.attach(folder, name, kind, time)
     }
 
@@ -361,7 +398,7 @@ impl Vfs {
     }
 
     /// Files with their content and folders below `/data/outputs`, in byte order of their paths. Empties the volume.
-    pub(in crate::sandbox) fn take_outputs(&mut self) -> (BTreeMap<String, Vec<u8>>, Vec<String>) {
+    pub(in crate::sandbox) fn take_outputs(&mut self) -> (BTreeMap<String, Written>, Vec<String>) {
         let (mut files, mut folders) = (BTreeMap::new(), Vec::new());
         let mut stack = vec![(String::new(), self.volumes[2])];
         while let Some((prefix, id)) = stack.pop() {

@@ -53,7 +53,10 @@ impl Vfs {
             return;
         }
         let freed = node.len();
-        node.kind = NodeKind::Output(Vec::new());
+        if let NodeKind::Output(written) = &mut node.kind {
+            let written = std::mem::take(written);
+            self.storage.forget(written);
+        }
         self.bytes -= freed;
         self.free.push(id);
     }
