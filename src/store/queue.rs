@@ -59,6 +59,17 @@ pub struct QueuedJob {
     pub since_s: u64,
 }
 
+/// Jobs that wait, in their order. It must not look at jobs that are over, of which there are any number.
+pub(super) const CANDIDATES: &str = "WITH held AS MATERIALIZED (
+         SELECT ordered_by, count(*) AS jobs FROM job INDEXED BY job_held
+         WHERE state IN ('preparing', 'running') GROUP BY ordered_by)
+     SELECT id, memory_bytes, passed, crashes FROM job INDEXED BY job_waiting
+         LEFT JOIN served ON served.consumer = job.ordered_by
+         LEFT JOIN held ON held.ordered_by = job.ordered_by
+     WHERE state = 'queued' AND not_before_s <= ?1 AND start_by_s >= ?1
+     ORDER BY priority DESC, coalesce(held.jobs, 0), coalesce(turn, 0), created_s, id
+     LIMIT ?2";
+
 /// A job that could be taken next.
 struct Candidate {
     id: String,
@@ -386,15 +397,7 @@ fn choose(sql: &Connection, rules: &QueueRules, now_s: u64) -> Result<Option<Str
 }
 
 fn candidates(sql: &Connection, now_s: u64) -> Result<Vec<Candidate>> {
-    let mut statement = sql.prepare_cached(
-        "SELECT id, memory_bytes, passed, crashes FROM job LEFT JOIN served ON served.consumer = job.ordered_by
-         WHERE state = 'queued' AND not_before_s <= ?1 AND start_by_s >= ?1
-         ORDER BY priority DESC,
-                  (SELECT count(*) FROM job AS held
-                   WHERE held.ordered_by = job.ordered_by AND held.state IN ('preparing', 'running')),
-                  coalesce(turn, 0), created_s, id
-         LIMIT ?2",
-    )?;
+    let mut statement = sql.prepare_cached(CANDIDATES)?;
     let read = |row: &Row<'_>| {
         let suspect = row.get::<_, u32>(3)? > 0;
         Ok(Candidate { id: row.get(0)?, memory_bytes: row.get(1)?, passed: row.get(2)?, suspect })

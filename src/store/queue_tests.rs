@@ -251,3 +251,20 @@ fn state_word(store: &Store, number: u8) -> String {
     let query = "SELECT state FROM job WHERE id = ?1";
     store.lock().query_row(query, [id(number).to_string()], |row| row.get(0)).unwrap()
 }
+
+#[test]
+fn what_is_asked_for_each_job_goes_through_no_jobs_that_are_over() {
+    let store = store();
+    let sql = store.lock();
+    let plan = |query: &str| -> Vec<String> {
+        let mut explained = sql.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let marks = explained.parameter_count();
+        let read = explained.query_map(rusqlite::params_from_iter(vec![1; marks]), |row| row.get(3)).unwrap();
+        read.collect::<rusqlite::Result<_>>().unwrap()
+    };
+    for step in plan(super::queue::CANDIDATES).iter().chain(&plan(super::asked::JOBS_AFTER)) {
+        let goes_through = step.starts_with("SCAN") || step.contains("job_consumer");
+        let few = step.contains("job_waiting") || step.contains("job_held");
+        assert!(!goes_through || few, "{step}");
+    }
+}
