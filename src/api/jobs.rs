@@ -81,7 +81,8 @@ fn page_at(token: &str) -> Option<PageAt> {
 pub(super) struct WaitQuery {
     /// Seconds.
     #[serde(default)]
-    wait: u64,
+    #[param(value_type = u64, maximum = 65535)]
+    wait: u16,
     /// The state that the caller has seen.
     #[serde(default)]
     known: Option<String>,
@@ -94,7 +95,8 @@ pub(super) struct WaitQuery {
 pub(super) struct ReceiptQuery {
     /// Seconds.
     #[serde(default)]
-    wait: u64,
+    #[param(value_type = u64, maximum = 65535)]
+    wait: u16,
 }
 
 /// The status; with `?wait=` as soon as the state is another one than `known` (or than now), the job is over, or the
@@ -114,7 +116,7 @@ pub(super) async fn status(
     let mut job = authorize(&state, caller.address, &id, Right::Status).await?;
     if query.wait > 0 {
         let known = query.known.unwrap_or_else(|| job.state.word().to_string());
-        job = wait(&state, caller.address, job, query.wait, Wanted::Other(known)).await?;
+        job = wait(&state, caller.address, job, query.wait.into(), Wanted::Other(known)).await?;
     }
     Ok(Json(Status::of(&job)))
 }
@@ -197,7 +199,7 @@ pub(super) async fn receipt(
         .map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("wait is a number of seconds"))?;
     let mut job = authorize(&state, caller.address, &id, Right::Receipt).await?;
     if query.wait > 0 {
-        job = wait(&state, caller.address, job, query.wait, Wanted::Receipt).await?;
+        job = wait(&state, caller.address, job, query.wait.into(), Wanted::Receipt).await?;
     }
     check_granted(&state, &job).await?;
     let receipt =
