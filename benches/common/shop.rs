@@ -186,7 +186,7 @@ fn config(folder: &Path) -> Result<Config> {
     std::fs::write(
         &path,
         "data_dir = \".\"\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://bench.example\"\nrpc = \"http://127.0.0.1:1\"\n\
-         deployment = \"none\"\nkey_file = \"none\"\n",
+         deployment = \"none\"\nkey_file = \"none\"\n[api]\nrequests_per_second = 0\n",
     )?;
     Ok(Config::load(&path)?)
 }
