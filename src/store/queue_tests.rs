@@ -254,7 +254,7 @@ fn state_word(store: &Store, number: u8) -> String {
 
 #[test]
 fn what_is_asked_for_each_job_goes_through_no_jobs_that_are_over() {
-    let store = store();
+    let store = super::tests::store();
     let sql = store.lock();
     let plan = |query: &str| -> Vec<String> {
         let mut explained = sql.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
