@@ -135,7 +135,9 @@ async fn the_doctor_finds_what_is_wrong_and_says_how_to_mend_it() {
     assert_eq!(finding(&away, "chain")["level"], "fail", "{away}");
     // What config check says is part of it.
     let config = std::fs::read_to_string(inside(&world, "brizo.toml")).unwrap();
-    std::fs::write(inside(&world, "brizo.toml"), config + "\n[node]\nfule = 5\n").unwrap();
+    let wrong = config.replacen("[node]\n", "[node]\nfule = 5\n", 1);
+    assert_ne!(wrong, config);
+    std::fs::write(inside(&world, "brizo.toml"), wrong).unwrap();
     for verb in [&["doctor"][..], &["config", "check"], &["config", "show"]] {
         let output = world.brizo(verb);
         assert_eq!(output.status.code(), Some(1), "{verb:?}");
