@@ -15,7 +15,7 @@ use brizo::data::BlobStore;
 use brizo::ids::{AgreementId, Did, JobId};
 use brizo::job::{Start, UploadFacts, inputs_root, invocation};
 use brizo::money::Terms;
-use brizo::sandbox::{Engine, Kind, profile_digest_for};
+use brizo::sandbox::{ArtefactCache, Engine, Kind, profile_digest_for};
 use brizo::store::{AgreementRow, DatasetRow, SeenBlock, Store};
 use brizo_receipt::{
     Address, B256, Entry, EntryKind, JobSpec, Key, Manifest, Receipt, SecretKey, blind_commit,
@@ -93,7 +93,8 @@ impl Shop {
         let (stop, stopped) = watch::channel(false);
         let (api, mut worker) = assemble(parts, stopped.clone()).await?;
         // This program has no verb that compiles in a child; compiling is once, and not what is measured.
-        worker.engine = Engine::new(None)?;
+        let cache = ArtefactCache::open(&folder.join("compiled"))?;
+        worker.engine = Engine::new(Some(cache))?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (cut, cut_off) = watch::channel(false);

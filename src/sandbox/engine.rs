@@ -230,11 +230,15 @@ impl Engine {
             return Ok(Module { code: code.clone(), cached: true });
         }
         let module = self.load_or_compile(module, inspection, &name, control)?;
-        let mut ready = self.ready();
-        if ready.len() >= READY_MAX {
-            ready.clear();
+        // What was compiled a moment ago lies in memory of ours, hundreds of megabytes of it for a large module; what comes from
+        // the cache is a mapped file, which the system can let go.
+        if module.cached {
+            let mut ready = self.ready();
+            if ready.len() >= READY_MAX {
+                ready.clear();
+            }
+            ready.insert(name, module.code.clone());
         }
-        ready.insert(name, module.code.clone());
         Ok(module)
     }
 

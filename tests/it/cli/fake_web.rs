@@ -44,9 +44,12 @@ pub(crate) enum Says {
     Files(PathBuf),
     /// The same HTTP response to everything, whatever it is.
     Always(Vec<u8>),
-    /// The files of a folder, and for all others an answer that never ends, with this pause between its pieces.
+    /// The files of a folder, and for all others an answer that never ends.
     #[allow(dead_code, reason = "of the two packages that share this file one has no such case")]
-    Endless(PathBuf, std::time::Duration),
+    Endless(PathBuf),
+    /// The files of a folder, and for all others an answer that begins and does not go on.
+    #[allow(dead_code, reason = "of the two packages that share this file one has no such case")]
+    Stuck(PathBuf),
 }
 
 /// A running server; ends when it is dropped.
@@ -103,14 +106,16 @@ fn answer(mut stream: TcpStream, says: &Says) -> std::io::Result<()> {
     let file = |folder: &PathBuf| std::fs::read(folder.join(path.trim_start_matches('/')));
     let response = match says {
         Says::Always(response) => response.clone(),
-        Says::Endless(folder, pause) => match file(folder) {
+        Says::Endless(folder) | Says::Stuck(folder) => match file(folder) {
             Ok(bytes) => ok(&bytes),
             Err(_) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")?;
-                // Ends when the client goes away.
+                // Both end when the client goes away; it says nothing more until then.
                 loop {
                     stream.write_all(&[0; 16])?;
-                    std::thread::sleep(*pause);
+                    if matches!(says, Says::Stuck(_)) {
+                        reader.read_exact(&mut [0])?;
+                    }
                 }
             }
         },

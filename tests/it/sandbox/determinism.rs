@@ -55,6 +55,16 @@ fn cached_and_fresh_compilation_give_the_same_run() {
 }
 
 #[test]
+fn what_lies_in_no_file_is_not_kept() {
+    let module = guest("group_aggregate");
+    let inspection = inspect(&module, u64::MAX).unwrap();
+    let engine = Engine::new(None).unwrap();
+    for _ in 0..2 {
+        assert!(!engine.compile(&module, &inspection).unwrap().cached);
+    }
+}
+
+#[test]
 fn many_at_once_are_as_one_alone() {
     let alone = hostile(&["clock-random"], |_| {}).unwrap();
     let threads: Vec<_> =
