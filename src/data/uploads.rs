@@ -102,10 +102,9 @@ impl Uploads {
         make(&self.folder.join(owner.to_string()))?;
         let path = self.part(owner, digest);
         let failed = |source| Error::Io { path: path.clone(), source };
-        let (used, count) = self.used(owner);
-        let room = self.quota_bytes.saturating_sub(used);
-        // An empty file is one all the same.
-        if room == 0 || count >= FILES_MAX {
+        // An empty file is one all the same; what was begun may go on, as far as there is room.
+        let is_full = |(used, count)| used >= self.quota_bytes || count >= FILES_MAX;
+        if !path.exists() && is_full(self.used(owner)) {
             return Err(BadUpload::TooMuch(self.quota_bytes));
         }
         let mut options = OpenOptions::new();
@@ -122,6 +121,8 @@ impl Uploads {
             return Err(BadUpload::Offset(there));
         }
         file.set_len(from).map_err(failed)?;
+        // What was cut off counts no more.
+        let room = self.quota_bytes.saturating_sub(self.used(owner).0);
         let mut piece = Piece { file, path, from, written: 0, room, kept: false };
         piece.file.seek(SeekFrom::Start(from)).map_err(|source| piece.failed(source))?;
         Ok(piece)

@@ -55,6 +55,9 @@ pub struct OutboxRow {
     pub attempts: u32,
 }
 
+/// Rows of one look: twice as many as are worked on side by side, so that those under way do not hide the others.
+const DUE_MAX: u64 = 128;
+
 type Columns = (i64, String, Option<String>, String, u32);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -69,18 +72,18 @@ pub(super) fn add(sql: &Connection, agreement: AgreementId, job: Option<JobId>, 
 }
 
 impl Store {
-    /// The first waiting step of each agreement that is due.
+    /// The first waiting step of each agreement that is due, the oldest of them.
     ///
     /// # Errors
     /// Of SQLite or of a damaged row.
     pub fn due_steps(&self, now_s: u64) -> Result<Vec<OutboxRow>> {
         let connection = self.lock();
-        let mut statement = connection.prepare(
+        let mut statement = connection.prepare_cached(
             "SELECT id, agreement, job, step, attempts FROM outbox
              WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'waiting' GROUP BY agreement) AND next_s <= ?1
-             ORDER BY id",
+             ORDER BY id LIMIT ?2",
         )?;
-        let rows = statement.query_map([now_s], columns)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let rows = statement.query_map([now_s, DUE_MAX], columns)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let read = |(id, agreement, job, step, attempts): Columns| {
             let row = id.to_string();
             let place = Place { table: "outbox", row: &row };

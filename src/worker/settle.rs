@@ -1,7 +1,7 @@
 //! The outbox: tells the chain what is owed. Each step first looks whether its effect is there already, so it can be
 //! repeated after a crash at any point, and money moves once.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use alloy_primitives::U256;
 use anyhow::Context as _;
@@ -27,29 +27,31 @@ impl Worker {
     /// Does what is owed, the steps of different agreements side by side: each waits for its block, and none for another's.
     /// When the provider ends nothing is waited for; what was sent is followed by the next process.
     pub(super) async fn settle(mut self, mut stop: watch::Receiver<bool>) {
-        let (mut flying, mut busy) = (JoinSet::new(), HashSet::new());
+        let (mut flying, mut busy) = (JoinSet::new(), HashMap::new());
         loop {
             match self.due().await {
                 Ok(due) => {
                     for row in due {
-                        if busy.len() < STEPS_MAX && busy.insert(row.agreement) {
-                            let (worker, agreement) = (self.clone(), row.agreement);
-                            flying.spawn(async move { worker.do_step_of(row, agreement).await });
+                        let agreement = row.agreement;
+                        if busy.len() < STEPS_MAX && !busy.values().any(|one| *one == agreement) {
+                            let worker = self.clone();
+                            let task = flying.spawn(async move { worker.do_step_of(row).await });
+                            busy.insert(task.id(), agreement);
                         }
                     }
                 }
                 Err(error) => tracing::error!(error = %format!("{error:#}"), "the outbox cannot be read"),
             }
             tokio::select! {
-                Some(ended) = flying.join_next() => match ended {
-                    Ok(agreement) => { busy.remove(&agreement); }
-                    Err(error) => {
-                        // Which one it was is not known any more, so all may be looked at again; a step looks for its effect first.
-                        tracing::error!(%error, "a step of the outbox died");
-                        flying.shutdown().await;
-                        busy.clear();
+                Some(ended) = flying.join_next_with_id() => {
+                    let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
+                    let agreement = busy.remove(&id);
+                    if let (Err(error), Some(agreement)) = (ended, agreement) {
+                        tracing::error!(%agreement, %error, "a step of the outbox died");
+                        // It stays busy for a while; what dies each time would otherwise be all that is done.
+                        busy.insert(flying.spawn(tokio::time::sleep(self.options.poll_interval)).id(), agreement);
                     }
-                },
+                }
                 go = self.pause(Topic::Chain, &mut stop) => if !go { return },
             }
         }
@@ -60,11 +62,13 @@ impl Worker {
         Ok(self.store.with(move |store| store.due_steps(now_s)).await?)
     }
 
-    async fn do_step_of(&self, row: OutboxRow, agreement: AgreementId) -> AgreementId {
+    async fn do_step_of(&self, row: OutboxRow) {
+        let agreement = row.agreement;
         if let Err(error) = self.do_step(row).await {
             tracing::error!(%agreement, error = %format!("{error:#}"), "what became of a step cannot be written down");
+            // It is still due, and would be tried at once, without end, on a disk that is full.
+            tokio::time::sleep(self.options.poll_interval).await;
         }
-        agreement
     }
 
     async fn do_step(&self, row: OutboxRow) -> anyhow::Result<()> {
