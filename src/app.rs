@@ -95,12 +95,14 @@ pub async fn serve(parts: Parts) -> Result<()> {
     if followed > 0 {
         tracing::info!(transactions = followed, "transactions of an earlier process are followed on");
     }
-    let (listen, metrics) = (config.listen, config.metrics.listen);
+    let (listen, metrics, nonces) = (config.listen, config.metrics.listen, store.clone());
     let (stop, stopped) = watch::channel(false);
     let (api, worker) = assemble(Parts { config, store, blobs, chain, key }, stopped.clone()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
-    serve_until_asked(worker, listener, metrics, api, (stop, stopped)).await
+    let served = serve_until_asked(worker, listener, metrics, api, (stop, stopped)).await;
+    nonces.keep_nonces(Clock::system().now_s()).await;
+    served
 }
 
 /// Puts a provider together, which then neither serves nor works yet. Who follows something is let go when `stopped` turns

@@ -8,19 +8,19 @@ use tokio::sync::watch;
 /// What there may be something new of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
+    /// What happened to a job, for those who follow it.
+    Jobs,
     /// Jobs that can be taken up.
     Queue,
     /// Entries of the transparency log.
     Log,
     /// What is owed to the chain, or comes from it.
     Chain,
-    /// What happened to a job, for those who follow it.
-    Jobs,
 }
 
 impl Topic {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Queue, Self::Log, Self::Chain, Self::Jobs];
+    /// All of them, first those that a caller waits for.
+    pub const ALL: [Self; 4] = [Self::Jobs, Self::Queue, Self::Log, Self::Chain];
 }
 
 /// Wakes whoever waits for a topic. Cheap to clone; all clones are one, but each knows by itself what it has heard.

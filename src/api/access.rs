@@ -17,7 +17,7 @@ pub(super) async fn authorize(
     right: Right,
 ) -> Result<JobRow, Problem> {
     let id: JobId = id.parse()?;
-    let found = state.store.with(move |store| Ok((store.job(id)?, store.party(id, caller)?))).await?;
+    let found = state.store.read(move |store| Ok((store.job(id)?, store.party(id, caller)?))).await?;
     let (job, named) = match found {
         (Some(job), named) => (job, named),
         (None, _) => return Err(unknown(id, caller)),

@@ -111,8 +111,7 @@ impl Claim {
         })?;
         let (address, nonce, expiry_s) = (authorization.address, authorization.nonce, authorization.expiry_s);
         state.shared.limits.caller(address, now_s)?;
-        let fresh = state.store.with(move |store| store.use_nonce(address, nonce, expiry_s, now_s)).await?;
-        if !fresh {
+        if !state.store.use_nonce(address, nonce, expiry_s, now_s).await? {
             return Err(Problem::unauthorized("nonce_used", "this signed request was used before")
                 .hint("sign each request with a fresh random nonce"));
         }

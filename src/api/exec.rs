@@ -195,7 +195,7 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
         },
         other => other?,
     };
-    state.nudge.about(&[Topic::Queue, Topic::Log, Topic::Jobs]);
+    state.nudge.about(&[Topic::Queue, Topic::Jobs, Topic::Log]);
     span.set("brizo.consumer", caller.address.to_string());
     span.end();
     tracing::info!(job = %job_id, "job admitted");

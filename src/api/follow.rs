@@ -65,6 +65,11 @@ impl Pulse {
         }
     }
 
+    fn tell_all(&self) {
+        let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        hubs.values().filter_map(Weak::upgrade).for_each(|hub| hub.tell());
+    }
+
     fn nobody(&self) -> bool {
         let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
         hubs.values().all(|hub| hub.strong_count() == 0)
@@ -76,8 +81,8 @@ async fn beat(state: ApiState) {
     let (pulse, mut known) = (&state.shared.pulse, None);
     let mut nudge = state.nudge.clone();
     loop {
-        // What happened before the first look is in the first look of each hub.
-        let news = state.store.with(move |store| {
+        // What happened before the first look may have come after a hub's own, so that all are told then.
+        let news = state.store.read(move |store| {
             let newest = store.newest_event()?;
             let jobs = match known {
                 Some(known) if known < newest => store.jobs_after(known)?,
@@ -86,10 +91,10 @@ async fn beat(state: ApiState) {
             Ok((newest, jobs.into_iter().collect::<Vec<_>>()))
         });
         match news.await {
-            Ok((newest, jobs)) => {
-                known = Some(newest);
-                pulse.tell(&jobs);
-            }
+            Ok((newest, jobs)) => match known.replace(newest) {
+                Some(_) => pulse.tell(&jobs),
+                None => pulse.tell_all(),
+            },
             // Whoever follows reads again soon, and is told then what the database says.
             Err(error) => tracing::warn!(%error, "what happens to jobs cannot be followed now"),
         }
@@ -174,14 +179,14 @@ impl Wanted {
     }
 }
 
-/// Waits until a job is as it is wanted, is over, or the time is up; returns it as it is then.
+/// Waits until a job is as it is wanted, is over, or the time is up; returns it as it is then, and whether that is as wanted.
 pub(super) async fn wait(
     state: &ApiState,
     caller: Address,
     mut job: JobRow,
     wait_s: u64,
     wanted: Wanted,
-) -> Result<JobRow, Problem> {
+) -> Result<(JobRow, bool), Problem> {
     let _place = state.shared.followers.take(caller)?;
     let end = Instant::now() + Duration::from_secs(wait_s.min(WAIT_MAX_S));
     let hub = state.shared.pulse.follow(state, &job);
@@ -195,13 +200,14 @@ pub(super) async fn wait(
         }
         // The chain is asked when something may have changed there, not at each look.
         let is_new = looked_at.replace((job.state, granted)) != Some((job.state, granted));
-        if job.state.is_final() || (is_new && wanted.is_met(state, &job).await) {
-            return Ok(job);
+        let is_met = is_new && wanted.is_met(state, &job).await;
+        if is_met || job.state.is_final() {
+            return Ok((job, is_met));
         }
         tokio::select! {
-            changed = seen.changed() => if changed.is_err() { return Ok(job) },
-            _ = stop.wait_for(|stop| *stop) => return Ok(job),
-            () = tokio::time::sleep_until(end) => return Ok(job),
+            changed = seen.changed() => if changed.is_err() { return Ok((job, false)) },
+            _ = stop.wait_for(|stop| *stop) => return Ok((job, false)),
+            () = tokio::time::sleep_until(end) => return Ok((job, false)),
         }
     }
 }

@@ -102,9 +102,12 @@ async fn look_on(state: ApiState, hub: Weak<Hub>, mut seen: Seen) {
         // A job that is over changes no more.
         let all =
             seen.job.state.is_final() && (seen.logs.is_some() || !wanted) && there.seen.borrow().is_some();
-        seen.ticket = there.tickets.load(Ordering::SeqCst);
-        if !all && let Err(problem) = look(&state, &mut seen, wanted).await {
-            seen.problem = Some(problem.document());
+        let ticket = there.tickets.load(Ordering::SeqCst);
+        let looked = if all { Ok(()) } else { look(&state, &mut seen, wanted).await };
+        match looked {
+            Ok(()) => seen.ticket = ticket,
+            // What is known is then as old as it was.
+            Err(problem) => seen.problem = Some(problem.document()),
         }
         there.seen.send_replace(Some(Arc::new(seen.clone())));
         let news = there.news.clone();
@@ -124,7 +127,7 @@ async fn look(state: &ApiState, seen: &mut Seen, logs_wanted: bool) -> Result<()
     // The state is read first: its line is then among those that are read after it.
     let (job, lines, granted) = state
         .store
-        .with(move |store| Ok((store.job(id)?, store.history_after(id, last)?, store.grant_is_done(id)?)))
+        .read(move |store| Ok((store.job(id)?, store.history_after(id, last)?, store.grant_is_done(id)?)))
         .await?;
     if let Some(job) = job {
         seen.job = job;

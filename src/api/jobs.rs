@@ -116,7 +116,7 @@ pub(super) async fn status(
     let mut job = authorize(&state, caller.address, &id, Right::Status).await?;
     if query.wait > 0 {
         let known = query.known.unwrap_or_else(|| job.state.word().to_string());
-        job = wait(&state, caller.address, job, query.wait.into(), Wanted::Other(known)).await?;
+        (job, _) = wait(&state, caller.address, job, query.wait.into(), Wanted::Other(known)).await?;
     }
     Ok(Json(Status::of(&job)))
 }
@@ -198,13 +198,17 @@ pub(super) async fn receipt(
     let Query(query) = query
         .map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("wait is a number of seconds"))?;
     let mut job = authorize(&state, caller.address, &id, Right::Receipt).await?;
+    let mut granted = false;
     if query.wait > 0 {
-        job = wait(&state, caller.address, job, query.wait.into(), Wanted::Receipt).await?;
+        (job, granted) = wait(&state, caller.address, job, query.wait.into(), Wanted::Receipt).await?;
     }
-    check_granted(&state, &job).await?;
-    let receipt =
-        state.store.with(move |store| store.receipt(job.id)).await?.ok_or_else(|| not_finished(&job))?;
-    let receipt = match super::log::member(&state, job.id).await? {
+    if !granted {
+        check_granted(&state, &job).await?;
+    }
+    let read = state.store.read(move |store| Ok((store.receipt(job.id)?, store.log_position(job.id)?)));
+    let (receipt, position) = read.await?;
+    let receipt = receipt.ok_or_else(|| not_finished(&job))?;
+    let receipt = match super::log::member(&state, job.id, position).await? {
         Some(member) => member.added_to(&receipt).unwrap_or(receipt),
         None => receipt,
     };

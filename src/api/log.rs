@@ -55,10 +55,14 @@ pub(super) async fn tile(
 
 /// The proof that a job's receipt is in the log; `None` until a checkpoint covers it. A receipt is not kept back because
 /// its proof cannot be made.
-pub(super) async fn member(state: &ApiState, id: JobId) -> Result<Option<LogMember>, Problem> {
-    let position = state.store.with(move |store| store.log_position(id)).await?;
-    let Some((index, logged_at)) = position else { return Ok(None) };
+pub(super) async fn member(
+    state: &ApiState,
+    id: JobId,
+    position: Option<(u64, u64)>,
+) -> Result<Option<LogMember>, Problem> {
     let log = state.log.clone();
+    let covered = position.filter(|(index, _)| *index < log.published().tree.size);
+    let Some((index, logged_at)) = covered else { return Ok(None) };
     let made = tokio::task::spawn_blocking(move || log.member(index, logged_at)).await?;
     Ok(made.unwrap_or_else(|error| {
         tracing::error!(%error, job = %id, "a receipt's proof cannot be made");

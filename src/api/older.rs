@@ -124,7 +124,7 @@ impl Older {
         if let Some(nonce) = &text.nonce {
             let until_s = counts_until(nonce, now_s)?;
             let (address, used) = (text.address, digest);
-            if !state.store.with(move |store| store.use_nonce(address, used, until_s, now_s)).await? {
+            if !state.store.use_nonce(address, used, until_s, now_s).await? {
                 return Err(Problem::unauthorized("nonce_used", "this signed text was used before")
                     .hint("sign each request with the time in milliseconds as nonce"));
             }

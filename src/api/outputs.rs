@@ -100,7 +100,7 @@ pub(super) async fn check_granted(state: &ApiState, job: &JobRow) -> Result<(), 
     if !job.state.has_claim() {
         return Err(not_finished(job));
     }
-    let derived = state.chain.derived_did(job.id.agreement, job.id.run_index).await?;
+    let derived = state.chain.deployment().derived_did(job.id.agreement, job.id.run_index);
     if state.chain.access_granted(job.consumer, derived).await? {
         return Ok(());
     }

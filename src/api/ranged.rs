@@ -1,5 +1,7 @@
 //! Downloads of stored bytes: whole or from a place on (RFC 9110 §14), in chunks, so that memory stays flat whatever their size.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,14 +22,19 @@ pub(super) async fn verified(state: &ApiState, digest: B256) -> Result<Mapped, P
 }
 
 async fn reading<T: Send + 'static>(
-    places: &Semaphore,
+    places: &Arc<Semaphore>,
     blobs: &BlobStore,
     read: impl FnOnce(BlobStore) -> Result<T, DataError> + Send + 'static,
 ) -> Result<T, Problem> {
     let closed = |e: AcquireError| Problem::internal("the places for readers are gone", &e.into());
-    let _place = places.acquire().await.map_err(closed)?;
+    let place = places.clone().acquire_owned().await.map_err(closed)?;
     let blobs = blobs.clone();
-    Ok(tokio::task::spawn_blocking(move || read(blobs)).await??)
+    let verify = move || {
+        // Held here, because a caller who hangs up ends the request and not this.
+        let _place = place;
+        read(blobs)
+    };
+    Ok(tokio::task::spawn_blocking(verify).await??)
 }
 
 /// What is served.
@@ -167,7 +174,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let blobs = BlobStore::open(folder.path()).unwrap();
         let (digest, _) = blobs.put(&b"penguins"[..]).unwrap();
-        let places = Semaphore::new(super::super::state::READERS_MAX);
+        let places = Arc::new(Semaphore::new(super::super::state::READERS_MAX));
         let mut held: Vec<_> = (0..4).map(|_| places.try_acquire().unwrap()).collect();
         assert!(places.try_acquire().is_err(), "there are four");
         let read = |digest| reading(&places, &blobs, move |blobs| blobs.map(digest));

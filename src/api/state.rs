@@ -73,7 +73,7 @@ pub struct Shared {
     /// Places for archives, which hold a thread each.
     pub(super) archives: Arc<Semaphore>,
     /// Places for those who read stored bytes, which are verified each time.
-    pub(super) readers: Semaphore,
+    pub(super) readers: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -92,7 +92,7 @@ impl Shared {
             pulse: Pulse::new(stop),
             followers: Places::new(settings.followers_max, settings.followers_per_caller),
             archives: Arc::new(Semaphore::new(ARCHIVES_MAX)),
-            readers: Semaphore::new(READERS_MAX),
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
             settings,
             public_url,
         }
@@ -113,6 +113,9 @@ impl ApiState {
     }
 
     pub(super) async fn dataset(&self, did: Did) -> Result<DatasetRow, Problem> {
+        if let Some(small) = self.store.read(move |store| store.dataset_if_small(did)).await? {
+            return Ok(small);
+        }
         let found = self.store.with(move |store| store.dataset(did)).await?;
         found.ok_or_else(|| {
             Problem::not_found("asset_not_found", format!("this provider does not hold {did}"))
@@ -121,7 +124,7 @@ impl ApiState {
     }
 
     pub(super) async fn agreement(&self, id: AgreementId) -> Result<AgreementRow, Problem> {
-        let found = self.store.with(move |store| store.agreement(id)).await?;
+        let found = self.store.read(move |store| store.agreement(id)).await?;
         found.ok_or_else(|| unknown_agreement(id))
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Its digest stands in every claim. It does not make a run repeatable; it says what was enforced.
 
+use std::sync::LazyLock;
+
 use brizo_receipt::B256;
 use serde_json::json;
 
@@ -75,7 +77,10 @@ pub fn profile_document() -> String {
 /// Digest of the profile document.
 #[must_use]
 pub fn profile_digest() -> B256 {
-    brizo_receipt::profile_digest(profile_document().as_bytes())
+    // Made once: each order is compared with it.
+    static DIGEST: LazyLock<B256> =
+        LazyLock::new(|| brizo_receipt::profile_digest(profile_document().as_bytes()));
+    *DIGEST
 }
 
 #[cfg(test)]

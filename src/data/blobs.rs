@@ -15,6 +15,9 @@ use crate::clock::wall_time;
 /// How much is read and hashed at a time; measured as the best size for streaming BLAKE3.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Blobs up to this length are read: to map so little takes longer, and to unmap it stops the other processors.
+const READ_WHOLE_MAX: u64 = 64 * 1024;
+
 /// How much of a large blob is hashed at a time before it is served.
 const VERIFIED_AT_ONCE: usize = 4 << 20;
 
@@ -187,6 +190,11 @@ impl BlobStore {
         let length = file.metadata().map_err(|source| Error::Io { path: path.clone(), source })?.len();
         if length == 0 {
             return Ok(Arc::new(Vec::new()));
+        }
+        if length <= READ_WHOLE_MAX {
+            let mut bytes = vec![0; length as usize];
+            file.read_exact_at(&mut bytes, 0).map_err(|source| Error::Io { path, source })?;
+            return Ok(Arc::new(bytes));
         }
         // SAFETY: blobs are renamed into place once and never written again, in a folder only we can write to.
         let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::Io { path, source })?;

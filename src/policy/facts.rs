@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use alloy_primitives::Address;
 use brizo_receipt::Status;
@@ -116,7 +117,7 @@ pub(super) fn of_release(
 
 fn question<const N: usize>(
     schema: &Schema,
-    action: &str,
+    action: &'static str,
     principal: &Address,
     dataset: (&str, &Attributes),
     context: [(&str, Value); N],
@@ -146,8 +147,20 @@ pub(super) fn is_consumer_id(id: &str) -> bool {
     id.parse().is_ok_and(|address: Address| consumer_id(&address) == id)
 }
 
-fn uid(kind: &str, id: &str) -> Result<EntityUid, Unclear> {
-    Ok(EntityUid::from_type_name_and_id(EntityTypeName::from_str(kind)?, EntityId::new(id)))
+fn uid(kind: &'static str, id: &str) -> Result<EntityUid, Unclear> {
+    Ok(EntityUid::from_type_name_and_id(type_name(kind)?, EntityId::new(id)))
+}
+
+/// A type of the schema. Each is read once: Cedar has a whole grammar for names, which takes longer than to decide.
+fn type_name(kind: &'static str) -> Result<EntityTypeName, Unclear> {
+    static NAMES: LazyLock<Mutex<HashMap<&'static str, EntityTypeName>>> = LazyLock::new(Mutex::default);
+    // Nothing that holds the lock can panic between two changes that belong together.
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(name) = names.get(kind) {
+        return Ok(name.clone());
+    }
+    let name = EntityTypeName::from_str(kind)?;
+    Ok(names.entry(kind).or_insert(name).clone())
 }
 
 fn record<const N: usize>(fields: [(&str, Value); N]) -> Result<Value, Unclear> {

@@ -113,7 +113,7 @@ pub struct Engine {
     /// What the gate said of modules that it has let pass.
     pub(super) inspected: Arc<Mutex<HashMap<B256, Inspection>>>,
     /// Modules that are mapped and linked, by the names of their artefacts.
-    ready: Arc<Mutex<HashMap<String, Code>>>,
+    ready: Arc<Mutex<HashMap<(B256, Kind), Code>>>,
     pub(super) interruptible: bool,
     pub(super) scratch: Option<std::path::PathBuf>,
 }
@@ -225,11 +225,11 @@ impl Engine {
         inspection: &Inspection,
         control: &Control,
     ) -> Result<Module, Error> {
-        let name = self.artefact_name(inspection);
-        if let Some(code) = self.ready().get(&name) {
+        let known = (inspection.digest, inspection.kind);
+        if let Some(code) = self.ready().get(&known) {
             return Ok(Module { code: code.clone(), cached: true });
         }
-        let module = self.load_or_compile(module, inspection, &name, control)?;
+        let module = self.load_or_compile(module, inspection, &self.artefact_name(inspection), control)?;
         // What was compiled a moment ago lies in memory of ours, hundreds of megabytes of it for a large module; what comes from
         // the cache is a mapped file, which the system can let go.
         if module.cached {
@@ -237,13 +237,13 @@ impl Engine {
             if ready.len() >= READY_MAX {
                 ready.clear();
             }
-            ready.insert(name, module.code.clone());
+            ready.insert(known, module.code.clone());
         }
         Ok(module)
     }
 
     /// What this process has ready to run. Nothing that holds the lock can panic between two changes that belong together.
-    fn ready(&self) -> MutexGuard<'_, HashMap<String, Code>> {
+    fn ready(&self) -> MutexGuard<'_, HashMap<(B256, Kind), Code>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -30,7 +30,7 @@ pub(super) const FEATURE_NAMES: [&str; 10] = [
 pub(super) const FUNCTION_WEIGHT_MAX: u64 = 96 << 20;
 
 /// The sorts of WebAssembly that can be run, each under its own profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A core module over WASI preview 1.

@@ -2,6 +2,8 @@
 //!
 //! Its digest stands in every claim, so a change of any rule is another profile and old receipts keep their meaning.
 
+use std::sync::LazyLock;
+
 use brizo_receipt::B256;
 use serde_json::json;
 
@@ -111,6 +113,16 @@ pub fn profile_digest() -> B256 {
 /// Digest of the profile document under which algorithms of a kind run.
 #[must_use]
 pub fn profile_digest_for(kind: Kind) -> B256 {
+    // Made once: each order is compared with it, and to write the document takes longer than to run a small module.
+    static CORE: LazyLock<B256> = LazyLock::new(|| digest_of(Kind::Core));
+    static COMPONENT: LazyLock<B256> = LazyLock::new(|| digest_of(Kind::Component));
+    match kind {
+        Kind::Core => *CORE,
+        Kind::Component => *COMPONENT,
+    }
+}
+
+fn digest_of(kind: Kind) -> B256 {
     brizo_receipt::profile_digest(profile_document_for(kind).as_bytes())
 }
 

@@ -28,6 +28,9 @@ pub struct DatasetRow {
     pub ddo: String,
 }
 
+/// Bytes of manifest and DDO that are read in the time of a few rows.
+const SMALL_BYTES: u64 = 16_384;
+
 type Columns = (String, String, Vec<u8>, Vec<u8>, String, String, String, String);
 const COLUMNS: &str = "did, name, root, dataset_key, manifest, policy, rules, ddo";
 
@@ -92,6 +95,18 @@ impl Store {
     /// [`super::Error`] of SQLite or of a damaged row.
     pub fn dataset(&self, did: Did) -> Result<Option<DatasetRow>> {
         let query = format!("SELECT {COLUMNS} FROM dataset WHERE did = ?1");
+        let found = one(&self.lock(), &query, [did.to_string()], columns)?;
+        found.map(read).transpose()
+    }
+
+    /// A data set whose row is small: `None` when it is not, and has to be read where reading may take its time.
+    ///
+    /// # Errors
+    /// As for [`Store::dataset`].
+    pub fn dataset_if_small(&self, did: Did) -> Result<Option<DatasetRow>> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM dataset WHERE did = ?1 AND octet_length(manifest) + octet_length(ddo) <= {SMALL_BYTES}"
+        );
         let found = one(&self.lock(), &query, [did.to_string()], columns)?;
         found.map(read).transpose()
     }

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use crate::failpoint;
 
@@ -45,6 +46,7 @@ pub use queue::{GivenUp, QueuedJob};
 pub use rules::QueueRules;
 pub use scratch::Scratch;
 
+use nonces::Nonces;
 use writer::{Connections, Durability, Reading};
 
 mod embedded {
@@ -110,6 +112,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Clone)]
 pub struct Store {
     connections: Arc<Connections>,
+    nonces: Arc<Nonces>,
     rules: Arc<QueueRules>,
 }
 
@@ -126,11 +129,11 @@ impl Store {
         writing.pragma_update(None, "synchronous", "full")?;
         let writing = prepare(writing)?;
         wal::grow(&writing, path)?;
+        let nonces = Nonces::read(&writing)?;
         let reading = Connection::open(path)?;
-        reading.busy_timeout(BUSY_TIMEOUT)?;
         reading.pragma_update(None, "query_only", true)?;
-        reading.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        Ok(Self::over(Connections::new(writing, Some(reading))))
+        keep_statements(&reading)?;
+        Ok(Self { nonces: Arc::new(nonces), ..Self::over(Connections::new(writing, Some(reading))) })
     }
 
     /// Opens a database as it is, whichever release made it: for copies of it, never for work.
@@ -152,7 +155,7 @@ impl Store {
     }
 
     fn over(connections: Connections) -> Self {
-        Self { connections: Arc::new(connections), rules: Arc::default() }
+        Self { connections: Arc::new(connections), nonces: Arc::default(), rules: Arc::default() }
     }
 
     /// The same store, with a queue that has these rules.
@@ -177,6 +180,18 @@ impl Store {
     ) -> Result<T> {
         let store = self.clone();
         tokio::task::spawn_blocking(move || query(&store)).await.map_err(|_| Error::Task)?
+    }
+
+    /// Reads a few rows from async code: at once if the connection to read from is free, because handing such a query to
+    /// another thread takes longer than the query.
+    ///
+    /// # Errors
+    /// As for [`Store::with`].
+    pub async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.connections.can_read_now() { query(self) } else { self.with(query).await }
     }
 
     /// A connection that sees everything committed, to read from.
@@ -210,10 +225,19 @@ fn prepare(mut connection: Connection) -> Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is deleted is overwritten: retention means that it is gone.
     connection.pragma_update(None, "secure_delete", true)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    keep_statements(&connection)?;
     embedded::migrations::runner().run(&mut connection).map_err(|e| Error::Migration(e.to_string()))?;
     Ok(connection)
+}
+
+/// Statements are prepared once.
+fn keep_statements(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Otherwise each new parameter of a range may change the plan, and the statement is prepared again with it, which
+    // takes longer than to run it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Makes the file private before SQLite opens it; it holds run keys and dataset keys.

@@ -287,16 +287,6 @@ fn the_authorisation_needs_upload_and_payment_in_either_order() {
 }
 
 #[test]
-fn a_nonce_counts_once() {
-    let store = store();
-    let (caller, nonce) = (Address::repeat_byte(5), B256::repeat_byte(1));
-    assert!(store.use_nonce(caller, nonce, NOW + 60, NOW).unwrap());
-    assert!(!store.use_nonce(caller, nonce, NOW + 60, NOW).unwrap());
-    assert!(store.use_nonce(Address::repeat_byte(6), nonce, NOW + 60, NOW).unwrap(), "of another caller");
-    assert!(store.use_nonce(caller, nonce, NOW + 160, NOW + 61).unwrap(), "the first one has expired");
-}
-
-#[test]
 fn a_damaged_row_is_named() {
     let store = store();
     let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();

@@ -1,6 +1,6 @@
 //! Writing and reading one database from many threads.
 //!
-//! Writers that come at the same time share one turn of the disk: each one's statements are a savepoint of one open
+//! Writers that come at the same time share one turn of the disk: each later one's statements are a savepoint of one open
 //! transaction, and whoever finds nobody behind itself commits for all (group commit). Nobody is answered before that
 //! commit, so nothing changes for a caller, but a hundred callers wait for one `fsync` instead of a hundred.
 //!
@@ -103,6 +103,11 @@ impl Connections {
         Reading::Shared(SharedReading(writing))
     }
 
+    /// Whether a reader would neither wait for another one nor for the disk.
+    pub(super) fn can_read_now(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.try_lock().is_ok())
+    }
+
     /// Runs `body` in a transaction: all of it is written, or nothing. Returns when it is committed.
     pub(super) fn write<T>(
         &self,
@@ -114,13 +119,13 @@ impl Connections {
         self.coming.fetch_sub(1, Ordering::SeqCst);
         let ending = writing.join(durability)?;
         // A panic in the body must not leave the others without their commit.
-        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writing.savepoint(body)));
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writing.apply(body)));
         let result = caught.unwrap_or_else(|panic| {
             self.end(&mut writing);
             std::panic::resume_unwind(panic)
         });
         if writing.connection.is_autocommit() {
-            // A full disk and the like end the whole transaction, with everybody in it.
+            // The first member has failed, alone; or a full disk and the like have ended it for everybody in it.
             let failed = result.as_ref().err().map_or_else(Failed::unknown, Failed::of);
             self.tell(&mut writing, Some(failed));
             return result.and_then(|_| Err(Failed::unknown().into()));
@@ -186,15 +191,21 @@ impl Writing {
         Ok(self.open.insert(Ending::default()).clone())
     }
 
-    fn savepoint<T>(&mut self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        self.run("SAVEPOINT one")?;
-        let mut guard = RollBack(Some(&self.connection));
+    /// Does what a member wants, or nothing of it. The first one needs no savepoint: until it is done it is alone, and the
+    /// whole transaction is its own to take back.
+    fn apply<T>(&mut self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let is_first = self.members == 1;
+        if !is_first {
+            self.run("SAVEPOINT one")?;
+        }
+        let back = if is_first { "ROLLBACK" } else { "ROLLBACK TO one" };
+        let mut guard = RollBack(Some((&self.connection, back)));
         let result = body(&self.connection);
         if result.is_ok() {
             guard.0 = None;
         }
         drop(guard);
-        if !self.connection.is_autocommit() {
+        if !is_first && !self.connection.is_autocommit() {
             self.run("RELEASE one")?;
         }
         result
@@ -206,14 +217,14 @@ impl Writing {
     }
 }
 
-/// Takes a savepoint back, also when the body panics.
-struct RollBack<'a>(Option<&'a Connection>);
+/// Takes back what a member has done, also when its body panics.
+struct RollBack<'a>(Option<(&'a Connection, &'static str)>);
 
 impl Drop for RollBack<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.0 {
+        if let Some((connection, back)) = self.0 {
             // It fails only where SQLite has rolled back everything itself, which is looked at next.
-            let _ = connection.execute_batch("ROLLBACK TO one");
+            let _ = connection.execute_batch(back);
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use brizo_receipt::Kind;
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
 
 use super::Worker;
 use super::run::Failure;
@@ -46,39 +46,30 @@ pub(super) struct Executed {
 }
 
 impl Worker {
-    /// Starts a run. It goes on by itself; `control` ends it.
+    /// Runs a program until it ends, or `control` ends it. Blocks.
     pub(super) fn execute(
         &self,
-        program: Program,
-        order: Order,
-        control: Control,
-    ) -> JoinHandle<Result<Executed, Failure>> {
+        program: &Program,
+        order: &Order,
+        control: &Control,
+    ) -> Result<Executed, Failure> {
         match program {
             Program::Module(module) => {
-                let engine = self.engine.clone();
-                tokio::task::spawn_blocking(move || {
-                    let began = Instant::now();
-                    let result = engine.run(&module, &order, &control)?;
-                    let run_us = began.elapsed().as_micros() as u64;
-                    Ok(Executed { result, engine: Engine::version(), run_us, cached: module.cached })
-                })
+                let began = Instant::now();
+                let result = self.engine.run(module, order, control)?;
+                let run_us = began.elapsed().as_micros() as u64;
+                Ok(Executed { result, engine: Engine::version(), run_us, cached: module.cached })
             }
             Program::Image(image) => {
-                let containers = self.containers.clone();
-                tokio::spawn(async move {
-                    let ran = containers.run(&image, &order, &control).await.map_err(failed)?;
-                    let image_ms = ran.image_took.as_millis() as u64;
-                    tracing::info!(
-                        image_ms,
-                        cached = ran.cached_image,
-                        "image ready; its time is not the run's"
-                    );
-                    Ok(Executed {
-                        result: ran.result,
-                        engine: ran.facts.text(),
-                        run_us: ran.run_took.as_micros() as u64,
-                        cached: ran.cached_image,
-                    })
+                let running = self.containers.run(image, order, control);
+                let ran = Handle::current().block_on(running).map_err(failed)?;
+                let image_ms = ran.image_took.as_millis() as u64;
+                tracing::info!(image_ms, cached = ran.cached_image, "image ready; its time is not the run's");
+                Ok(Executed {
+                    result: ran.result,
+                    engine: ran.facts.text(),
+                    run_us: ran.run_took.as_micros() as u64,
+                    cached: ran.cached_image,
                 })
             }
         }

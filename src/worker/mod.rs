@@ -11,6 +11,8 @@ mod publish;
 mod queue;
 mod run;
 mod settle;
+mod stages;
+mod watching;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use anyhow::Context as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::Instrument as _;
 
+use super::run::Failure;
+use super::stages::Stages;
 use super::{LEASE_S, Worker};
+use crate::job::State;
 use crate::nudge::Topic;
+use crate::sandbox::Control;
 use crate::store::Claimed;
 
 /// Jobs that are being committed while as many others run as may run.
@@ -36,9 +41,9 @@ impl Worker {
             };
             // The semaphore is never closed.
             let Ok(place) = place else { break };
-            match self.take().await {
-                Ok(Some(claimed)) => {
-                    at_work.spawn(self.clone().work_at(claimed, place, cut.clone()));
+            match self.begin(place).await {
+                Ok(Some(begun)) => {
+                    at_work.spawn(self.clone().see_through(begun, cut.clone()));
                     continue;
                 }
                 Ok(None) => {}
@@ -46,7 +51,6 @@ impl Worker {
                     tracing::error!(error = %format!("{error:#}"), "the queue cannot be worked on");
                 }
             }
-            drop(place);
             self.pause(Topic::Queue, &mut stop).await;
         }
         while let Some(ended) = at_work.join_next().await {
@@ -54,34 +58,58 @@ impl Worker {
         }
     }
 
-    /// Takes the job whose turn it is, if there is one and jobs may begin.
-    async fn take(&self) -> anyhow::Result<Option<Claimed>> {
+    /// Takes the job whose turn it is, if there is one and jobs may begin. The thread that takes it goes on with its work.
+    async fn begin(&self, place: OwnedSemaphorePermit) -> anyhow::Result<Option<Begun>> {
         if !self.gate.is_open() {
             return Ok(None);
         }
-        let now_s = self.clock.now_s();
-        let claimed = self.store.with(move |store| store.claim_job("worker", now_s, LEASE_S)).await?;
-        if let Some(claimed) = &claimed {
-            tracing::info!(job = %claimed.id, attempt = claimed.attempt, "job claimed");
-        }
-        Ok(claimed)
+        let (tell, told) = oneshot::channel();
+        let worker = self.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let control = Control::default();
+            let claimed = match worker.store.claim_job("worker", worker.clock.now_s(), LEASE_S) {
+                Ok(Some(claimed)) => claimed,
+                none => {
+                    let _ = tell.send(none.map(|_| None));
+                    return Ok(());
+                }
+            };
+            let stage = worker.stage(State::Preparing, worker.store.rules().prepare_s);
+            let stages = Arc::new(Stages::new(stage, control.clone(), place));
+            let id = claimed.id;
+            let _span = tracing::info_span!("run", job = %id, agreement = %id.agreement).entered();
+            tracing::info!(attempt = claimed.attempt, "job claimed");
+            // Nobody listens when the queue's loop has died; the lease then runs out.
+            if tell.send(Ok(Some((claimed.clone(), stages.clone())))).is_err() {
+                return Err(Failure::Stopped);
+            }
+            worker.run(&claimed, &stages, &control)
+        });
+        // Nothing is told when the thread has died.
+        let told = told.await.context("the claim of a job died")?;
+        Ok(told?.map(|(claimed, stages)| Begun { claimed, stages, work }))
     }
 
-    /// Brings a job to its commit point or its end.
-    async fn work_at(self, claimed: Claimed, place: OwnedSemaphorePermit, cut: watch::Receiver<bool>) {
+    /// Watches over a job until its commit point or its end.
+    async fn see_through(self, begun: Begun, cut: watch::Receiver<bool>) {
+        let Begun { claimed, stages, work } = begun;
         let id = claimed.id;
         let span = tracing::info_span!("run", job = %id, agreement = %id.agreement);
-        match self.run(&claimed, place, cut).instrument(span).await {
-            Ok(()) => {}
-            Err(failure) => {
-                if let Err(error) = self.give_up(claimed, failure).await {
-                    // Its lease runs out, and it is taken up again.
-                    tracing::error!(job = %id, error = %format!("{error:#}"), "the job cannot be given up");
-                }
+        if let Err(failure) = self.watch(&claimed, &stages, work, cut).instrument(span).await {
+            if let Err(error) = self.give_up(claimed, failure).await {
+                // Its lease runs out, and it is taken up again.
+                tracing::error!(job = %id, error = %format!("{error:#}"), "the job cannot be given up");
             }
+            self.nudge.now();
         }
-        self.nudge.now();
     }
+}
+
+/// A job that is being worked on.
+struct Begun {
+    claimed: Claimed,
+    stages: Arc<Stages>,
+    work: JoinHandle<Result<(), Failure>>,
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

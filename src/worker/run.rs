@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use brizo_receipt::{B256, Consent, Manifest, RunInfo, content_digest};
-use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use super::Worker;
 use super::execute::{Executed, Program};
 use super::gate::is_for_want_of_room;
-use super::{LEASE_S, Worker};
+use super::stages::{Stage, Stages};
 use crate::container::{self, Image};
 use crate::data::Error as DataError;
 use crate::failpoint;
@@ -19,17 +19,11 @@ use crate::policy::Policy;
 use crate::sandbox::{
     Aborted, Control, Ending, Error as SandboxError, InputFile, Module, Order, Outputs, profile_digest_for,
 };
-use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, Error as StoreError, GivenUp, OutputRow};
+use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, GivenUp, OutputRow};
 use crate::trace;
 
 /// Seconds that a guest may need, beyond its wall clock, to be set up and to be stopped.
 const RUN_MARGIN_S: u64 = 60;
-
-/// A stage that is over sooner is not written down: for a small job that would be a good part of its time.
-const BLINK: Duration = Duration::from_millis(10);
-
-/// How long work that was told to stop is waited for; after that its thread is left alone, and its job goes on without it.
-const ABANDON_AFTER: Duration = Duration::from_secs(30);
 
 /// Why a job could not be brought to a claim.
 pub(super) enum Failure {
@@ -85,54 +79,37 @@ struct Prepared {
 }
 
 impl Worker {
-    /// The place is given up once the guest has ended: what comes then is mostly waiting for the disk.
-    pub(super) async fn run(
-        &self,
-        claimed: &Claimed,
-        place: OwnedSemaphorePermit,
-        cut: watch::Receiver<bool>,
-    ) -> Result<(), Failure> {
-        let prepare_s = self.store.rules().prepare_s;
-        let (worker, job) = (self.clone(), claimed.clone());
-        let control = Control::default();
-        let held = control.clone();
-        let preparing = tokio::task::spawn_blocking(move || worker.prepare(&job, &held));
-        let stage = (State::Preparing, prepare_s);
-        let preparing = self.watch(claimed, stage, preparing, &control, cut.clone());
-        let prepared = traced(claimed, "prepare", preparing).await?;
-        if *cut.borrow() {
-            return Err(Failure::Stopped);
-        }
-        let (ending, outputs, run_info) =
-            traced(claimed, "run", self.run_prepared(claimed, &prepared, cut.clone())).await?;
-        drop(place);
-        let (worker, job) = (self.clone(), claimed.clone());
-        let committing =
-            tokio::task::spawn_blocking(move || worker.commit(&job, &prepared, &ending, &outputs, &run_info));
-        let stage = (State::Running, prepare_s);
-        let control = Control::default();
-        let committing = self.watch(claimed, stage, committing, &control, cut);
-        traced(claimed, "commit", committing).await
+    /// A claimed job's work, from its data to the commit point. Blocks; [`Worker::watch`] watches over it.
+    pub(super) fn run(&self, claimed: &Claimed, stages: &Stages, control: &Control) -> Result<(), Failure> {
+        let prepared = traced(claimed, "prepare", || self.prepare(claimed, control))?;
+        let (ending, outputs, run_info) = traced(claimed, "run", || self.run_prepared(&prepared, stages))?;
+        stages.finish(self.stage(State::Running, self.store.rules().prepare_s));
+        traced(claimed, "commit", || self.commit(claimed, &prepared, &ending, &outputs, &run_info))?;
+        self.nudge.now();
+        Ok(())
+    }
+
+    /// A stage that begins now.
+    pub(super) fn stage(&self, state: State, limit_s: u64) -> Stage {
+        Stage::new(state, limit_s, self.clock.now_s())
     }
 
     /// Runs what was prepared, to an end that a claim can tell.
-    async fn run_prepared(
+    fn run_prepared(
         &self,
-        claimed: &Claimed,
         prepared: &Prepared,
-        cut: watch::Receiver<bool>,
+        stages: &Stages,
     ) -> Result<(Ending, Outputs, RunInfo), Failure> {
         let wall_clock_s = prepared.policy.manifest().ceilings.wall_clock_s;
         let control = Control::with_wall_clock(Duration::from_secs(wall_clock_s));
-        let started_at = self.clock.now_s();
-        let running = self.execute(prepared.program.clone(), prepared.order.clone(), control.clone());
         let setting_up_s = match prepared.program {
             Program::Module(_) => RUN_MARGIN_S,
             // Pulling an image and handing over files are part of this stage, though not of the guest's time.
             Program::Image(_) => RUN_MARGIN_S.saturating_add(self.store.rules().prepare_s),
         };
-        let stage = (State::Running, wall_clock_s.saturating_add(setting_up_s));
-        let executed = self.watch(claimed, stage, running, &control, cut).await?;
+        stages.enter(self.stage(State::Running, wall_clock_s.saturating_add(setting_up_s)), &control)?;
+        let started_at = self.clock.now_s();
+        let executed = self.execute(&prepared.program, &prepared.order, &control)?;
         let run_info = run_info(started_at, &executed);
         let (ending, outputs) = executed.result.map_err(aborted)?;
         metrics::ran(Duration::from_micros(executed.run_us), ending.fuel_used);
@@ -225,70 +202,6 @@ impl Worker {
             End::TimedOut,
             "the agreement's deadline came too close while the job waited".into(),
         ))
-    }
-
-    async fn keep(&self, claimed: &Claimed, state: State, until_s: u64) -> Result<(), StoreError> {
-        let (claimed, now_s) = (claimed.clone(), self.clock.now_s());
-        self.store.with(move |store| store.keep_lease(&claimed, state, until_s, now_s, LEASE_S)).await
-    }
-
-    /// Waits for a piece of work, for as many seconds as its state may last, keeping the job's lease alive. Stops it when
-    /// that time is over, when the provider goes down, or when the lease is lost.
-    async fn watch<T>(
-        &self,
-        claimed: &Claimed,
-        (state, limit_s): (State, u64),
-        mut work: tokio::task::JoinHandle<Result<T, Failure>>,
-        control: &Control,
-        mut cut: watch::Receiver<bool>,
-    ) -> Result<T, Failure> {
-        let until_s = self.clock.now_s().saturating_add(limit_s);
-        let beat = Duration::from_secs(LEASE_S / 3);
-        let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + BLINK, beat);
-        let mut end = Box::pin(tokio::time::sleep(Duration::from_secs(limit_s)));
-        let too_long = || Failure::Host(format!("it took more than {limit_s} s to be {}", state.word()));
-        let (mut lost, mut late) = (false, false);
-        let mut cutting = *cut.borrow();
-        if cutting {
-            control.stop();
-        }
-        loop {
-            tokio::select! {
-                ended = &mut work => {
-                    return match ended? {
-                        _ if lost => Err(Failure::Lost),
-                        Err(Failure::Stopped) if late => Err(too_long()),
-                        other => other,
-                    };
-                }
-                // The first tick moves the job to its state.
-                _ = heartbeat.tick() => match self.keep(claimed, state, until_s).await {
-                    Ok(()) => {}
-                    Err(StoreError::LeaseLost(_)) => {
-                        lost = true;
-                        control.stop();
-                    }
-                    // The lease outlives two heartbeats; the next one may succeed.
-                    Err(error) => tracing::warn!(job = %claimed.id, %error, "heartbeat failed"),
-                },
-                () = &mut end => {
-                    if late {
-                        // Its attempt is fenced: whatever it still does, it commits nothing.
-                        return Err(too_long());
-                    }
-                    late = true;
-                    control.stop();
-                    end.as_mut().reset(tokio::time::Instant::now() + ABANDON_AFTER);
-                }
-                changed = cut.changed(), if !cutting => {
-                    // A closed channel means that nobody can ask for a stop any more, which is one.
-                    cutting = changed.is_err() || *cut.borrow();
-                    if cutting {
-                        control.stop();
-                    }
-                }
-            }
-        }
     }
 
     /// Stores the outputs, decides what may leave, signs the receipt, and commits it all.
@@ -401,14 +314,14 @@ impl Worker {
 }
 
 /// Tells a piece of work for a job as a span of its trace.
-async fn traced<T>(
+fn traced<T>(
     claimed: &Claimed,
     name: &'static str,
-    work: impl Future<Output = Result<T, Failure>>,
+    work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut span = trace::of_job(claimed.id, name);
     span.set("brizo.attempt", i64::from(claimed.attempt));
-    let done = work.await;
+    let done = work();
     if let Err(failure) = &done {
         span.fail(failure.word());
     }

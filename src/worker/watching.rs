@@ -1,0 +1,127 @@
+//! Watching over a job's work: its lease is kept alive, and it is stopped when it takes too long, when the lease is lost, and
+//! when the provider goes down.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::run::Failure;
+use super::stages::{Stage, Stages};
+use super::{LEASE_S, Worker};
+use crate::job::State;
+use crate::store::{Claimed, Error as StoreError};
+
+/// A stage that is over sooner is not written down: for a small job that would be a good part of its time.
+const BLINK: Duration = Duration::from_millis(10);
+
+/// How often the work is looked at after that.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often a lease is renewed: it outlives two renewals that fail.
+const BEAT: Duration = Duration::from_secs(LEASE_S / 3);
+
+/// How long work that was told to stop is waited for; after that its thread is left alone, and its job goes on without it.
+const ABANDON_AFTER: Duration = Duration::from_secs(30);
+
+/// What is known of a work that goes on.
+struct Watched<'a> {
+    worker: &'a Worker,
+    claimed: &'a Claimed,
+    stages: &'a Stages,
+    /// The state that was written down, and when.
+    kept: Option<(State, Instant)>,
+    /// Another worker has the job.
+    lost: bool,
+    /// Which stage took too long, and when that was seen.
+    late: Option<(Stage, Instant)>,
+}
+
+impl Worker {
+    /// Waits for a job's work.
+    pub(super) async fn watch(
+        &self,
+        claimed: &Claimed,
+        stages: &Stages,
+        mut work: JoinHandle<Result<(), Failure>>,
+        mut cut: watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
+        let mut watched = Watched { worker: self, claimed, stages, kept: None, lost: false, late: None };
+        let mut look = interval_at(Instant::now() + BLINK, LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut cutting = *cut.borrow();
+        if cutting {
+            stages.stop();
+        }
+        loop {
+            tokio::select! {
+                ended = &mut work => return watched.end(ended?),
+                _ = look.tick() => watched.look().await?,
+                changed = cut.changed(), if !cutting => {
+                    // A closed channel means that nobody can ask for a stop any more, which is one.
+                    cutting = changed.is_err() || *cut.borrow();
+                    if cutting {
+                        stages.stop();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Watched<'_> {
+    fn end(&self, ended: Result<(), Failure>) -> Result<(), Failure> {
+        match (ended, self.late) {
+            _ if self.lost => Err(Failure::Lost),
+            (Err(Failure::Stopped), Some((stage, _))) => Err(too_long(stage)),
+            (ended, _) => ended,
+        }
+    }
+
+    /// Fails when the work is to be left alone.
+    async fn look(&mut self) -> Result<(), Failure> {
+        let stage = self.stages.now();
+        match self.late {
+            Some((late, since)) if since.elapsed() >= ABANDON_AFTER => {
+                // Its attempt is fenced: whatever it still does, it commits nothing.
+                self.stages.abandon();
+                return Err(if self.lost { Failure::Lost } else { too_long(late) });
+            }
+            None if stage.is_late() => {
+                self.late = Some((stage, Instant::now()));
+                self.stages.stop();
+            }
+            _ => {}
+        }
+        let is_kept = |(state, when): (State, Instant)| state == stage.state && when.elapsed() < BEAT;
+        if !self.lost && !self.kept.is_some_and(is_kept) {
+            self.keep(stage).await;
+        }
+        Ok(())
+    }
+
+    /// Renews the lease, and moves the job to its state.
+    async fn keep(&mut self, stage: Stage) {
+        let (claimed, now_s) = (self.claimed.clone(), self.worker.clock.now_s());
+        let kept = self
+            .worker
+            .store
+            .with(move |store| store.keep_lease(&claimed, stage.state, stage.until_s, now_s, LEASE_S))
+            .await;
+        match kept {
+            Ok(()) => {}
+            Err(StoreError::LeaseLost(_)) => {
+                self.lost = true;
+                self.stages.stop();
+            }
+            // The lease outlives two heartbeats; the next one may succeed.
+            Err(error) => tracing::warn!(job = %self.claimed.id, %error, "heartbeat failed"),
+        }
+        self.kept = Some((stage.state, Instant::now()));
+    }
+}
+
+fn too_long(stage: Stage) -> Failure {
+    Failure::Host(format!("it took more than {} s to be {}", stage.limit_s, stage.state.word()))
+}
