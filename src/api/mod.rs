@@ -22,6 +22,7 @@ mod limits;
 mod log;
 mod metrics;
 mod mock;
+mod named;
 mod older;
 mod openapi;
 mod orders;
