@@ -173,9 +173,13 @@ impl Sender {
                 }
                 // One node took it and its answer was lost, so the next was asked: the nonce is used, by this very one.
                 // What nobody can be asked about is followed, which finds out.
-                Answer::NonceUsed | Answer::Underpriced | Answer::Refused(_)
-                    if self.is_known(&sent).await.unwrap_or(true) =>
-                {
+                Answer::NonceUsed | Answer::Underpriced if self.is_known(&sent).await.unwrap_or(true) => {
+                    return Ok(self.fly(flights, sent));
+                }
+                // What was refused, and nobody can be asked about, is not followed: it would keep its nonce, and hold up all
+                // after it for as long as it is refused. If a node has it all the same, the nonce is seen as used by the next
+                // call, and whoever asks for this one again looks for its effect first.
+                Answer::Refused(_) if self.is_known(&sent).await.unwrap_or(false) => {
                     return Ok(self.fly(flights, sent));
                 }
                 Answer::Refused(error) => {
