@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 
-use alloy_primitives::U256;
 use anyhow::Context as _;
 use brizo_receipt::B256;
 use tokio::sync::watch;
@@ -151,12 +150,13 @@ impl Worker {
             PAID_RUN => {
                 self.chain.settlement(id).await?.context("the release is there, and its event is not yet")?
             }
-            _ => Settlement { paid: U256::ZERO, refunded: U256::ZERO },
+            // It has no event; the newest block is not below the one in which it is.
+            _ => Settlement { block: self.chain.block_number().await?, ..Settlement::default() },
         };
-        self.store
-            .with(move |store| store.settle_job(job_id, settlement.paid, settlement.refunded, now_s))
-            .await?;
-        self.count_settlement(job_id, now_s).await?;
+        let (sums, block) = ([settlement.paid, settlement.refunded], settlement.block);
+        if self.store.with(move |store| store.settle_job(job_id, sums, block, now_s)).await? {
+            self.count_settlement(job_id, now_s).await?;
+        }
         Ok(tx)
     }
 
