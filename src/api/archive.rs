@@ -66,8 +66,9 @@ pub(super) async fn archive(
         .into_iter()
         .filter(|output| output.withheld.is_none() && output.kind != EntryKind::Stream)
         .collect();
-    let place = state.shared.archives.clone().try_acquire_owned().map_err(|_| {
-        Problem::busy("all places for archives are taken").hint("try again, or download the files one by one")
+    let place = state.shared.archives.now(caller.address).ok_or_else(|| {
+        Problem::busy("all places for archives are taken, or all of yours")
+            .hint("try again, or download the files one by one")
     })?;
     let (format, kind, ending) = match wanted.format {
         WantedFormat::Zip => (Format::Zip, "application/zip", "zip"),

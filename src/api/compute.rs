@@ -189,7 +189,9 @@ pub(super) async fn result(
         Problem::not_found("output_not_found", format!("the job left no file number {index} that may leave"))
             .hint("count from 0 in GET /api/v1/jobs/{id}/outputs")
     })?;
-    Download { digest: file.digest, kind: "application/octet-stream" }.answer(&state, &headers).await
+    Download { who: caller.address, digest: file.digest, kind: "application/octet-stream" }
+        .answer(&state, &headers)
+        .await
 }
 
 /// Standard output, once it may leave.
@@ -207,7 +209,7 @@ pub(super) async fn log(
     let id = which.job_id.ok_or_else(|| bad_query("jobId is missing".into()))?;
     let job = authorize(&state, caller.address, &id, Right::Logs).await?;
     let digest = super::outputs::find(&state, &job, EntryKind::Stream, "stdout").await?;
-    Download { digest, kind: "text/plain; charset=utf-8" }.answer(&state, &headers).await
+    Download { who: caller.address, digest, kind: "text/plain; charset=utf-8" }.answer(&state, &headers).await
 }
 
 fn bad_query(why: String) -> Problem {

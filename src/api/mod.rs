@@ -35,6 +35,7 @@ mod router;
 mod schema;
 mod sessions;
 mod settings;
+mod shares;
 mod sign_in;
 mod state;
 mod upload;

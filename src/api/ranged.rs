@@ -3,35 +3,47 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use brizo_receipt::B256;
+use brizo_receipt::{Address, B256};
 use futures_util::stream;
-use tokio::sync::{AcquireError, Semaphore};
 
 use super::ApiState;
 use super::problem::Problem;
+use super::shares::Shares;
 use crate::data::{BlobStore, Error as DataError, Mapped};
 
 /// What is read of the file at a time.
 const CHUNK_BYTES: u64 = 256 << 10;
 
-/// A stored blob, in memory. All of it is verified each time, so few are read at the same time: the processors are for runs.
-pub(super) async fn verified(state: &ApiState, digest: B256) -> Result<Mapped, Problem> {
-    reading(&state.shared.readers, &state.blobs, move |blobs| blobs.map(digest)).await
+/// A stored blob, in memory, for this caller or for all who follow something. All of it is verified each time, so few are read
+/// at the same time: the processors are for runs.
+pub(super) async fn verified(
+    state: &ApiState,
+    who: Option<Address>,
+    digest: B256,
+) -> Result<Mapped, Problem> {
+    reading(&state.shared.readers, who, &state.blobs, move |blobs| blobs.map(digest)).await
 }
 
 async fn reading<T: Send + 'static>(
-    places: &Semaphore,
+    places: &Shares,
+    who: Option<Address>,
     blobs: &BlobStore,
     read: impl FnOnce(BlobStore) -> Result<T, DataError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let closed = |e: AcquireError| Problem::internal("the places for readers are gone", &e.into());
-    let _place = places.acquire().await.map_err(closed)?;
+    let place = places.wait(who).await?;
     let blobs = blobs.clone();
-    Ok(tokio::task::spawn_blocking(move || read(blobs)).await??)
+    let verify = move || {
+        // Held here, because a caller who hangs up ends the request and not this.
+        let _place = place;
+        read(blobs)
+    };
+    Ok(tokio::task::spawn_blocking(verify).await??)
 }
 
 /// What is served.
 pub(super) struct Download {
+    /// To whom.
+    pub(super) who: Address,
     pub(super) digest: B256,
     pub(super) kind: &'static str,
 }
@@ -46,9 +58,9 @@ impl Download {
         // A range is of what the caller has the beginning of; if that is something else, they get the whole.
         let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == etag.as_bytes());
         let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
-        let digest = self.digest;
-        let file =
-            reading(&state.shared.readers, &state.blobs, move |blobs| blobs.open_verified(digest)).await?;
+        let (who, digest) = (Some(self.who), self.digest);
+        let open = move |blobs: BlobStore| blobs.open_verified(digest);
+        let file = reading(&state.shared.readers, who, &state.blobs, open).await?;
         let length = file.length();
         let part = range.map_or(Part::Whole, |range| Part::parse(range, length));
         let (status, from, to) = match part {
@@ -167,10 +179,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let blobs = BlobStore::open(folder.path()).unwrap();
         let (digest, _) = blobs.put(&b"penguins"[..]).unwrap();
-        let places = Semaphore::new(super::super::state::READERS_MAX);
-        let mut held: Vec<_> = (0..4).map(|_| places.try_acquire().unwrap()).collect();
-        assert!(places.try_acquire().is_err(), "there are four");
-        let read = |digest| reading(&places, &blobs, move |blobs| blobs.map(digest));
+        let places = Shares::new(4, 2);
+        let somebody = |number| places.now(Address::repeat_byte(number)).unwrap();
+        let mut held: Vec<_> = (0..4).map(somebody).collect();
+        let read =
+            |digest| reading(&places, Some(Address::repeat_byte(9)), &blobs, move |blobs| blobs.map(digest));
         let mut fifth = std::pin::pin!(read(digest));
         let waits =
             std::future::poll_fn(|context| std::task::Poll::Ready(fifth.as_mut().poll(context).is_pending()));
@@ -179,7 +192,9 @@ mod tests {
         assert_eq!((*fifth.await.unwrap()).as_ref(), b"penguins");
         // Also when there is nothing to read.
         let missing = read(B256::ZERO).await.err().map(|problem| problem.code());
-        assert!(missing.is_some() && places.available_permits() == 1, "{missing:?}");
+        assert!(missing.is_some(), "{missing:?}");
+        held.push(somebody(9));
+        assert!(places.now(Address::repeat_byte(10)).is_none(), "there are four");
     }
 
     #[test]
