@@ -51,44 +51,94 @@ pub(super) struct Download {
 impl Download {
     /// The answer to a request with these headers.
     pub(super) async fn answer(self, state: &ApiState, headers: &HeaderMap) -> Result<Response, Problem> {
-        let etag = format!("\"{}\"", hex::encode(self.digest));
-        if matches(headers.get(header::IF_NONE_MATCH), &etag) {
-            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+        let tag = Tag::of(self.digest);
+        if let Some(known) = tag.known(headers) {
+            return Ok(known);
         }
-        // A range is of what the caller has the beginning of; if that is something else, they get the whole.
-        let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == etag.as_bytes());
-        let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
         let (who, digest) = (Some(self.who), self.digest);
         let open = move |blobs: BlobStore| blobs.open_verified(digest);
         let file = reading(&state.shared.readers, who, &state.blobs, open).await?;
-        let length = file.length();
-        let part = range.map_or(Part::Whole, |range| Part::parse(range, length));
-        let (status, from, to) = match part {
-            Part::Whole => (StatusCode::OK, 0, length),
-            Part::Some { from, to } => (StatusCode::PARTIAL_CONTENT, from, to),
-            Part::Outside => {
-                let mut response = Problem::range_not_satisfiable(format!(
-                    "there are {length} bytes, the range has none of them"
-                ))
-                .hint("Content-Range says how many there are")
-                .into_response();
-                response.headers_mut().insert(header::CONTENT_RANGE, text(&format!("bytes */{length}")));
-                return Ok(response);
-            }
+        let asked = match tag.asked(headers, file.length()) {
+            Ok(asked) => asked,
+            Err(outside) => return Ok(outside.into_response()),
         };
-        let mut response = (status, body(from, to, move |from, to| file.read(from, to))).into_response();
+        let read = move |from, to| file.read(from, to);
+        Ok(tag.answer(asked, self.kind, "attachment", body(asked.from, asked.to, read)))
+    }
+}
+
+/// What is downloaded, by its ETag.
+pub(super) struct Tag(String);
+
+/// Which bytes of it are sent, and how many it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) from: u64,
+    /// The first one after them.
+    pub(super) to: u64,
+    length: u64,
+    is_part: bool,
+}
+
+/// A range that has none of the bytes.
+#[derive(Debug)]
+pub(super) struct Outside {
+    length: u64,
+}
+
+impl IntoResponse for Outside {
+    fn into_response(self) -> Response {
+        let length = self.length;
+        let why = format!("there are {length} bytes, the range has none of them");
+        let problem = Problem::range_not_satisfiable(why).hint("Content-Range says how many there are");
+        let mut response = problem.into_response();
+        response.headers_mut().insert(header::CONTENT_RANGE, text(&format!("bytes */{length}")));
+        response
+    }
+}
+
+impl Tag {
+    /// For what has this digest, or is named by it as well as by one of its own.
+    pub(super) fn of(digest: B256) -> Self {
+        Self(format!("\"{}\"", hex::encode(digest)))
+    }
+
+    /// The answer to somebody who has it already.
+    pub(super) fn known(&self, headers: &HeaderMap) -> Option<Response> {
+        let etag = [(header::ETAG, self.0.clone())];
+        matches(headers.get(header::IF_NONE_MATCH), &self.0)
+            .then(|| (StatusCode::NOT_MODIFIED, etag).into_response())
+    }
+
+    /// What a request with these headers asks for.
+    pub(super) fn asked(&self, headers: &HeaderMap, length: u64) -> Result<Asked, Outside> {
+        // A range is of what the caller has the beginning of; if that is something else, they get the whole.
+        let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == self.0.as_bytes());
+        let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
+        match range.map_or(Part::Whole, |range| Part::parse(range, length)) {
+            Part::Whole => Ok(Asked { from: 0, to: length, length, is_part: false }),
+            Part::Some { from, to } => Ok(Asked { from, to, length, is_part: true }),
+            Part::Outside => Err(Outside { length }),
+        }
+    }
+
+    /// The answer with these bytes.
+    pub(super) fn answer(self, asked: Asked, kind: &'static str, disposition: &str, body: Body) -> Response {
+        let Asked { from, to, length, is_part } = asked;
+        let status = if is_part { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        let mut response = (status, body).into_response();
         let answer = response.headers_mut();
-        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         answer.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
         answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        answer.insert(header::ETAG, text(&etag));
+        answer.insert(header::ETAG, text(&self.0));
         // An output is a stranger's file: nobody's browser may take it for a page of this site.
         answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        answer.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-        if status == StatusCode::PARTIAL_CONTENT {
+        answer.insert(header::CONTENT_DISPOSITION, text(disposition));
+        if is_part {
             answer.insert(header::CONTENT_RANGE, text(&format!("bytes {from}-{}/{length}", to - 1)));
         }
-        Ok(response)
+        response
     }
 }
 
