@@ -189,16 +189,21 @@ async fn serve_until_asked(
         // Asked a second time, nobody wants to wait.
         () = async { tokio::select! { () = tokio::time::sleep(grace) => {}, () = asked_to_end() => {} } } => {
             let _ = cut.send(true);
-            if let Ok(ended) = tokio::time::timeout(ENDING_MAX, &mut working).await {
+            if let Some(ended) = ending(&mut working).await {
                 ended?;
             }
         }
     }
     // A request that was sent by half holds up nobody: what it began is taken up again like after a crash.
-    match tokio::time::timeout(ENDING_MAX, serving).await {
-        Ok(ended) => Ok(ended??),
-        Err(_) => Ok(()),
+    match ending(serving).await {
+        Some(ended) => Ok(ended??),
+        None => Ok(()),
     }
+}
+
+/// Waits for what was asked to end, but not longer than [`ENDING_MAX`].
+async fn ending<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(ENDING_MAX, work).await.ok()
 }
 
 /// The containers of this provider. What an earlier process left is removed; an engine that cannot be used is said to
@@ -351,5 +356,20 @@ async fn asked_to_end() {
         Err(_) => {
             let _ = interrupt.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Jobs may end, then work that was cut off, then requests: whoever kills a provider that does not end must wait for all.
+    #[test]
+    fn a_service_manager_waits_longer_than_an_end_may_take() {
+        assert_eq!(ENDING_MAX, Duration::from_secs(10));
+        let unit = include_str!("../packaging/brizo.service");
+        let waits = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
+        let ends_s = crate::store::QueueRules::default().grace_s + 2 * ENDING_MAX.as_secs();
+        assert!(waits.parse::<u64>().unwrap() > ends_s, "{waits} s, and an end takes up to {ends_s} s");
     }
 }

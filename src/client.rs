@@ -3,6 +3,8 @@
 mod bucket;
 mod collector;
 mod large;
+mod sending;
+mod tries;
 mod web;
 
 use std::time::Duration;
@@ -14,7 +16,10 @@ use serde_json::Value;
 pub use bucket::{Bucket, Object};
 pub use collector::{Collector, Untaken};
 pub use large::Wanted;
+pub use sending::PIECE_BYTES;
 pub use web::Web;
+
+use tries::Tries;
 
 use crate::clock::Clock;
 use crate::signed_request::RequestToSign;
@@ -255,14 +260,27 @@ fn http(base: &str) -> Result<reqwest::Client, Error> {
 
 async fn send(base: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
     let response = request.send().await.map_err(|e| unreachable(base, e))?;
-    let status = response.status();
-    let body = response.bytes().await.map_err(|e| unreachable(base, e))?;
-    if status.is_success() {
-        return Ok(body.into());
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
+    }
+    Ok(response.bytes().await.map_err(|e| unreachable(base, e))?.into())
+}
+
+/// A problem document has no more bytes than this.
+const PROBLEM_BYTES_MAX: usize = 64 << 10;
+
+/// What a provider answers instead of what was asked for. No more of it is read than a problem document can have.
+async fn refusal(mut response: reqwest::Response) -> Error {
+    let (status, mut body) = (response.status(), Vec::new());
+    while let Ok(Some(piece)) = response.chunk().await {
+        body.extend_from_slice(&piece);
+        if body.len() > PROBLEM_BYTES_MAX {
+            break;
+        }
     }
     match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => Err(problem.refusal(status.as_u16())),
-        Err(_) => Err(Error::Odd(format!("status {status} without a problem document"))),
+        Ok(problem) => problem.refusal(status.as_u16()),
+        Err(_) => Error::Odd(format!("status {status} without a problem document")),
     }
 }
 

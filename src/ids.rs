@@ -82,7 +82,11 @@ impl FromStr for JobId {
         const WANTED: &str = "a job id: an agreement id, a dash, and the run's number";
         let (agreement, run) = text.rsplit_once('-').ok_or_else(|| bad(text, WANTED))?;
         let agreement = agreement.parse().map_err(|_| bad(text, WANTED))?;
-        let run_index = run.parse().map_err(|_| bad(text, WANTED))?;
+        let run_index: u64 = run.parse().map_err(|_| bad(text, WANTED))?;
+        // One number has one form: texts that are signed over an id must not read in two ways.
+        if run_index.to_string() != run {
+            return Err(bad(text, WANTED));
+        }
         Ok(Self { agreement, run_index })
     }
 }
@@ -143,6 +147,8 @@ mod tests {
             assert!(text.parse::<AgreementId>().is_err(), "{text}");
         }
         assert!(DIGITS.parse::<Did>().is_err());
-        assert!(format!("{DIGITS}-x").parse::<JobId>().is_err());
+        for run in ["x", "", "+1", "01", "00", "-1", "18446744073709551616"] {
+            assert!(format!("{DIGITS}-{run}").parse::<JobId>().is_err(), "{run}");
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use brizo_receipt::EntryKind;
 use futures_util::stream;
 use serde::Deserialize;
@@ -19,7 +19,10 @@ use super::access::authorize;
 use super::auth::Caller;
 use super::outputs::{check_granted, outputs};
 use super::problem::Problem;
-use crate::data::{BlobStore, Format, Item, collect};
+use super::ranged::Tag;
+use super::shares::Share;
+use crate::data::{BlobStore, Entry, Item, Plan, zip};
+use crate::ids::JobId;
 use crate::job::Right;
 use crate::store::OutputRow;
 
@@ -48,15 +51,17 @@ enum WantedFormat {
     Tar,
 }
 
-/// Every file and folder that may leave, in one download.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/archive", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`"), Wanted), security(("signed" = []), ("signedIn" = [])),
-    responses((status = 200, content((Vec<u8> = "application/zip"), (Vec<u8> = "application/x-tar"))), Problem))]
+/// Every file and folder that may leave, in one download; as tar also from a place on.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/archive", tag = "jobs",
+    params(("id" = String, Path, description = "`<agreement id>-<run number>`"), Wanted, ("Range" = Option<String>, Header, description = "of a tar")), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, content((Vec<u8> = "application/zip"), (Vec<u8> = "application/x-tar"))), (status = 206), (status = 304), Problem))]
 pub(super) async fn archive(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     query: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
     caller: Caller,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
     let Query(wanted) =
         query.map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("format is zip or tar"))?;
     let job = authorize(&state, caller.address, &id, Right::Outputs).await?;
@@ -66,20 +71,60 @@ pub(super) async fn archive(
         .into_iter()
         .filter(|output| output.withheld.is_none() && output.kind != EntryKind::Stream)
         .collect();
-    let place = state.shared.archives.clone().try_acquire_owned().map_err(|_| {
-        Problem::busy("all places for archives are taken").hint("try again, or download the files one by one")
-    })?;
-    let (format, kind, ending) = match wanted.format {
-        WantedFormat::Zip => (Format::Zip, "application/zip", "zip"),
-        WantedFormat::Tar => (Format::Tar, "application/x-tar", "tar"),
-    };
+    let (job, blobs) = (job.id, state.blobs.clone());
+    match wanted.format {
+        WantedFormat::Zip => {
+            let write = move |pipe: &mut Pipe| zip(pipe, outputs.iter().map(|output| item(&blobs, output)));
+            // Its list is at its end and counts what was written: there is no part of it without the whole.
+            let head = [
+                (header::CONTENT_TYPE, "application/zip".into()),
+                (header::ACCEPT_RANGES, "none".into()),
+                (header::CONTENT_DISPOSITION, disposition(job, "zip")),
+            ];
+            Ok((head, streamed(place(&state, &caller)?, job, write)).into_response())
+        }
+        WantedFormat::Tar => {
+            let entries = outputs.iter().map(entry);
+            let plan = Plan::new(entries)
+                .map_err(|e| Problem::internal("the archive cannot be planned", &e.into()))?;
+            let tag = Tag::of(plan.digest());
+            if let Some(known) = tag.known(&headers) {
+                return Ok(known);
+            }
+            let asked = match tag.asked(&headers, plan.length()) {
+                Ok(asked) => asked,
+                Err(outside) => return Ok(outside.into_response()),
+            };
+            let open = move |digest| blobs.open_verified(digest).map_err(io::Error::other);
+            let write = move |pipe: &mut Pipe| plan.write(asked.from..asked.to, pipe, open);
+            let body = streamed(place(&state, &caller)?, job, write);
+            Ok(tag.answer(asked, "application/x-tar", &disposition(job, "tar"), body))
+        }
+    }
+}
+
+fn place(state: &ApiState, caller: &Caller) -> Result<Share, Problem> {
+    state.shared.archives.now(caller.address).ok_or_else(|| {
+        Problem::busy("all places for archives are taken, or all of yours")
+            .hint("try again, or download the files one by one")
+    })
+}
+
+fn disposition(job: JobId, ending: &str) -> String {
+    format!("attachment; filename=\"{job}.{ending}\"")
+}
+
+/// A body that is written on a thread of its own, which holds the place until it is done.
+fn streamed(
+    place: Share,
+    job: JobId,
+    write: impl FnOnce(&mut Pipe) -> io::Result<()> + Send + 'static,
+) -> Body {
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-    let blobs = state.blobs.clone();
     tokio::task::spawn_blocking(move || {
         let _place = place;
         let mut pipe = Pipe { sender, chunk: Vec::with_capacity(CHUNK_BYTES) };
-        let items = outputs.iter().map(|output| item(&blobs, output));
-        let ended = collect(format, &mut pipe, items).and_then(|()| pipe.flush());
+        let ended = write(&mut pipe).and_then(|()| pipe.flush());
         if ended.is_ok() {
             // An empty chunk says that this is all; a body that ends without it has been broken off.
             let end = tokio::time::timeout(PATIENCE, pipe.sender.send(Ok(Bytes::new())));
@@ -87,23 +132,18 @@ pub(super) async fn archive(
         }
         if let Err(error) = ended {
             // The head of the answer is sent: breaking off is how the reader learns of it. A reader who has gone is no error.
-            tracing::warn!(job = %job.id, %error, "an archive was not finished");
+            tracing::warn!(%job, %error, "an archive was not finished");
             let _ = pipe.sender.try_send(Err(error));
         }
     });
-    let body = stream::unfold(Some(receiver), |receiver| async {
+    Body::from_stream(stream::unfold(Some(receiver), |receiver| async {
         let mut receiver = receiver?;
         match receiver.recv().await {
             Some(Ok(end)) if end.is_empty() => None,
             Some(chunk) => Some((chunk, Some(receiver))),
             None => Some((Err(io::ErrorKind::UnexpectedEof.into()), None)),
         }
-    });
-    let name = format!("attachment; filename=\"{}.{ending}\"", job.id);
-    Ok((
-        [(header::CONTENT_TYPE, kind.to_string()), (header::CONTENT_DISPOSITION, name)],
-        Body::from_stream(body),
-    ))
+    }))
 }
 
 fn item(blobs: &BlobStore, output: &OutputRow) -> io::Result<Item> {
@@ -112,6 +152,11 @@ fn item(blobs: &BlobStore, output: &OutputRow) -> io::Result<Item> {
         _ => Some(blobs.open_verified(output.digest).map_err(io::Error::other)?),
     };
     Ok(Item { path: output.path.clone(), bytes })
+}
+
+fn entry(output: &OutputRow) -> Entry {
+    let content = (output.kind != EntryKind::Directory).then_some((output.size, output.digest));
+    Entry { path: output.path.clone(), content }
 }
 
 /// The writing end of a body.

@@ -15,6 +15,7 @@ use super::ApiState;
 use super::access::authorize;
 use super::exec::order;
 use super::jobs::{delete_job, stop_job};
+use super::named::About;
 use super::older::Older;
 use super::orders;
 use super::outputs::{check_granted, outputs};
@@ -37,9 +38,8 @@ pub(super) struct Which {
 }
 
 impl Which {
-    /// What a signed text is about.
-    fn parts(&self) -> [Option<&str>; 2] {
-        [self.job_id.as_deref(), self.service_agreement_id.as_deref()]
+    fn about(&self) -> About<'_> {
+        About::Jobs { job: self.job_id.as_deref(), agreement: self.service_agreement_id.as_deref() }
     }
 }
 
@@ -179,9 +179,7 @@ pub(super) async fn result(
     older: Older,
 ) -> Result<impl IntoResponse, Problem> {
     let Query(which) = query.map_err(|e| bad_query(e.body_text()))?;
-    // Ocean's text has the number where others have the agreement.
-    let index = which.index.map(|index| index.to_string());
-    let caller = older.about(&state, [Some(&which.job_id), index.as_deref()]).await?;
+    let caller = older.about(&state, About::Result { job: &which.job_id, index: which.index }).await?;
     let index = which.index.unwrap_or_default();
     let job = authorize(&state, caller.address, &which.job_id, Right::Outputs).await?;
     check_granted(&state, &job).await?;
@@ -191,7 +189,9 @@ pub(super) async fn result(
         Problem::not_found("output_not_found", format!("the job left no file number {index} that may leave"))
             .hint("count from 0 in GET /api/v1/jobs/{id}/outputs")
     })?;
-    Download { digest: file.digest, kind: "application/octet-stream" }.answer(&state, &headers).await
+    Download { who: caller.address, digest: file.digest, kind: "application/octet-stream" }
+        .answer(&state, &headers)
+        .await
 }
 
 /// Standard output, once it may leave.
@@ -205,11 +205,11 @@ pub(super) async fn log(
     older: Older,
 ) -> Result<impl IntoResponse, Problem> {
     let Query(which) = query.map_err(|e| bad_query(e.body_text()))?;
-    let caller = older.about(&state, which.parts()).await?;
+    let caller = older.about(&state, which.about()).await?;
     let id = which.job_id.ok_or_else(|| bad_query("jobId is missing".into()))?;
     let job = authorize(&state, caller.address, &id, Right::Logs).await?;
     let digest = super::outputs::find(&state, &job, EntryKind::Stream, "stdout").await?;
-    Download { digest, kind: "text/plain; charset=utf-8" }.answer(&state, &headers).await
+    Download { who: caller.address, digest, kind: "text/plain; charset=utf-8" }.answer(&state, &headers).await
 }
 
 fn bad_query(why: String) -> Problem {
@@ -228,7 +228,7 @@ async fn which(
     if which.job_id.is_none() && which.service_agreement_id.is_none() && !older.body.is_empty() {
         which = serde_json::from_slice(&older.body).map_err(|e| bad_query(e.to_string()))?;
     }
-    let caller = older.about(state, which.parts()).await?;
+    let caller = older.about(state, which.about()).await?;
     if let Some(id) = which.job_id {
         return Ok(vec![authorize(state, caller.address, &id, right).await?]);
     }

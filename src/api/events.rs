@@ -98,7 +98,7 @@ pub(super) async fn logs(
     for output in streams {
         answer[&output.path] = match &output.withheld {
             None => {
-                let mapped = verified(&state, output.digest).await?;
+                let mapped = verified(&state, Some(caller.address), output.digest).await?;
                 json!(String::from_utf8_lossy((*mapped).as_ref()))
             }
             // That it is there is no secret; a rule's reason can quote its size.

@@ -152,7 +152,7 @@ async fn streams(state: &ApiState, job: &JobRow) -> Result<Vec<Stream>, Problem>
     for output in outputs(state, job).await? {
         if output.kind == EntryKind::Stream {
             let bytes = match output.withheld {
-                None => Some(verified(state, output.digest).await?),
+                None => Some(verified(state, None, output.digest).await?),
                 Some(_) => None,
             };
             streams.push(Stream { name: output.path, bytes });

@@ -123,15 +123,16 @@ pub(super) async fn anonymous(State(state): State<ApiState>, request: Request, n
     response
 }
 
-/// Who asks: the peer, or whom a known proxy names. One host has a whole /64 of IPv6, so that is what is counted.
+/// Who asks: the peer, or whom a known proxy names. One host has a whole /64 of IPv6, so that is what is counted. A socket for
+/// both families shows an IPv4 peer inside an IPv6 address; it is the same peer.
 fn asker(peer: IpAddr, proxies: &[IpAddr], headers: &HeaderMap) -> IpAddr {
+    let peer = peer.to_canonical();
+    let is_proxy = proxies.iter().any(|proxy| proxy.to_canonical() == peer);
     let named = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
     let named = named.and_then(|value| value.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
-    match named.filter(|_| proxies.contains(&peer)).unwrap_or(peer) {
-        IpAddr::V6(address) if address.to_ipv4_mapped().is_none() => {
-            IpAddr::V6((u128::from(address) >> 64 << 64).into())
-        }
-        other => other,
+    match named.filter(|_| is_proxy).map_or(peer, |named: IpAddr| named.to_canonical()) {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        v4 => v4,
     }
 }
 
@@ -152,6 +153,18 @@ mod tests {
         assert_eq!(asker(proxy, &[proxy], &headers), proxy);
         let [one, other]: [IpAddr; 2] = ["2001:db8::1", "2001:db8::ffff:1"].map(|text| text.parse().unwrap());
         assert_eq!(asker(one, &[], &headers), asker(other, &[], &headers));
+    }
+
+    #[test]
+    fn an_address_of_ipv4_inside_one_of_ipv6_is_the_same_one() {
+        let [proxy, mapped, client]: [IpAddr; 3] =
+            ["127.0.0.1", "::ffff:127.0.0.1", "198.51.100.7"].map(|text| text.parse().unwrap());
+        let mut headers = HeaderMap::new();
+        assert_eq!(asker(mapped, &[], &headers), proxy);
+        headers.append("x-forwarded-for", "::ffff:198.51.100.7".parse().unwrap());
+        for (peer, known) in [(proxy, mapped), (mapped, proxy), (mapped, mapped)] {
+            assert_eq!(asker(peer, &[known], &headers), client, "{peer} {known}");
+        }
     }
 
     #[test]

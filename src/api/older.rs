@@ -14,6 +14,7 @@ use super::ApiState;
 use super::auth::Caller;
 use super::body::Body;
 use super::initialize::signature;
+use super::named::About;
 use super::problem::Problem;
 use super::sign_in::personal_digest;
 use crate::signed_request::EXPIRY_MAX_S;
@@ -98,16 +99,24 @@ fn in_body(body: &Value, name: &str) -> Option<String> {
 }
 
 impl Older {
-    /// Proves the caller for what the request is about: a text must be the caller's address, these parts and the nonce, one
-    /// behind the other.
-    pub(super) async fn about(self, state: &ApiState, parts: [Option<&str>; 2]) -> Result<Caller, Problem> {
+    /// Proves the caller for what the request is about: a text must be the caller's address, what is named and the nonce, one
+    /// behind the other. What is named has one form, because a text without separators would else be good for several things.
+    pub(super) async fn about(self, state: &ApiState, about: About<'_>) -> Result<Caller, Problem> {
+        about.check()?;
         let text = match self.says {
             Says::Proven(caller) => return Ok(caller),
             Says::Text(text) => text,
         };
+        let named = about.text()?;
+        if named.is_empty() && text.nonce.is_none() {
+            return Err(Problem::unauthorized(
+                "nonce_missing",
+                "the text names no job, no agreement and no time",
+            )
+            .hint("name a jobId or serviceAgreementId, or sign the time in milliseconds as nonce"));
+        }
         let nonce = text.nonce.as_deref().unwrap_or_default();
-        let message =
-            [text.written.as_str(), parts[0].unwrap_or_default(), parts[1].unwrap_or_default(), nonce];
+        let message = [text.written.as_str(), &named, nonce];
         let digest = personal_digest(&message.concat());
         match recover(digest, &text.signature, "caller") {
             Ok(signer) if signer == text.address => {}
@@ -140,7 +149,7 @@ impl Older {
         }
         let mut body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let id = ["serviceAgreementId", "serviceId"].iter().find_map(|name| in_body(&body, name));
-        let mut caller = self.about(state, [None, id.as_deref()]).await?;
+        let mut caller = self.about(state, About::Jobs { job: None, agreement: id.as_deref() }).await?;
         if let Some(fields) = body.as_object_mut() {
             for name in ["signature", "nonce"] {
                 fields.shift_remove(name);
@@ -152,13 +161,14 @@ impl Older {
 }
 
 /// Until when a nonce that is a time has to be remembered. Older clients take the time for it; another number could be
-/// replayed for ever.
+/// replayed for ever, and a number in two forms would be two nonces.
 fn counts_until(nonce: &str, now_s: u64) -> Result<u64, Problem> {
     let odd = |why: String| {
         Problem::unauthorized("nonce_out_of_time", why)
             .hint("take the time in milliseconds since 1970 as nonce; check the clock of your machine")
     };
-    let number: u64 = nonce.parse().map_err(|_| odd("the nonce is no number".into()))?;
+    let number: Option<u64> = nonce.parse().ok().filter(|number: &u64| number.to_string() == nonce);
+    let number = number.ok_or_else(|| odd("the nonce is no plain number".into()))?;
     let at_s = if number >= MILLISECONDS_FROM { number / 1_000 } else { number };
     if at_s.abs_diff(now_s) > EXPIRY_MAX_S {
         return Err(odd(format!("the nonce is not within {EXPIRY_MAX_S} s of now, which is {now_s}")));
@@ -177,6 +187,8 @@ mod tests {
             assert!(counts_until(near, now_s).is_ok_and(|until_s| until_s >= now_s), "{near}");
         }
         for far in ["1", "1799999699", "1800000301", "1800000301000", "18446744073709551615", "-1", "", "now"]
+            .into_iter()
+            .chain(["01800000000", "+1800000000", " 1800000000", "1800000000.0"])
         {
             assert!(counts_until(far, now_s).is_err(), "{far}");
         }

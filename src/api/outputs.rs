@@ -45,7 +45,7 @@ pub(super) async fn stream(
 ) -> Result<impl IntoResponse, Problem> {
     let job = authorize(&state, caller.address, &id, Right::Logs).await?;
     let digest = find(&state, &job, EntryKind::Stream, &name).await?;
-    Download { digest, kind: "text/plain; charset=utf-8" }.answer(&state, &headers).await
+    Download { who: caller.address, digest, kind: "text/plain; charset=utf-8" }.answer(&state, &headers).await
 }
 
 /// A file that may leave, whole or from a place on.
@@ -60,7 +60,7 @@ pub(super) async fn download(
 ) -> Result<impl IntoResponse, Problem> {
     let job = authorize(&state, caller.address, &id, Right::Outputs).await?;
     let digest = find(&state, &job, EntryKind::File, &path).await?;
-    Download { digest, kind: "application/octet-stream" }.answer(&state, &headers).await
+    Download { who: caller.address, digest, kind: "application/octet-stream" }.answer(&state, &headers).await
 }
 
 pub(super) async fn find(

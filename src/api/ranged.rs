@@ -5,29 +5,34 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use brizo_receipt::B256;
+use brizo_receipt::{Address, B256};
 use futures_util::stream;
-use tokio::sync::{AcquireError, Semaphore};
 
 use super::ApiState;
 use super::problem::Problem;
+use super::shares::Shares;
 use crate::data::{BlobStore, Error as DataError, Mapped};
 
 /// What is read of the file at a time.
 const CHUNK_BYTES: u64 = 256 << 10;
 
-/// A stored blob, in memory. All of it is verified each time, so few are read at the same time: the processors are for runs.
-pub(super) async fn verified(state: &ApiState, digest: B256) -> Result<Mapped, Problem> {
-    reading(&state.shared.readers, &state.blobs, move |blobs| blobs.map(digest)).await
+/// A stored blob, in memory, for this caller or for all who follow something. All of it is verified each time, so few are read
+/// at the same time: the processors are for runs.
+pub(super) async fn verified(
+    state: &ApiState,
+    who: Option<Address>,
+    digest: B256,
+) -> Result<Mapped, Problem> {
+    reading(&state.shared.readers, who, &state.blobs, move |blobs| blobs.map(digest)).await
 }
 
 async fn reading<T: Send + 'static>(
-    places: &Arc<Semaphore>,
+    places: &Shares,
+    who: Option<Address>,
     blobs: &BlobStore,
     read: impl FnOnce(BlobStore) -> Result<T, DataError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let closed = |e: AcquireError| Problem::internal("the places for readers are gone", &e.into());
-    let place = places.clone().acquire_owned().await.map_err(closed)?;
+    let place = places.wait(who).await?;
     let blobs = blobs.clone();
     let verify = move || {
         // Held here, because a caller who hangs up ends the request and not this.
@@ -39,6 +44,8 @@ async fn reading<T: Send + 'static>(
 
 /// What is served.
 pub(super) struct Download {
+    /// To whom.
+    pub(super) who: Address,
     pub(super) digest: B256,
     pub(super) kind: &'static str,
 }
@@ -46,44 +53,94 @@ pub(super) struct Download {
 impl Download {
     /// The answer to a request with these headers.
     pub(super) async fn answer(self, state: &ApiState, headers: &HeaderMap) -> Result<Response, Problem> {
-        let etag = format!("\"{}\"", hex::encode(self.digest));
-        if matches(headers.get(header::IF_NONE_MATCH), &etag) {
-            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+        let tag = Tag::of(self.digest);
+        if let Some(known) = tag.known(headers) {
+            return Ok(known);
         }
-        // A range is of what the caller has the beginning of; if that is something else, they get the whole.
-        let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == etag.as_bytes());
-        let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
-        let digest = self.digest;
-        let file =
-            reading(&state.shared.readers, &state.blobs, move |blobs| blobs.open_verified(digest)).await?;
-        let length = file.length();
-        let part = range.map_or(Part::Whole, |range| Part::parse(range, length));
-        let (status, from, to) = match part {
-            Part::Whole => (StatusCode::OK, 0, length),
-            Part::Some { from, to } => (StatusCode::PARTIAL_CONTENT, from, to),
-            Part::Outside => {
-                let mut response = Problem::range_not_satisfiable(format!(
-                    "there are {length} bytes, the range has none of them"
-                ))
-                .hint("Content-Range says how many there are")
-                .into_response();
-                response.headers_mut().insert(header::CONTENT_RANGE, text(&format!("bytes */{length}")));
-                return Ok(response);
-            }
+        let (who, digest) = (Some(self.who), self.digest);
+        let open = move |blobs: BlobStore| blobs.open_verified(digest);
+        let file = reading(&state.shared.readers, who, &state.blobs, open).await?;
+        let asked = match tag.asked(headers, file.length()) {
+            Ok(asked) => asked,
+            Err(outside) => return Ok(outside.into_response()),
         };
-        let mut response = (status, body(from, to, move |from, to| file.read(from, to))).into_response();
+        let read = move |from, to| file.read(from, to);
+        Ok(tag.answer(asked, self.kind, "attachment", body(asked.from, asked.to, read)))
+    }
+}
+
+/// What is downloaded, by its ETag.
+pub(super) struct Tag(String);
+
+/// Which bytes of it are sent, and how many it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) from: u64,
+    /// The first one after them.
+    pub(super) to: u64,
+    length: u64,
+    is_part: bool,
+}
+
+/// A range that has none of the bytes.
+#[derive(Debug)]
+pub(super) struct Outside {
+    length: u64,
+}
+
+impl IntoResponse for Outside {
+    fn into_response(self) -> Response {
+        let length = self.length;
+        let why = format!("there are {length} bytes, the range has none of them");
+        let problem = Problem::range_not_satisfiable(why).hint("Content-Range says how many there are");
+        let mut response = problem.into_response();
+        response.headers_mut().insert(header::CONTENT_RANGE, text(&format!("bytes */{length}")));
+        response
+    }
+}
+
+impl Tag {
+    /// For what has this digest, or is named by it as well as by one of its own.
+    pub(super) fn of(digest: B256) -> Self {
+        Self(format!("\"{}\"", hex::encode(digest)))
+    }
+
+    /// The answer to somebody who has it already.
+    pub(super) fn known(&self, headers: &HeaderMap) -> Option<Response> {
+        let etag = [(header::ETAG, self.0.clone())];
+        matches(headers.get(header::IF_NONE_MATCH), &self.0)
+            .then(|| (StatusCode::NOT_MODIFIED, etag).into_response())
+    }
+
+    /// What a request with these headers asks for.
+    pub(super) fn asked(&self, headers: &HeaderMap, length: u64) -> Result<Asked, Outside> {
+        // A range is of what the caller has the beginning of; if that is something else, they get the whole.
+        let same = headers.get(header::IF_RANGE).is_none_or(|given| given.as_bytes() == self.0.as_bytes());
+        let range = headers.get(header::RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
+        match range.map_or(Part::Whole, |range| Part::parse(range, length)) {
+            Part::Whole => Ok(Asked { from: 0, to: length, length, is_part: false }),
+            Part::Some { from, to } => Ok(Asked { from, to, length, is_part: true }),
+            Part::Outside => Err(Outside { length }),
+        }
+    }
+
+    /// The answer with these bytes.
+    pub(super) fn answer(self, asked: Asked, kind: &'static str, disposition: &str, body: Body) -> Response {
+        let Asked { from, to, length, is_part } = asked;
+        let status = if is_part { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        let mut response = (status, body).into_response();
         let answer = response.headers_mut();
-        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         answer.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
         answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        answer.insert(header::ETAG, text(&etag));
+        answer.insert(header::ETAG, text(&self.0));
         // An output is a stranger's file: nobody's browser may take it for a page of this site.
         answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        answer.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-        if status == StatusCode::PARTIAL_CONTENT {
+        answer.insert(header::CONTENT_DISPOSITION, text(disposition));
+        if is_part {
             answer.insert(header::CONTENT_RANGE, text(&format!("bytes {from}-{}/{length}", to - 1)));
         }
-        Ok(response)
+        response
     }
 }
 
@@ -174,10 +231,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let blobs = BlobStore::open(folder.path()).unwrap();
         let (digest, _) = blobs.put(&b"penguins"[..]).unwrap();
-        let places = Arc::new(Semaphore::new(super::super::state::READERS_MAX));
-        let mut held: Vec<_> = (0..4).map(|_| places.try_acquire().unwrap()).collect();
-        assert!(places.try_acquire().is_err(), "there are four");
-        let read = |digest| reading(&places, &blobs, move |blobs| blobs.map(digest));
+        let places = Shares::new(4, 2);
+        let somebody = |number| places.now(Address::repeat_byte(number)).unwrap();
+        let mut held: Vec<_> = (0..4).map(somebody).collect();
+        let read =
+            |digest| reading(&places, Some(Address::repeat_byte(9)), &blobs, move |blobs| blobs.map(digest));
         let mut fifth = std::pin::pin!(read(digest));
         let waits =
             std::future::poll_fn(|context| std::task::Poll::Ready(fifth.as_mut().poll(context).is_pending()));
@@ -186,7 +244,9 @@ mod tests {
         assert_eq!((*fifth.await.unwrap()).as_ref(), b"penguins");
         // Also when there is nothing to read.
         let missing = read(B256::ZERO).await.err().map(|problem| problem.code());
-        assert!(missing.is_some() && places.available_permits() == 1, "{missing:?}");
+        assert!(missing.is_some(), "{missing:?}");
+        held.push(somebody(9));
+        assert!(places.now(Address::repeat_byte(10)).is_none(), "there are four");
     }
 
     #[test]

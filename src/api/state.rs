@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use brizo_receipt::Domain;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::chain::{Chain, Timeouts};
 use crate::clock::Clock;
@@ -21,11 +21,14 @@ use super::limits::Limits;
 use super::problem::Problem;
 use super::ready::Health;
 use super::sessions::Sessions;
+use super::shares::Shares;
 
-/// Stored files that are verified for readers at the same time.
-pub(super) const READERS_MAX: usize = 4;
-/// Archives that are made at the same time.
+/// Stored files that are verified for readers at the same time, and for one of them.
+const READERS_MAX: usize = 4;
+const READERS_EACH: usize = 2;
+/// Archives that are made at the same time, and for one caller.
 const ARCHIVES_MAX: usize = 4;
+const ARCHIVES_EACH: usize = 2;
 
 /// Everything a handler may use. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -71,9 +74,9 @@ pub struct Shared {
     /// Places for those who follow jobs, by events or by waiting for an answer.
     pub(super) followers: Arc<Places>,
     /// Places for archives, which hold a thread each.
-    pub(super) archives: Arc<Semaphore>,
+    pub(super) archives: Shares,
     /// Places for those who read stored bytes, which are verified each time.
-    pub(super) readers: Arc<Semaphore>,
+    pub(super) readers: Shares,
 }
 
 impl Shared {
@@ -91,8 +94,8 @@ impl Shared {
             sessions: Sessions::default(),
             pulse: Pulse::new(stop),
             followers: Places::new(settings.followers_max, settings.followers_per_caller),
-            archives: Arc::new(Semaphore::new(ARCHIVES_MAX)),
-            readers: Arc::new(Semaphore::new(READERS_MAX)),
+            archives: Shares::new(ARCHIVES_MAX, ARCHIVES_EACH),
+            readers: Shares::new(READERS_MAX, READERS_EACH),
             settings,
             public_url,
         }

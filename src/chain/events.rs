@@ -44,6 +44,8 @@ pub struct Settlement {
     pub paid: U256,
     /// Sum back to the consumer.
     pub refunded: U256,
+    /// The block in which it was.
+    pub block: u64,
 }
 
 impl Chain {
@@ -128,7 +130,7 @@ impl Chain {
         let back =
             refunded.iter().filter_map(|log| log.log_decode::<PaymentConditions::PaymentRefund>().ok());
         let refunded = back.map(|event| event.inner.data.amount).fold(U256::ZERO, U256::saturating_add);
-        Ok(Some(Settlement { paid, refunded }))
+        Ok(Some(Settlement { paid, refunded, block }))
     }
 
     /// The first that `pick` takes of the newest range of blocks that has any, searched from the newest block down to the

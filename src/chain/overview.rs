@@ -150,7 +150,7 @@ mod tests {
             aborted: false,
             locked: U256::ZERO,
             receipt_hash: B256::ZERO,
-            settlement: Settlement { paid: U256::ZERO, refunded: U256::ZERO },
+            settlement: Settlement::default(),
             now_s,
         }
     }

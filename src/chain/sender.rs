@@ -154,7 +154,7 @@ impl Sender {
             .with_value(value);
         // Against the pending block: what is on its way already is refused here, and costs nothing.
         let gas = self.provider.estimate_gas(request).await?;
-        let gas = gas.saturating_add(gas / GAS_MARGIN).saturating_add(GAS_FOR_BALANCES);
+        let gas = with_allowance(gas);
         let mut fees = Fees::estimate(&self.provider, self.sending.fee_max).await?;
         for _ in 0..TRIES {
             let pending = self.provider.get_transaction_count(self.address).pending().await?;
@@ -173,9 +173,13 @@ impl Sender {
                 }
                 // One node took it and its answer was lost, so the next was asked: the nonce is used, by this very one.
                 // What nobody can be asked about is followed, which finds out.
-                Answer::NonceUsed | Answer::Underpriced | Answer::Refused(_)
-                    if self.is_known(&sent).await.unwrap_or(true) =>
-                {
+                Answer::NonceUsed | Answer::Underpriced if self.is_known(&sent).await.unwrap_or(true) => {
+                    return Ok(self.fly(flights, sent));
+                }
+                // What was refused, and nobody can be asked about, is not followed: it would keep its nonce, and hold up all
+                // after it for as long as it is refused. If a node has it all the same, the nonce is seen as used by the next
+                // call, and whoever asks for this one again looks for its effect first.
+                Answer::Refused(_) if self.is_known(&sent).await.unwrap_or(false) => {
                     return Ok(self.fly(flights, sent));
                 }
                 Answer::Refused(error) => {
@@ -268,6 +272,11 @@ impl Answer {
     }
 }
 
+/// The gas that a transaction may use, by what a node expects of it.
+fn with_allowance(estimate: u64) -> u64 {
+    estimate.saturating_add(estimate / GAS_MARGIN).saturating_add(GAS_FOR_BALANCES)
+}
+
 /// Waits for a transaction's end, but not for ever: it is followed on when nobody waits.
 async fn landed(mut end: watch::Receiver<End>, limit: Duration) -> Result<Mined> {
     let waiting = async {
@@ -280,5 +289,16 @@ async fn landed(mut end: watch::Receiver<End>, limit: Duration) -> Result<Mined>
         Ok(Some(end)) => end,
         Ok(None) => Err(Error::Unreachable("the program is ending".into())),
         Err(_) => Err(Error::Unreachable("the transaction is not mined yet; it is followed on".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_gas_is_allowed_than_was_estimated() {
+        assert_eq!([0, 9, 100_000].map(with_allowance), [34_200, 34_209, 144_200]);
+        assert_eq!(with_allowance(u64::MAX), u64::MAX);
     }
 }

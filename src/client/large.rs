@@ -4,17 +4,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use brizo_receipt::B256;
-use reqwest::Response;
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
 
-use super::{Client, Error, Problem, unreachable};
+use super::{Client, Error, Tries, refusal, unreachable};
 
-/// How often in a row, and at which distance, a provider is asked again that gives nothing.
-const TRIES: u32 = 60;
-const PAUSE: Duration = Duration::from_secs(1);
 /// What is read back and hashed at a time.
 const CHUNK_BYTES: usize = 256 << 10;
 
@@ -53,10 +48,11 @@ impl Client {
         told: &(dyn Fn(u64) + Sync),
     ) -> Result<(), Error> {
         let mut begun = Begun::open(path)?;
-        let mut idle = 0;
+        let mut tries = Tries::default();
         loop {
             let length = begun.length();
             told(length);
+            tries.came(length);
             if length == wanted.size && begun.digest() == wanted.digest {
                 return begun.sync();
             }
@@ -66,19 +62,15 @@ impl Client {
                     return begun.refuse("its bytes have another digest");
                 }
                 begun.clear()?;
+                tries.anew();
                 continue;
             }
             match self.fetch_rest(wanted, &mut begun, told).await {
                 // Broken off, or all of it: the next round looks.
-                Ok(()) => idle = 0,
+                Ok(()) => {}
                 Err(error) if error.may_pass() => {
-                    idle = if begun.length() > length { 0 } else { idle + 1 };
-                    if idle > TRIES {
-                        return Err(error);
-                    }
-                    if idle > 0 {
-                        tokio::time::sleep(PAUSE).await;
-                    }
+                    tries.came(begun.length());
+                    tries.again(error).await?;
                 }
                 Err(Error::Other(why)) => return begun.refuse(&why),
                 Err(error) => return Err(error),
@@ -131,14 +123,6 @@ impl Client {
 fn starts_at(headers: &HeaderMap, from: u64, size: u64) -> bool {
     let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     range == Some(&format!("bytes {from}-{}/{size}", size.saturating_sub(1)))
-}
-
-async fn refusal(response: Response) -> Error {
-    let status = response.status();
-    match response.bytes().await.map(|body| serde_json::from_slice::<Problem>(&body)) {
-        Ok(Ok(problem)) => problem.refusal(status.as_u16()),
-        _ => Error::Odd(format!("status {status} without a problem document")),
-    }
 }
 
 impl<'a> Begun<'a> {

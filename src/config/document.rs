@@ -92,13 +92,40 @@ mod tests {
         assert!(toml.contains("line 4") && toml.contains("`feul`"), "{toml}");
     }
 
+    /// A type in which lists nest, as those of an order do not: there the type would refuse before anything has grown.
+    #[derive(Debug, Deserialize)]
+    #[serde(untagged)]
+    enum Nested {
+        Text(String),
+        List(Vec<Nested>),
+    }
+
+    impl Nested {
+        fn leaves(&self) -> usize {
+            match self {
+                Self::Text(text) => text.len(),
+                Self::List(list) => list.iter().map(Self::leaves).sum(),
+            }
+        }
+    }
+
     #[test]
     fn a_small_file_cannot_grow_without_end() {
-        let mut text = String::from("did: x\nlimits: {fuel: 1}\nargs:\n  - &a0 [x, x]\n");
-        for level in 1..40 {
-            let below = format!("*a{}", level - 1);
-            text += &format!("  - &a{level} [{below}, {below}]\n");
-        }
-        assert!(read("job.yaml", &text).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let read = |levels: u32| {
+            let mut text = String::from("- &a0 [x, x]\n");
+            for level in 1..levels {
+                let below = format!("*a{}", level - 1);
+                text += &format!("- &a{level} [{below}, {below}]\n");
+            }
+            let path = folder.path().join("list.yaml");
+            std::fs::write(&path, text).unwrap();
+            read_document::<Nested>(&path)
+        };
+        // Few levels are what they say: 2 + 4 + 8 + 16.
+        assert_eq!(read(4).unwrap().leaves(), 30);
+        // Two to the forty-first would be more than any memory has.
+        let error = read(40).unwrap_err().to_string();
+        assert!(error.contains("limits breached: Nodes"), "{error}");
     }
 }

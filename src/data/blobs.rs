@@ -42,8 +42,16 @@ impl BlobFile {
     /// Of the disk.
     pub fn read(&self, from: u64, to: u64) -> std::io::Result<Vec<u8>> {
         let mut bytes = vec![0; (to - from) as usize];
-        self.file.read_exact_at(&mut bytes, from)?;
+        self.read_into(from, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Fills `to` with the bytes from a place on, of which there must be as many.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn read_into(&self, from: u64, to: &mut [u8]) -> std::io::Result<()> {
+        self.file.read_exact_at(to, from)
     }
 }
 

@@ -105,6 +105,26 @@ impl Written {
         }
     }
 
+    /// Fills `to` from a place on, all of which must be there.
+    ///
+    /// # Errors
+    /// Of the disk; `UnexpectedEof`.
+    pub(in crate::sandbox) fn fill(&self, position: u64, to: &mut [u8]) -> io::Result<()> {
+        // Of nothing everything is there, also behind the end.
+        if to.is_empty() {
+            return Ok(());
+        }
+        let end = position.checked_add(to.len() as u64).filter(|end| *end <= self.len());
+        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        match &self.0 {
+            Kept::Memory(bytes) => to.copy_from_slice(&bytes[position as usize..end as usize]),
+            Kept::Disk { file, blocks, .. } => {
+                each_piece(blocks, position, end, |place, piece| file.read_exact_at(&mut to[piece], place))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads it from the beginning, in pieces.
     #[must_use]
     pub fn reader(&self) -> impl Read + '_ {
@@ -182,7 +202,8 @@ struct Spill {
     /// Blocks that the file has, and how many of them were ever given out.
     blocks: u64,
     given: u64,
-    free: Vec<u64>,
+    /// Blocks to be given out again, each with how many of its first bytes may not be zero.
+    free: Vec<(u64, u64)>,
 }
 
 impl Storage {
@@ -212,9 +233,9 @@ impl Storage {
         while blocks.len() < wanted {
             blocks.push(spill.take()?);
         }
-        spill.free.extend(blocks.drain(wanted..));
+        spill.free.extend(used(wanted, old).zip(blocks.drain(wanted..)).map(|(used, block)| (block, used)));
         if length < old {
-            zero_rest(file, blocks, length)?;
+            zero_rest(file, blocks, length, old)?;
             blocks.shrink_to_fit();
         }
         *now = length;
@@ -240,7 +261,9 @@ impl Storage {
     pub(in crate::sandbox) fn forget(&mut self, written: Written) {
         match (written.0, &mut self.spill) {
             (Kept::Memory(bytes), _) => self.held -= bytes.len() as u64,
-            (Kept::Disk { blocks, .. }, Some(spill)) => spill.free.extend(blocks),
+            (Kept::Disk { blocks, length, .. }, Some(spill)) => {
+                spill.free.extend(used(0, length).zip(blocks).map(|(used, block)| (block, used)));
+            }
             _ => {}
         }
     }
@@ -265,8 +288,8 @@ impl Storage {
 impl Spill {
     /// A block of zeros.
     fn take(&mut self) -> io::Result<u64> {
-        if let Some(block) = self.free.pop() {
-            self.file.write_all_at(&[0; BLOCK_BYTES as usize], block * BLOCK_BYTES)?;
+        if let Some((block, used)) = self.free.pop() {
+            zero(&self.file, block * BLOCK_BYTES, used)?;
             return Ok(block);
         }
         if self.given == self.blocks {
@@ -278,15 +301,27 @@ impl Spill {
     }
 }
 
-/// Zeroes what lies behind the end in the last block.
-fn zero_rest(file: &File, blocks: &[u64], length: u64) -> io::Result<()> {
+/// How many bytes of a file of this length lie in each of its blocks, from one on, without end.
+fn used(from: usize, length: u64) -> impl Iterator<Item = u64> {
+    (from as u64..).map(move |block| length.saturating_sub(block * BLOCK_BYTES).min(BLOCK_BYTES))
+}
+
+/// Zeroes what a file that was longer leaves behind its new end in the last block. What lay behind its old end is zero already,
+/// so that no more is written here than the guest has paid for when the file grew: cutting and growing by a byte costs a byte.
+fn zero_rest(file: &File, blocks: &[u64], length: u64, old: u64) -> io::Result<()> {
     let within = length % BLOCK_BYTES;
     match blocks.last() {
         Some(last) if within > 0 => {
-            file.write_all_at(&vec![0; (BLOCK_BYTES - within) as usize], last * BLOCK_BYTES + within)
+            zero(file, last * BLOCK_BYTES + within, (old - length).min(BLOCK_BYTES - within))
         }
         _ => Ok(()),
     }
+}
+
+/// Writes at most a block of zeros.
+fn zero(file: &File, place: u64, length: u64) -> io::Result<()> {
+    static ZEROS: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
+    file.write_all_at(&ZEROS[..length as usize], place)
 }
 
 #[cfg(test)]
@@ -341,6 +376,49 @@ mod tests {
         }
         let spill = storage.spill.as_ref().unwrap();
         assert_eq!(spill.given, length.div_ceil(BLOCK_BYTES), "no block is used twice, and none is lost");
+    }
+
+    /// A call that is charged for a byte has the host write a byte: seen by what the nameless file has on the disk.
+    #[test]
+    fn no_more_is_zeroed_than_was_written() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mut storage = Storage::new(Some(folder.path().into()));
+        let (mut held, mut small, mut other) = <(Written, Written, Written)>::default();
+        storage.resize(&mut held, MEMORY_BYTES_MAX).unwrap();
+        storage.resize(&mut small, 2).unwrap();
+        Storage::write(&mut small, 0, b"ab").unwrap();
+        // Cut by a byte, emptied, and its block given to another.
+        storage.resize(&mut small, 1).unwrap();
+        storage.resize(&mut small, 2).unwrap();
+        assert_eq!(small.bytes().unwrap(), &b"a\0"[..]);
+        storage.resize(&mut small, 0).unwrap();
+        storage.resize(&mut other, 3).unwrap();
+        assert_eq!(other.bytes().unwrap(), &[0; 3][..]);
+        Storage::write(&mut other, 2, b"c").unwrap();
+        storage.forget(std::mem::take(&mut other));
+        storage.resize(&mut small, 3).unwrap();
+        assert_eq!(small.bytes().unwrap(), &[0; 3][..]);
+        let spill = storage.spill.as_ref().unwrap();
+        let on_disk = spill.file.metadata().unwrap().blocks() * 512;
+        assert!(spill.given == 1 && on_disk < BLOCK_BYTES, "{} blocks, {on_disk} bytes", spill.given);
+    }
+
+    #[test]
+    fn parts_are_filled_across_blocks_and_not_beyond_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut storage = Storage::new(Some(folder.path().into()));
+        let mut large = Written::default();
+        storage.resize(&mut large, MEMORY_BYTES_MAX + 1).unwrap();
+        let bytes: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+        Storage::write(&mut large, 60_000, &bytes).unwrap();
+        let mut read = vec![9; 200_002];
+        large.fill(59_999, &mut read).unwrap();
+        assert!(read[1..200_001] == bytes && read[0] == 0 && read[200_001] == 0);
+        assert!(large.fill(MEMORY_BYTES_MAX, &mut [0; 2]).is_err());
+        assert!(Written::from(vec![1, 2]).fill(1, &mut [0; 2]).is_err());
+        assert!(large.fill(u64::MAX, &mut [0; 2]).is_err());
+        assert!(large.fill(u64::MAX, &mut []).is_ok());
     }
 
     #[test]

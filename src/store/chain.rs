@@ -12,7 +12,8 @@ use crate::ids::AgreementId;
 /// Ends of ranges that are kept. A reorganisation deeper than all of them is none that a program should mend.
 pub const BLOCKS_KEPT: u64 = 256;
 
-/// How long after its settlement a job's steps are looked at again when the chain is reorganised, in seconds.
+/// How long after its settlement a job's steps are looked at again when the chain is reorganised, in seconds, where an earlier
+/// release did not write down the block.
 const LOOKED_AT_AGAIN_S: u64 = 86_400;
 
 /// A block that was the end of a range whose events were read.
@@ -99,12 +100,14 @@ impl Store {
     /// Of SQLite or of a damaged row.
     pub fn roll_back(&self, block: u64, now_s: u64) -> Result<Vec<AgreementId>> {
         self.write(|sql| {
-            // Our own transactions may be gone as well. Each step looks for its effect first, so looking again costs nothing.
+            // Our own transactions may be gone as well. Each step looks for its effect first, so looking again sends nothing
+            // that is there. A job that was settled below is there with all its steps, which were mined before.
             sql.execute(
                 "UPDATE outbox SET state = 'waiting', next_s = 0 WHERE state = 'done' AND (
-                   job IN (SELECT id FROM job WHERE state = 'publishing' OR (state = 'settled' AND ended_s > ?1))
+                   job IN (SELECT id FROM job WHERE state = 'publishing' OR (state = 'settled' AND settled_block > ?3)
+                           OR (state = 'settled' AND settled_block IS NULL AND ended_s > ?1))
                    OR (step = 'authorize' AND agreement IN (SELECT id FROM agreement WHERE grant_deadline_s > ?2)))",
-                [now_s.saturating_sub(LOOKED_AT_AGAIN_S), now_s],
+                [now_s.saturating_sub(LOOKED_AT_AGAIN_S), now_s, block],
             )?;
             let mut statement = sql.prepare(
                 "UPDATE agreement SET locked = 0, granted = 0, locked_block = NULL WHERE locked_block > ?1 RETURNING id",
@@ -167,4 +170,64 @@ fn lock(sql: &rusqlite::Connection, id: AgreementId, block: u64) -> Result<()> {
         params![id.to_string(), block],
     )?;
     authorize_when_ready(sql, id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOW, agreement, commit, new_job, store};
+    use super::*;
+    use crate::ids::JobId;
+    use crate::job::State;
+
+    /// A job with all its steps done and its payment seen in `block`.
+    fn settled(store: &Store, number: u8, block: u64) -> JobId {
+        if number != 4 {
+            store.insert_agreement(&agreement(number), NOW).unwrap();
+        }
+        let id = store.insert_job(&new_job(number), "permitted", NOW).unwrap();
+        let claimed = store.claim_job("w", NOW, 10).unwrap().unwrap();
+        store.commit_job(&claimed, &commit(), NOW).unwrap();
+        for _ in 0..3 {
+            let row = store.due_steps(NOW).unwrap().remove(0);
+            assert_eq!(row.job, Some(id));
+            store.step_done(row.id, None).unwrap();
+        }
+        assert!(store.settle_job(id, Default::default(), block, NOW).unwrap());
+        id
+    }
+
+    fn looked_at(store: &Store) -> Vec<JobId> {
+        store.due_steps(NOW).unwrap().into_iter().filter_map(|row| row.job).collect()
+    }
+
+    #[test]
+    fn only_what_was_settled_in_blocks_that_are_gone_is_looked_at_again() {
+        let store = store();
+        let ids: Vec<_> =
+            [(4, 6), (5, 7), (6, 8)].map(|(number, block)| settled(&store, number, block)).into();
+        store.roll_back(8, NOW).unwrap();
+        assert!(looked_at(&store).is_empty(), "nothing above block 8");
+        store.roll_back(7, NOW).unwrap();
+        assert_eq!((looked_at(&store), store.waiting_steps().unwrap()), (vec![ids[2]], 3));
+        // Done again, it is where it is now, and news to nobody.
+        for _ in 0..3 {
+            let row = store.due_steps(NOW).unwrap().remove(0);
+            store.step_done(row.id, None).unwrap();
+        }
+        assert!(!store.settle_job(ids[2], Default::default(), 11, NOW).unwrap());
+        store.roll_back(10, NOW).unwrap();
+        assert_eq!(looked_at(&store), [ids[2]]);
+        assert_eq!(store.job(ids[2]).unwrap().unwrap().state, State::Settled);
+    }
+
+    #[test]
+    fn of_an_earlier_release_a_day_is_looked_at_again() {
+        let store = store();
+        let id = settled(&store, 4, 6);
+        store.lock().execute("UPDATE job SET settled_block = NULL", []).unwrap();
+        store.roll_back(9, NOW + LOOKED_AT_AGAIN_S).unwrap();
+        assert!(looked_at(&store).is_empty());
+        store.roll_back(9, NOW + LOOKED_AT_AGAIN_S - 1).unwrap();
+        assert_eq!(looked_at(&store), [id]);
+    }
 }

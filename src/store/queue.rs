@@ -338,22 +338,26 @@ impl Store {
         })
     }
 
-    /// The chain shows the payment released.
+    /// The chain shows the payment released, in `block`. Returns whether that was news: done twice after a crash in between, or
+    /// looked at again after a reorganisation, it is told once.
     ///
     /// # Errors
     /// Of SQLite.
-    pub fn settle_job(&self, id: JobId, paid: U256, refunded: U256, now_s: u64) -> Result<()> {
+    pub fn settle_job(&self, id: JobId, sums: [U256; 2], block: u64, now_s: u64) -> Result<bool> {
+        let [paid, refunded] = sums.map(|sum| sum.to_string());
+        let id = id.to_string();
         self.write_at("settle", |sql| {
             let settled = sql.execute(
                 "UPDATE job SET state = ?2, paid = ?3, refunded = ?4, problem = NULL, ended_s = ?5
                  WHERE id = ?1 AND state = 'publishing'",
-                params![id.to_string(), State::Settled.word(), paid.to_string(), refunded.to_string(), now_s],
+                params![id, State::Settled.word(), paid, refunded, now_s],
             )?;
-            // Done twice after a crash in between, it is told once.
-            if settled == 0 {
-                return Ok(());
+            // Where it is now: in another block than before a reorganisation.
+            sql.execute("UPDATE job SET settled_block = ?2 WHERE id = ?1", params![id, block])?;
+            if settled > 0 {
+                note(sql, &id, now_s, &format!("settled: {paid} paid, {refunded} refunded"))?;
             }
-            note(sql, &id.to_string(), now_s, &format!("settled: {paid} paid, {refunded} refunded"))
+            Ok(settled > 0)
         })
     }
 }

@@ -25,8 +25,8 @@ fn settle(store: &Store, id: JobId) {
         store.step_done(row.id, None).unwrap();
     }
     let zero = alloy_primitives::U256::ZERO;
-    store.settle_job(id, zero, zero, NOW).unwrap();
-    store.settle_job(id, zero, zero, NOW).unwrap();
+    assert!(store.settle_job(id, [zero; 2], 7, NOW).unwrap());
+    assert!(!store.settle_job(id, [zero; 2], 7, NOW).unwrap(), "told once, and counted once");
     let told = store.history(id).unwrap().iter().filter(|event| event.text.starts_with("settled")).count();
     assert_eq!(told, 1, "settled twice after a crash, told once");
 }

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use alloy_primitives::U256;
 use anyhow::Context as _;
 use brizo_receipt::B256;
 use tokio::sync::watch;
@@ -155,12 +154,13 @@ impl Worker {
             PAID_RUN => {
                 self.chain.settlement(id).await?.context("the release is there, and its event is not yet")?
             }
-            _ => Settlement { paid: U256::ZERO, refunded: U256::ZERO },
+            // It has no event; the newest block is not below the one in which it is.
+            _ => Settlement { block: self.chain.block_number().await?, ..Settlement::default() },
         };
-        self.store
-            .with(move |store| store.settle_job(job_id, settlement.paid, settlement.refunded, now_s))
-            .await?;
-        self.count_settlement(job_id, now_s).await?;
+        let (sums, block) = ([settlement.paid, settlement.refunded], settlement.block);
+        if self.store.with(move |store| store.settle_job(job_id, sums, block, now_s)).await? {
+            self.count_settlement(job_id, now_s).await?;
+        }
         Ok(tx)
     }
 
@@ -200,11 +200,7 @@ impl Worker {
         else {
             return false;
         };
-        // A release is good until the consumer takes the refund, which ends the agreement.
-        // Later runs have no deadlines.
-        let first = row.job.is_none_or(|job| job.run_index == PAID_RUN);
-        let late = first && now_s >= agreement.grant_deadline_s && row.step != Step::Release;
-        agreement.terminated || late
+        agreement.terminated || is_late(row, agreement.grant_deadline_s, now_s)
     }
 
     async fn agreement(&self, id: AgreementId) -> anyhow::Result<AgreementRow> {
@@ -220,6 +216,40 @@ impl Worker {
     }
 }
 
+/// Whether a step has passed its deadline, by the newest block's time. A release is good until the consumer takes the refund,
+/// which ends the agreement, and later runs have no deadlines.
+fn is_late(row: &OutboxRow, grant_deadline_s: u64, now_s: u64) -> bool {
+    let first = row.job.is_none_or(|job| job.run_index == PAID_RUN);
+    first && row.step != Step::Release && now_s >= grant_deadline_s
+}
+
 fn receipt_hash(job: &JobRow) -> anyhow::Result<B256> {
     job.receipt_hash.context("the job has no receipt")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_never_work_is_hopeless() {
+        let agreement = AgreementId(B256::repeat_byte(4));
+        let row = |step, run_index: Option<u64>| {
+            let job = run_index.map(|run_index| JobId { agreement, run_index });
+            OutboxRow { id: 1, agreement, job, step, attempts: 9 }
+        };
+        // With a deadline at 100: the step, its run, whether it ends with the deadline.
+        for (step, run, ends) in [
+            (Step::Authorize, None, true),
+            (Step::Register, Some(0), true),
+            (Step::Grant, Some(0), true),
+            (Step::Release, Some(0), false),
+            (Step::Register, Some(1), false),
+            (Step::Grant, Some(1), false),
+            (Step::Release, Some(1), false),
+        ] {
+            let late = [99, 100, u64::MAX].map(|now_s| is_late(&row(step, run), 100, now_s));
+            assert_eq!(late, [false, ends, ends], "{step:?} of run {run:?}");
+        }
+    }
 }

@@ -32,6 +32,17 @@ pub(crate) fn component(name: &str) -> Option<Vec<u8>> {
 }
 
 /// A small module in text form from `examples/wat`.
+/// `column_stats` with so much of nothing behind it that it is sent in pieces: a custom section of 1.25 MiB.
+pub(crate) fn large_guest() -> Vec<u8> {
+    let mut module = guest("column_stats");
+    let length = 5u32 << 18;
+    // Its number, its length in LEB128, an empty name.
+    module.push(0);
+    module.extend([length & 0x7f | 0x80, length >> 7 & 0x7f | 0x80, length >> 14].map(|byte| byte as u8));
+    module.resize(module.len() + length as usize, 0);
+    module
+}
+
 pub(crate) fn wat(name: &str) -> Vec<u8> {
     wat::parse_file(repository(&format!("examples/wat/{name}.wat"))).unwrap()
 }

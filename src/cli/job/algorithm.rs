@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use brizo_receipt::{B256, Manifest, content_digest};
+use serde_json::{Value, json};
 
 use super::file::JobFile;
 use crate::cli::format::read;
@@ -17,8 +18,8 @@ use crate::sandbox::{Kind, inspect, profile_digest_for};
 pub(super) struct Algorithm {
     /// What is uploaded: the module, or the bundle's archive.
     pub(super) upload: Vec<u8>,
-    /// What goes into the query of the upload besides the agreement.
-    pub(super) query: String,
+    /// What the upload says besides the agreement.
+    pub(super) query: OnRuntime,
     /// BLAKE3 of the module that runs.
     pub(super) module: B256,
     /// The profile under which this program runs its kind: module, component or image.
@@ -57,7 +58,7 @@ impl Algorithm {
         })?;
         Ok(Self {
             upload,
-            query: String::new(),
+            query: OnRuntime::default(),
             module: inspection.digest,
             profile: profile_digest_for(inspection.kind),
             memory_bytes_min: inspection.memory_bytes_min,
@@ -76,10 +77,9 @@ impl Algorithm {
             Some(_) => container::profile_digest(),
             None => profile_digest_for(Kind::Core),
         };
-        let main = main.map(|main| format!("&main={}", encoded(&main))).unwrap_or_default();
         Ok(Self {
             upload,
-            query: format!("&runtime={}{main}", runtime.module),
+            query: OnRuntime { runtime: Some(runtime.module), main },
             module: runtime.module,
             profile,
             memory_bytes_min: runtime.memory_bytes_min,
@@ -89,11 +89,31 @@ impl Algorithm {
     }
 }
 
+/// On which runtime a bundle is run, and which of its files is started; of a module nothing.
+#[derive(Debug, Default)]
+pub(super) struct OnRuntime {
+    runtime: Option<B256>,
+    main: Option<String>,
+}
+
+impl OnRuntime {
+    /// As fields of a body.
+    pub(super) fn fields(self) -> impl Iterator<Item = (&'static str, Value)> {
+        let runtime = self.runtime.map(|digest| ("runtime", json!(digest)));
+        runtime.into_iter().chain(self.main.map(|main| ("main", json!(main))))
+    }
+
+    /// As the rest of a query.
+    pub(super) fn text(self) -> String {
+        let text = |value: &Value| encoded(value.as_str().unwrap_or_default());
+        self.fields().map(|(name, value)| format!("&{name}={}", text(&value))).collect()
+    }
+}
+
 /// What the provider says of its runtime; whoever signs the order signs over all of it.
 async fn runtime(file: &JobFile, digest: B256) -> Result<Installed> {
     let bytes = fetch(&file.provider, "/api/v1/environments").await?;
-    let document: serde_json::Value =
-        serde_json::from_slice(&bytes).context("the provider's environments")?;
+    let document: Value = serde_json::from_slice(&bytes).context("the provider's environments")?;
     let runtimes: Vec<Installed> = serde_json::from_value(document["runtimes"].clone())
         .context("the provider's list of runtimes cannot be read; use the same release")?;
     let known: Vec<_> = runtimes.iter().map(|one| format!("{} ({})", one.module, one.runtime.name)).collect();
@@ -116,5 +136,9 @@ mod tests {
     #[test]
     fn paths_stand_in_a_query() {
         assert_eq!(encoded("lib/a b&é.py"), "lib/a%20b%26%C3%A9.py");
+        let on = || OnRuntime { runtime: Some(B256::ZERO), main: Some("a b.py".into()) };
+        assert_eq!(on().text(), format!("&runtime={}&main=a%20b.py", B256::ZERO));
+        assert_eq!(on().fields().last(), Some(("main", json!("a b.py"))));
+        assert_eq!(OnRuntime::default().text(), "");
     }
 }

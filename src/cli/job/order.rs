@@ -15,7 +15,7 @@ use crate::chain::{Chain, NewAgreement};
 use crate::cli::Exit;
 use crate::cli::format::{random, write_secret};
 use crate::cli::run::{CLOCK_START, CLOCK_STEP};
-use crate::client::Error as ClientError;
+use crate::client::{Error as ClientError, PIECE_BYTES};
 use crate::config::read_deployment;
 use crate::ids::AgreementId;
 use crate::job::{self, SERVICE_DEFINITION_ID};
@@ -90,19 +90,30 @@ async fn check_executed(session: &Session, saved: &Saved) -> Result<()> {
     Ok(())
 }
 
-/// Uploads the module, signed for this agreement.
+/// Uploads the module, signed for this agreement. What is large goes in pieces, which after an interruption are not sent again.
 pub(super) async fn upload(session: &Session, saved: &Saved) -> Result<()> {
     let Algorithm { upload, query, .. } = session.algorithm().await?;
     let id = saved.service_agreement_id;
     session.step("upload", &format!("{} bytes", upload.len()));
     let statement = AlgorithmUpload { agreement_id: id.0, checksum: keccak256(&upload) };
     let signed = session.key.sign(statement.digest(&session.chain.deployment().domain()))?;
-    let path = format!(
-        "{SERVICES}/upload?serviceAgreementId={id}&signedChecksum=0x{}{query}",
-        hex::encode(signed.0)
-    );
+    let signed = format!("0x{}", hex::encode(signed.0));
     let digest = content_digest(&upload);
-    let answer = session.client.post(&path, "application/octet-stream", upload).await?;
+    let answer = if upload.len() <= PIECE_BYTES {
+        let path =
+            format!("{SERVICES}/upload?serviceAgreementId={id}&signedChecksum={signed}{}", query.text());
+        session.client.post(&path, "application/octet-stream", upload).await?
+    } else {
+        let bar = session.bar(Some(upload.len() as u64)).with_message("upload");
+        let sent = session.client.send_algorithm(digest, &upload, &|bytes| bar.set_position(bytes)).await;
+        bar.finish_and_clear();
+        sent.context("the upload broke off; the same command goes on with what was taken so far")?;
+        let mut body = json!({ "serviceAgreementId": id, "signedChecksum": signed, "digest": digest });
+        for (name, value) in query.fields() {
+            body[name] = value;
+        }
+        post(session, "upload", &body).await?
+    };
     if answer["digest"] != json!(digest) {
         bail!("the provider received other bytes than were sent");
     }

@@ -157,3 +157,58 @@ fn truncating_needs_the_folders_right() {
     assert_eq!(guest.call(|call| descriptors::fd_filestat_get(call, fd, OUT)), Errno::Success);
     assert_eq!(guest.number(OUT + 32, 8), 5, "the content is still there");
 }
+
+/// Much of it in one buffer, what went to the disk and what is behind the end: a guest reads back what it wrote.
+#[test]
+fn what_went_to_the_disk_is_read_back_into_large_buffers() {
+    const OUTPUTS: u32 = 5;
+    const MIB: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let vfs = Vfs::new(&[], &[], START, 1 << 26, 4).unwrap().with_scratch(Some(folder.path().into()));
+    let mut guest = Guest::new();
+    guest.state.vfs = vfs;
+    guest.memory = vec![0; 40 * MIB];
+    guest.memory[..1].copy_from_slice(b"b");
+    let opened = guest.call(|call| {
+        folders::path_open(
+            call,
+            OUTPUTS,
+            0,
+            0,
+            1,
+            OFLAG_CREAT,
+            RIGHT_FD_READ | RIGHT_FD_WRITE,
+            u64::MAX,
+            0,
+            OUT,
+        )
+    });
+    assert_eq!(opened, Errno::Success);
+    let fd = guest.number(OUT, 4) as u32;
+    let iovec = |guest: &mut Guest, buffers: &[(usize, usize)]| {
+        for (at, (pointer, length)) in buffers.iter().enumerate() {
+            let both = [*pointer as u32, *length as u32].map(u32::to_le_bytes).concat();
+            guest.memory[8 * at..8 * at + 8].copy_from_slice(&both);
+        }
+        buffers.len() as u32
+    };
+    let written: Vec<u8> = (0..35 * MIB).map(|at| (at % 251) as u8).collect();
+    guest.memory[2 * MIB..37 * MIB].copy_from_slice(&written);
+    let count = iovec(&mut guest, &[(2 * MIB, 35 * MIB)]);
+    assert_eq!(guest.call(|call| files::fd_write(call, fd, 0, count, OUT)), Errno::Success);
+    guest.memory[2 * MIB..].fill(0);
+    // In two buffers, from a byte on, and with more room than there is.
+    let count = iovec(&mut guest, &[(2 * MIB, 34 * MIB), (37 * MIB, 0), (36 * MIB, 3 * MIB)]);
+    assert_eq!(guest.call(|call| files::fd_pread(call, fd, 0, count, 1, OUT)), Errno::Success);
+    assert_eq!(guest.number(OUT, 4) as usize, 35 * MIB - 1);
+    assert!(guest.memory[2 * MIB..37 * MIB - 1] == written[1..]);
+    assert!(guest.memory[37 * MIB - 1..].iter().all(|byte| *byte == 0), "nothing behind the end");
+    let mut beyond = |offset| {
+        let errno = guest.call(|call| files::fd_pread(call, fd, 0, count, offset, OUT));
+        (errno, guest.number(OUT, 4))
+    };
+    for offset in [35 << 20, (35 << 20) + 1, i64::MAX as u64] {
+        assert_eq!(beyond(offset), (Errno::Success, 0), "{offset}");
+    }
+    assert!(!guest.state.vfs.failed());
+}

@@ -81,6 +81,21 @@ impl Node {
         }
     }
 
+    /// Fills `to` from a place on, all of which must be there.
+    ///
+    /// # Errors
+    /// `HostDisk` where the host cannot read what the guest wrote.
+    pub(super) fn fill(&self, position: u64, to: &mut [u8]) -> VfsResult<()> {
+        match &self.kind {
+            NodeKind::Output(written) => written.fill(position, to).map_err(|_| VfsError::HostDisk),
+            _ => {
+                let part = self.part(position, to.len() as u64)?;
+                to.get_mut(..part.len()).ok_or(VfsError::Invalid)?.copy_from_slice(&part);
+                Ok(())
+            }
+        }
+    }
+
     /// Length of a file in bytes; 0 for a folder.
     pub(in crate::sandbox) fn len(&self) -> u64 {
         match &self.kind {

@@ -58,7 +58,7 @@ async fn uploads() {
     refused(consumer.upload(id, &wat("import-env")).await, 422, "import_not_allowed");
     refused(consumer.upload(id, &wat("threads")).await, 422, "feature_not_allowed");
     refused(consumer.upload(id, &good[..good.len() / 2]).await, 422, "module_invalid");
-    refused(consumer.upload(id, &vec![0; 1_000_001]).await, 413, "module_too_large");
+    refused(consumer.upload(id, &vec![0; 1_600_001]).await, 413, "module_too_large");
     refused(consumer.upload(id, &wat("import-sock")).await, 403, "imports_refused");
     let unknown = AgreementId(B256::repeat_byte(1));
     refused(consumer.upload(unknown, &good).await, 404, "agreement_not_found");

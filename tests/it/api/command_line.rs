@@ -144,6 +144,39 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
     );
 }
 
+/// What is large goes in pieces: what an interrupted command has sent is not sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_algorithm_is_sent_in_pieces_and_gone_on_with() {
+    let world = World::start().await;
+    let module = crate::guests::large_guest();
+    assert!(module.len() > brizo::client::PIECE_BYTES);
+    std::fs::write(inside(&world, "large.wasm"), &module).unwrap();
+    let small = guest_path("column_stats").display().to_string();
+    std::fs::write(inside(&world, "job.toml"), job_file(&world).replace(&small, "large.wasm")).unwrap();
+    let agreed = world.brizo(&["job", "order", "job.toml"]);
+    assert_eq!(agreed.status.code(), Some(0), "{}", said(&agreed));
+    // As far as an earlier command came.
+    let (consumer, digest) = (world.consumer(), brizo_receipt::content_digest(&module));
+    let path = format!("/api/v1/algorithms/{digest}");
+    let headers = [("upload-offset", "0"), ("upload-complete", "?0")];
+    let sent = consumer.send("PATCH", &path, &headers, &module[..700_000]).await;
+    assert_eq!(sent.status().as_u16(), 200);
+    let told = std::sync::Mutex::new(Vec::new());
+    consumer.client.send_algorithm(digest, &module, &|bytes| told.lock().unwrap().push(bytes)).await.unwrap();
+    let all = module.len() as u64;
+    assert_eq!(told.into_inner().unwrap(), [700_000, all], "the rest is one piece");
+    // All of it is there, so nothing is sent again; the run is the small one's in everything else.
+    let told = std::sync::Mutex::new(Vec::new());
+    consumer.client.send_algorithm(digest, &module, &|bytes| told.lock().unwrap().push(bytes)).await.unwrap();
+    assert_eq!(told.into_inner().unwrap(), [all]);
+    let run = world.brizo(&["job", "run", "job.toml", "--format", "json"]);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    assert_eq!(json(&run)["state"], "settled");
+    // Other bytes under the same name are refused, and nothing is begun.
+    let other = consumer.client.send_algorithm(digest, b"something else", &|_| {}).await.unwrap_err();
+    assert_eq!(other.code(), Some("digest_mismatch"), "{other}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tier_that_was_asked_for_and_cannot_be_had_is_inconclusive() {
     let world = World::start().await;

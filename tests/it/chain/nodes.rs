@@ -39,6 +39,27 @@ async fn a_lost_answer_is_no_second_transaction() {
     assert_eq!((line.tokens(Line::account(1)).await, line.counts().await.0), (5, before + 1));
 }
 
+/// A node that refuses a transaction and is gone: what is not followed keeps no nonce, so it holds up nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_by_a_node_that_is_gone_holds_up_nothing() {
+    let line = Line::start().await;
+    let (proxy, before) = (Proxy::start(line.anvil.url()).await, line.counts().await.0);
+    let rows = std::sync::Arc::new(brizo::worker::ChainRows(line.store.clone()));
+    let chain = Chain::connect(proxy.url(), line.deployment.clone(), Some(&Line::key()))
+        .unwrap()
+        .with_journal(line.sending, rows)
+        .unwrap();
+    chain.check().await.unwrap();
+    proxy.set(Fault::RefuseTransaction);
+    let error = chain.mint_test_token(line.token(), Line::account(1), amount(5)).await.unwrap_err();
+    assert!(matches!(error, Error::Rejected(_)), "{error}");
+    assert!(proxy.is_down() && line.journal().is_empty(), "it is not followed");
+    proxy.set(Fault::None);
+    chain.mint_test_token(line.token(), Line::account(2), amount(5)).await.unwrap();
+    assert_eq!((line.tokens(Line::account(1)).await, line.tokens(Line::account(2)).await), (0, 5));
+    assert_eq!((line.counts().await.0, line.journal().len()), (before + 1, 0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_chain_is_passed_over() {
     let (line, other) = (Line::start().await, Anvil::start_as(1337));

@@ -181,3 +181,31 @@ async fn an_empty_file_is_a_file() {
     line.fetch(b"").await.unwrap();
     assert_eq!(std::fs::read(line.part()).unwrap(), b"");
 }
+
+/// What is no problem document is not read to its end: it may have none.
+#[tokio::test]
+async fn a_refusal_without_end_is_not_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 4];
+        while head != *b"\r\n\r\n" {
+            head.rotate_left(1);
+            head[3] = stream.read_u8().await.unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut written = 0u64;
+        // Until the client goes away.
+        while stream.write_all(&[b' '; 4096]).await.is_ok() {
+            written += 4096;
+        }
+        written
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let served = Arc::default();
+    let error = Line { url, served, folder }.fetch(b"wanted").await.unwrap_err();
+    assert!(matches!(&error, Error::Odd(text) if text.contains("404")), "{error}");
+    // What the two sockets hold besides is the system's.
+    assert!(server.await.unwrap() < 64 << 20);
+}

@@ -281,6 +281,7 @@ pub(crate) fn write_image(folder: &Path, image: &brizo::container::Image) {
 fn manifest(token: Address) -> String {
     let mut modules: Vec<_> =
         ["column_stats", "group_aggregate", "hostile"].map(|name| (name, crate::guests::guest(name))).into();
+    modules.push(("column_stats, large", crate::guests::large_guest()));
     // Approved by mistake: the rules still refuse it for its sockets.
     modules.push(("import-sock", crate::guests::wat("import-sock")));
     modules.extend(["keeps-a-secret", "counts-aloud", "pours"].map(|name| (name, crate::guests::wat(name))));
@@ -300,7 +301,7 @@ fn manifest(token: Address) -> String {
     format!(
         "name = \"test\"\ndescription = \"the examples over the penguins\"\nruns_per_agreement = 2\n{approved}{runtime}\
          [ceilings]\nfuel = 20_000_000_000\nmemory_bytes = 268435456\noutput_bytes = 1048576\noutput_files = 100\n\
-         wall_clock_s = 120\nalgorithm_bytes = 1000000\n[consumers]\nany = true\n\
+         wall_clock_s = 120\nalgorithm_bytes = 1600000\n[consumers]\nany = true\n\
          [outputs]\ndeclared = [\"*.csv\", \"*.json\"]\nstreams = [\"stdout\"]\nfile_bytes_max = 1048576\n\
          [price]\ntoken = \"{token}\"\nmax = \"1000000\"\nbase = \"1000\"\nfuel_per_million = \"7\"\noutput_per_million = \"1000000\"\n"
     )

@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     LoseAnswerOf(u32),
     /// The n-th transaction from now does not reach the chain, nor does anything after it.
     LoseTransaction(u32),
+    /// The next transaction is refused by the node, which then is gone.
+    RefuseTransaction,
 }
 
 /// The line.
@@ -72,6 +74,13 @@ async fn pass(State(line): State<Line>, body: Bytes) -> Response {
     if matches!(fault, Fault::Down | Fault::LoseTransaction(_)) {
         return StatusCode::BAD_GATEWAY.into_response();
     }
+    if fault == Fault::RefuseTransaction {
+        let asked: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let error =
+            serde_json::json!({ "code": -32000, "message": "insufficient funds for gas * price + value" });
+        let answer = serde_json::json!({ "jsonrpc": "2.0", "id": asked["id"], "error": error });
+        return axum::Json(answer).into_response();
+    }
     let request = line.http.post(&line.target).header("content-type", "application/json").body(body);
     let Ok(answer) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };
     let bytes = answer.bytes().await.unwrap();
@@ -86,13 +95,16 @@ fn next(line: &Line, transaction: bool) -> Fault {
     let mut fault = line.fault.lock().unwrap();
     let now = *fault;
     match now {
-        Fault::LoseAnswerOf(1) | Fault::LoseTransaction(1) if transaction => *fault = Fault::Down,
+        Fault::LoseAnswerOf(1) | Fault::LoseTransaction(1) | Fault::RefuseTransaction if transaction => {
+            *fault = Fault::Down;
+        }
         Fault::LoseAnswerOf(n) if transaction => *fault = Fault::LoseAnswerOf(n - 1),
         Fault::LoseTransaction(n) if transaction => *fault = Fault::LoseTransaction(n - 1),
         _ => {}
     }
     match (now, transaction) {
-        (Fault::Down, _) | (Fault::LoseAnswerOf(1) | Fault::LoseTransaction(1), true) => now,
+        (Fault::Down, _)
+        | (Fault::LoseAnswerOf(1) | Fault::LoseTransaction(1) | Fault::RefuseTransaction, true) => now,
         _ => Fault::None,
     }
 }

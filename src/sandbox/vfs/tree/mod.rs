@@ -133,6 +133,14 @@ impl Vfs {
         self.node(id).part(position, length).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
     }
 
+    /// Fills `to` from a place in a file, whatever keeps it: nothing of it is held beside. `to` must not reach beyond the end.
+    ///
+    /// # Errors
+    /// `HostDisk`; the run is over then.
+    pub(in crate::sandbox) fn fill(&self, id: NodeId, position: u64, to: &mut [u8]) -> VfsResult<()> {
+        self.node(id).fill(position, to).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
+    }
+
     /// The three streams and no open volume, for tests.
     #[cfg(test)]
     pub(in crate::sandbox) fn of_streams(start: u64) -> VfsResult<Self> {
