@@ -87,5 +87,5 @@ def _refused(add, today, other):
     add("tile-short", "log_proof", "a tile without its last byte", shown)
     shown = files(other, signed(today))
     add("tiles-of-another", "log_proof", "the right checkpoint over the tiles of another past", shown)
-    add("stranger", "bad_checkpoint", "a checkpoint by another key", files(today, signed(today, None, log_notes.STRANGER)))
+    add("stranger", "wrong_log_key", "a checkpoint by another key", files(today, signed(today, None, log_notes.STRANGER)))
     add("no-text", "bad_checkpoint", "a checkpoint that is no text", files(today, b"\xff" + signed(today)))

@@ -13,7 +13,7 @@ REACHED, SKIPPED = "reached", "not attempted"
 
 @dataclass
 class Request:
-    """What the caller knows and asks for. `expected`: `claimHash`, `agreementId`, `provider`, `consumer`, `domain`."""
+    """What the caller knows and asks for. `expected`: `claimHash`, `agreementId`, `runIndex`, `provider`, `consumer`, `domain`."""
 
     expected: dict = field(default_factory=dict)
     revoked: set = field(default_factory=set)

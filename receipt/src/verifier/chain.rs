@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::node::{Node, NodeError, plain};
 use super::{Stop, unexpected};
-use crate::{Domain, Receipt, domain_separator};
+use crate::{Domain, Fact, Receipt, domain_separator};
 
 sol! {
     struct Agreement {
@@ -257,25 +257,31 @@ pub(super) fn check(receipt: &Receipt, view: &View<'_>) -> Result<Vec<String>, S
     let id = spec.agreement_id;
     let agreement = view.agreement(id)?;
     if agreement.publisher.is_zero() {
-        return Err(unexpected("agreement on chain", id, "none of this id"));
+        return Err(unexpected(Fact::Commitment, "agreement on chain", id, "none of this id"));
+    }
+    if spec.run_index != 0 {
+        return Err(unexpected(Fact::Job, "number of the run on chain", 0, spec.run_index));
     }
     let committed =
         view.ask(view.deployment.payment_conditions, &receiptOfCall { serviceAgreementId: id })?;
     if committed.is_zero() {
-        return Err(unexpected("receipt hash on chain", receipt.claim_hash, "none for this agreement"));
+        let none = "none for this agreement";
+        return Err(unexpected(Fact::Commitment, "receipt hash on chain", receipt.claim_hash, none));
     }
     if committed != receipt.claim_hash {
-        return Err(unexpected("receipt hash on chain", receipt.claim_hash, committed));
-    }
-    if spec.run_index != 0 {
-        return Err(unexpected("number of the run on chain", spec.run_index, 0));
+        return Err(unexpected(Fact::Receipt, "receipt hash on chain", receipt.claim_hash, committed));
     }
     let Some(found) = view.committed(id, agreement.executedAt)? else {
         let why = "the contract has this hash, the node has no event of it: ask a node that keeps all events";
         return Err(Stop::Missing(why.into()));
     };
     if found.event.receiptHash != receipt.claim_hash {
-        return Err(unexpected("receipt hash of the event", receipt.claim_hash, found.event.receiptHash));
+        return Err(unexpected(
+            Fact::Receipt,
+            "receipt hash of the event",
+            receipt.claim_hash,
+            found.event.receiptHash,
+        ));
     }
     check_parties(receipt, &agreement, found.event.publisher)?;
     let time_s = view.time_s(found.block)?;
@@ -307,7 +313,7 @@ fn check_parties(receipt: &Receipt, agreement: &Agreement, publisher: Address) -
     ] {
         if found != Some(on_chain) {
             let found = found.map_or("no signature".into(), |found| found.to_string());
-            return Err(unexpected(what, on_chain, found));
+            return Err(unexpected(Fact::Signer, what, on_chain, found));
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::chain::View;
 use super::node::plain;
 use super::{Stop, unexpected};
 use crate::log::LogKey;
-use crate::{Error, Mount, Receipt, Result, content_digest, mount_leaf, root_of_leaves};
+use crate::{Error, Fact, Mount, Receipt, Result, content_digest, mount_leaf, root_of_leaves};
 
 /// Most bytes of a DDO that are read.
 pub const DDO_BYTES_MAX: usize = 1 << 20;
@@ -71,6 +71,7 @@ impl Ddo {
         let mounts = &receipt.opening.inputs;
         let mount = mounts.iter().find(|mount| mount.did.as_deref() == Some(&self.did));
         let mount = mount.ok_or_else(|| Error::Unexpected {
+            fact: Fact::DataSet,
             what: "data set of the DDO",
             expected: self.did.clone(),
             found: named(mounts),
@@ -112,7 +113,7 @@ pub(super) fn check_on_chain<'a>(
         };
         if registered != ddo.checksum {
             let found = if registered.is_zero() { "nothing".into() } else { registered.to_string() };
-            return Err(unexpected("digest of the DDO in the registry", ddo.checksum, found));
+            return Err(unexpected(Fact::DataSet, "digest of the DDO in the registry", ddo.checksum, found));
         }
         notes.push(format!("the registry has the digest of the DDO of {}", ddo.did));
     }

@@ -6,7 +6,7 @@ use super::chain::View;
 use super::ddo::{self, Ddo};
 use super::{Stop, unexpected};
 use crate::log::{CHECKPOINT_BYTES_MAX, Checkpoint, Fetch, FetchError, LogKey, ReadError, Tree, root_at};
-use crate::{Error, Receipt};
+use crate::{Error, Fact, Receipt};
 
 /// Where the log is, below its URL, has its newest checkpoint.
 const NEWEST: &str = "checkpoint";
@@ -113,7 +113,7 @@ fn of_ddos<'a>(
     let Some((first, key)) = said.next() else { return Ok(None) };
     let wanted = given.unwrap_or(key);
     if let Some(other) = [key].into_iter().chain(said.map(|(_, key)| key)).find(|key| *key != wanted) {
-        return Err(unexpected("log key in the DDO", wanted, other));
+        return Err(unexpected(Fact::LogKey, "log key in the DDO", wanted, other));
     }
     let registered = match view {
         None => "not compared with the registry (give --rpc and --deployment)",

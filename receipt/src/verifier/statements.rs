@@ -62,9 +62,9 @@ pub fn check_disclosure(
 /// The tier is that of opening, but for what is no disclosure and what is one of another receipt.
 fn disclosure_code(error: &Error) -> u8 {
     match error {
-        Error::Malformed(_) | Error::Contradiction(_) => 10,
-        Error::Unexpected { .. } | Error::ProfileRevoked { .. } => 13,
-        _ => 17,
+        // Of a disclosure a bad path is one of what is opened, as a hash is.
+        Error::HashMismatch { .. } | Error::Manifest(_) => 17,
+        error => exit_code(error),
     }
 }
 

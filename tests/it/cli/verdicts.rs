@@ -45,7 +45,7 @@ fn a_replay_that_agrees_confirms_under_the_auditors_name() {
     assert!(signed.evidence.contains("in two runs that agreed"), "{}", signed.evidence);
     // The other way round: somebody else, another receipt, a changed word.
     let other = check(&run, &["--auditor", &format!("0x{}", "11".repeat(20))]);
-    assert_eq!((other.status.code(), json(&other)["code"].as_str()), (Some(13), Some("unexpected_receipt")));
+    assert_eq!((other.status.code(), json(&other)["code"].as_str()), (Some(26), Some("unexpected_signer")));
     std::fs::remove_dir_all(run.path("out")).unwrap();
     let mut args = super::RUN.to_vec();
     args.splice(

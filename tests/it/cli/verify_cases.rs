@@ -59,7 +59,10 @@ fn check(program: Program, about: &str, args: &[&str], ends: &Ends) -> String {
 pub(crate) fn files(program: Program) {
     let (full, run_key) = (vector("ok-full"), frozen("run.key"));
     let other = "0x0000000000000000000000000000000000000000000000000000000000000001";
-    let cases: [(&str, &[&str], Ends); 14] = [
+    let agreement = frozen_receipt().claim.spec.agreement_id.to_string();
+    let (this_job, next_job) = (format!("{agreement}-0"), format!("{agreement}-1"));
+    let file = frozen("receipt.json");
+    let cases: [(&str, &[&str], Ends); 25] = [
         ("nothing but the file", &[&full], Ends(0, None, "holds: structure, signature\n")),
         (
             "the run key",
@@ -71,7 +74,13 @@ pub(crate) fn files(program: Program) {
         ("half of a pair", &[&full, "--rpc", "http://127.0.0.1:1"], Ends(2, None, "--deployment")),
         ("no hash", &[&full, "--expect", "0x12"], Ends(2, None, "--expect")),
         ("no proof of a log", &[&full, "--log-key", &frozen("log.key")], Ends(3, None, "carries no proof")),
-        ("not JSON", &[&vector("bad-cut-off")], Ends(10, Some("receipt_malformed"), "FAILED at structure")),
+        ("half a job", &[&full, "--job", "12-3"], Ends(2, None, "--job")),
+        (
+            "not JSON",
+            &[&vector("bad-trailing-bytes")],
+            Ends(10, Some("receipt_malformed"), "FAILED at structure"),
+        ),
+        ("truncated", &[&vector("bad-cut-off")], Ends(10, Some("receipt_truncated"), "get the whole file")),
         (
             "a contradiction",
             &[&vector("claim-fuel-above-limit")],
@@ -85,14 +94,39 @@ pub(crate) fn files(program: Program) {
         (
             "a bad signature",
             &[&vector("sign-provider-high-s")],
-            Ends(12, Some("bad_signature"), "upper half"),
+            Ends(12, Some("high_s_signature"), "found 0x"),
         ),
+        (
+            "no signature",
+            &[&vector("sign-provider-zero")],
+            Ends(12, Some("bad_signature"), "no key makes such a signature"),
+        ),
+        (
+            "the other party's signature",
+            &[&vector("sign-exchanged")],
+            Ends(12, Some("swapped_signature"), "is the consumer's"),
+        ),
+        (
+            "another run's attestation",
+            &[&vector("replay-attestation")],
+            Ends(28, Some("replayed_statement"), "about another receipt"),
+        ),
+        (
+            "two chains",
+            &[&vector("sign-two-chains")],
+            Ends(23, Some("wrong_chain"), "expected 1337, found 1"),
+        ),
+        ("two contracts", &[&vector("sign-two-contracts")], Ends(24, Some("wrong_contract"), "expected 0x")),
+        ("the job", &[&file, "--job", &this_job], Ends(0, None, "holds: structure, signature")),
+        ("the agreement", &[&file, "--job", &agreement], Ends(0, None, "holds: structure, signature")),
+        ("another run", &[&file, "--job", &next_job], Ends(25, Some("wrong_job"), "expected 1, found 0")),
+        ("another agreement", &[&file, "--job", other], Ends(25, Some("wrong_job"), other)),
         ("another signer", &[&vector("sign-consumer-stranger")], Ends(12, Some("wrong_signer"), "is by 0x")),
         ("another receipt", &[&full, "--expect", other], Ends(13, Some("unexpected_receipt"), other)),
         (
             "another key",
             &[&full, "--run-key", &frozen("dataset.key")],
-            Ends(17, Some("hash_mismatch"), "wrong run key?"),
+            Ends(17, Some("wrong_key"), "wrong run key?"),
         ),
     ];
     for (about, args, ends) in &cases {
@@ -100,7 +134,7 @@ pub(crate) fn files(program: Program) {
     }
     let nobody = "0x0000000000000000000000000000000000000001";
     for who in ["--provider", "--consumer"] {
-        let ends = Ends(13, Some("unexpected_receipt"), nobody);
+        let ends = Ends(26, Some("unexpected_signer"), nobody);
         check(program, who, &[&full, who, nobody], &ends);
         check(program, who, &[&vector("ok-local-unsigned"), who, nobody], &ends);
     }
@@ -113,7 +147,7 @@ pub(crate) fn profiles(program: Program) {
     let profile = frozen_receipt().claim.spec.profile;
     for (state, ends) in [
         ("active", Ends(0, None, "under the profile example/1, active")),
-        ("revoked", Ends(13, Some("profile_revoked"), "FAILED at structure")),
+        ("revoked", Ends(27, Some("profile_revoked"), "FAILED at structure")),
     ] {
         let profiles = json!([{ "digest": profile, "name": "example/1", "state": state }]);
         std::fs::write(&list, json!({ "format": "brizo-profiles/1", "profiles": profiles }).to_string())
@@ -230,12 +264,12 @@ pub(crate) fn on_chain(program: Program) {
         (
             "no agreement",
             |it| it.parties.0 = Address::ZERO,
-            Ends(14, Some("unexpected_receipt"), "none of this id"),
+            Ends(14, Some("not_committed"), "none of this id"),
         ),
         (
             "no receipt yet",
             |it| it.receipt = B256::ZERO,
-            Ends(14, Some("unexpected_receipt"), "none for this agreement"),
+            Ends(14, Some("not_committed"), "none for this agreement"),
         ),
         (
             "another receipt",
@@ -251,7 +285,7 @@ pub(crate) fn on_chain(program: Program) {
         (
             "an event of another provider",
             |it| it.event = it.event.map(|(hash, _, at)| (hash, Address::repeat_byte(9), at)),
-            Ends(14, Some("unexpected_receipt"), "provider in the receipt"),
+            Ends(14, Some("unexpected_signer"), "provider in the receipt"),
         ),
         (
             "an event of another contract",
@@ -261,7 +295,7 @@ pub(crate) fn on_chain(program: Program) {
         (
             "another DDO",
             |it| it.checksum = B256::ZERO,
-            Ends(14, Some("unexpected_receipt"), "DDO in the registry"),
+            Ends(14, Some("wrong_dataset"), "DDO in the registry"),
         ),
     ];
     let receipt = frozen_receipt();
@@ -284,10 +318,10 @@ pub(crate) fn on_chain(program: Program) {
     }
     let mut chain = chain_of(&receipt);
     chain.parties.1 = other;
-    run("another consumer", chain, &Ends(14, Some("unexpected_receipt"), "consumer in the receipt"));
+    run("another consumer", chain, &Ends(14, Some("unexpected_signer"), "consumer in the receipt"));
     let mut chain = chain_of(&receipt);
     chain.parties.0 = other;
-    run("another publisher", chain, &Ends(14, Some("unexpected_receipt"), "publisher of the agreement"));
+    run("another publisher", chain, &Ends(14, Some("unexpected_signer"), "publisher of the agreement"));
 }
 
 /// Nodes that are none, and deployments of something else.
@@ -324,13 +358,11 @@ pub(crate) fn nodes(program: Program) {
     // A failure of a lower tier goes before what cannot be attempted.
     let elsewhere = Domain { verifying_contract: Address::repeat_byte(1), ..domain };
     let wrong = deployment(folder.path(), &elsewhere);
-    let ends = Ends(13, Some("unexpected_receipt"), "deployment is not the expected one");
-    check(
-        program,
-        "another deployment",
-        &[&file, "--rpc", "http://127.0.0.1:1", "--deployment", &wrong],
-        &ends,
-    );
+    let ends = Ends(24, Some("wrong_contract"), "contract of the deployment is not the expected one");
+    let nobody = [&*file, "--rpc", "http://127.0.0.1:1", "--deployment", &wrong];
+    check(program, "another contract", &nobody, &ends);
+    deployment(folder.path(), &Domain { chain_id: 5, ..domain });
+    check(program, "another chain", &nobody, &Ends(23, Some("wrong_chain"), "expected 5, found 1337"));
     std::fs::write(folder.path().join("deployment.json"), "{}").unwrap();
     check(
         program,
@@ -360,7 +392,7 @@ pub(crate) fn log(program: Program) {
         program,
         "another key",
         &[&file, "--log-key", &other],
-        &Ends(15, Some("bad_checkpoint"), "by the log's key"),
+        &Ends(15, Some("wrong_log_key"), "key that signed the checkpoint"),
     );
     let text = std::fs::read_to_string(&file).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -413,14 +445,10 @@ pub(crate) fn log_key_of_the_ddo(program: Program) {
         (
             "another key than named",
             &["--ddo", &other, "--log-key", &named],
-            Ends(15, Some("unexpected_receipt"), "log key in the DDO"),
+            Ends(15, Some("wrong_log_key"), "log key in the DDO"),
         ),
-        ("a key that did not sign", &["--ddo", &other], Ends(15, Some("bad_checkpoint"), "by the log's key")),
-        (
-            "of another data set",
-            &["--ddo", &foreign],
-            Ends(17, Some("unexpected_receipt"), "give the log's key"),
-        ),
+        ("a key that did not sign", &["--ddo", &other], Ends(15, Some("wrong_log_key"), "that signed")),
+        ("of another data set", &["--ddo", &foreign], Ends(17, Some("wrong_dataset"), "give the log's key")),
         ("no key", &["--ddo", &odd], Ends(1, None, "`logKey`: ")),
     ];
     for (about, args, ends) in &cases {
@@ -435,7 +463,7 @@ pub(crate) fn log_key_of_the_ddo(program: Program) {
             anchor.1,
             Ends(0, None, "in the DDO, which the registry has"),
         ),
-        ("not registered", B256::ZERO, anchor.1, Ends(14, Some("unexpected_receipt"), "DDO in the registry")),
+        ("not registered", B256::ZERO, anchor.1, Ends(14, Some("wrong_dataset"), "DDO in the registry")),
         (
             "contradicts its anchor",
             content_digest(text.as_bytes()),
