@@ -91,10 +91,10 @@ pub enum Error {
         computed: B256,
     },
     /// A signed statement about another receipt stands in this one.
-    #[error("the {who}'s statement is about another receipt: its {what} is {stated}, here it is {computed}")]
+    #[error(
+        "the provider's statement is about another receipt: its {what} is {stated}, here it is {computed}"
+    )]
     Replayed {
-        /// Whose statement.
-        who: &'static str,
         /// Which field tells.
         what: &'static str,
         /// What was signed.

@@ -133,7 +133,7 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
             ("agreementId", statement.agreement_id, spec.agreement_id),
         ] {
             if stated != computed {
-                return Err(Error::Replayed { who: "provider", what, stated, computed });
+                return Err(Error::Replayed { what, stated, computed });
             }
         }
         same_hash(

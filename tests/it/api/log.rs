@@ -173,7 +173,7 @@ fn hand_on(world: &World, receipt: &[u8], verdict: &str) {
     std::fs::write(world.folder.path().join("profiles.json"), list).unwrap();
     let revoked =
         world.brizo(&[&arguments("http://127.0.0.1:9")[..], &["--profiles", "profiles.json"]].concat());
-    assert_eq!(revoked.status.code(), Some(13), "{}", String::from_utf8_lossy(&revoked.stderr));
+    assert_eq!(revoked.status.code(), Some(27), "{}", String::from_utf8_lossy(&revoked.stderr));
     // One that is about something else is refused before anything is sent: nobody listens there.
     std::fs::write(world.folder.path().join("verdict.json"), verdict.replace("two runs", "one run")).unwrap();
     let refused = world.brizo(&arguments("http://127.0.0.1:9"));

@@ -161,9 +161,10 @@ fn a_verdict_about_a_signed_receipt_is_for_its_deployment() {
     let (agreement, key) = (read.claim.spec.agreement_id, SecretKey::from_bytes(&[0x55; 32]).unwrap());
     let cases = [
         (domain, agreement, 0, "confirms"),
-        (Domain { chain_id: 1, ..domain }, agreement, 13, "deployment"),
-        (Domain::LOCAL, agreement, 13, "deployment"),
-        (domain, B256::ZERO, 13, "agreement"),
+        (Domain { chain_id: 1, ..domain }, agreement, 23, "wrong_chain"),
+        (Domain { verifying_contract: Default::default(), ..domain }, agreement, 24, "wrong_contract"),
+        (Domain::LOCAL, agreement, 23, "wrong_chain"),
+        (domain, B256::ZERO, 25, "wrong_job"),
     ];
     for (domain, agreement, exit, word) in cases {
         let (hash, text) = (read.claim_hash, "seen\n".to_string());
@@ -201,7 +202,7 @@ fn a_receipt_under_a_revoked_profile_is_refused() {
         let good = run.brizo(verb);
         assert_eq!(good.status.code(), Some(0), "{verb:?}: {}", said(&good));
         let refused = run.brizo(&[verb, &["--profiles", "profiles.json"]].concat());
-        assert_eq!(refused.status.code(), Some(13), "{verb:?}: {}", said(&refused));
+        assert_eq!(refused.status.code(), Some(27), "{verb:?}: {}", said(&refused));
         assert!(said(&refused).contains("is revoked") && said(&refused).contains("run it again"), "{verb:?}");
     }
     let without = run.brizo(&["receipt", "check-verdict", "verdict.json", "--profiles", "profiles.json"]);
