@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use brizo_receipt::{
     B256, Entry, Key, Kind as ReceiptKind, Manifest, Outcome, OutputEntry, Receipt, blind_commit,
-    check_structure, content_digest,
+    check_signatures, check_structure, content_digest,
 };
 use clap::Args;
 use serde_json::json;
@@ -22,13 +22,14 @@ use super::program::{Bundle, OnRuntime, Program};
 use super::spec::{LocalInputs, compile, read_outputs};
 use crate::container;
 use crate::job;
-use crate::sandbox::{Control, Kind, Order, Outputs, inspect, profile_digest_for};
+use crate::sandbox::{Control, Kind, Order, Outputs, Refused, inspect, profile_digest_for};
 
 /// Run a receipt's job again, from the module and the data, and compare every part of the claim.
 ///
 /// Runs twice, and gives no verdict if its own two runs differ. On a mismatch it names the part that differs; for an
 /// output that you hold (--outputs), the first byte. Exit code 0 when the hash is the same, 20 when it is not, 3 when no
-/// verdict is possible.
+/// verdict is possible: also when module, data, arguments or keys are not those that the consumer ordered, because then
+/// another run would be compared.
 ///
 /// A receipt of a container is attested: nothing can prove or disprove it. It is run again, with the description of its
 /// image as --runtime, and what comes out is compared: exit code 21 for the same outputs, 22 for different ones.
@@ -70,7 +71,10 @@ impl Replay {
             Ok(receipt) => receipt,
             Err(error) => return self.refuse(&error),
         };
-        if let Err(error) = check_structure(&receipt, &self.profiles.expectation()?) {
+        let expected = self.profiles.expectation()?;
+        let checked =
+            check_structure(&receipt, &expected).and_then(|_| check_signatures(&receipt, &expected));
+        if let Err(error) = checked {
             return self.refuse(&error);
         }
         let auditor = self.verdict.auditor(&receipt)?;
@@ -87,8 +91,7 @@ impl Replay {
         }
         let Program { module, bundle, .. } = program;
         let digest = content_digest(&module);
-        let mut differences =
-            before_the_run(&receipt, digest, &bundle, &inputs.manifest, (&dataset_key, &run_key));
+        let others = not_as_ordered(&receipt, digest, &bundle, &inputs.manifest, (&dataset_key, &run_key));
         let profiles = Kind::ALL.map(profile_digest_for);
         if !profiles.contains(&receipt.claim.spec.profile) {
             let why = format!(
@@ -97,20 +100,23 @@ impl Replay {
             );
             return self.report(&receipt, auditor, None, &[why.into()], Exit::INCONCLUSIVE);
         }
-        let inspected = inspect(&module, u64::MAX);
-        if inspected.is_ok_and(|module| profile_digest_for(module.kind) != receipt.claim.spec.profile) {
-            differences
-                .push("profile: it is not the one under which a module of this kind runs".to_string().into());
+        // The order names these, and the consumer signed it: who replays has other ones, and the provider is not to blame.
+        if !others.is_empty() {
+            return self.report(&receipt, auditor, None, &others, Exit::INCONCLUSIVE);
         }
-        if !differences.is_empty() {
-            return self.report(&receipt, auditor, None, &differences, Exit::MISMATCH);
+        let impossible = no_run_can_be(&receipt, &module);
+        if !impossible.is_empty() {
+            return self.report(&receipt, auditor, None, &impossible, Exit::MISMATCH);
         }
+        let mut differences = Vec::new();
         let outputs_key = job::outputs_key(&receipt.claim.spec, &run_key, &dataset_key);
         if let Err(error) = receipt.check_output_salts(&outputs_key) {
-            // An empty data set has the same root under every key, so a key that is missing may show only here.
-            let exit = if self.dataset_key.is_some() { Exit::MISMATCH } else { Exit::INCONCLUSIVE };
-            let why = format!("outputs: {error}; the data set key is given with --dataset-key");
-            return self.report(&receipt, auditor, None, &[why.into()], exit);
+            let why = format!("outputs: {error}; the data set key is given with --dataset-key").into();
+            // An empty data set has the same root under every key, so another key shows only here.
+            if inputs.manifest.entries().is_empty() {
+                return self.report(&receipt, auditor, None, &[why], Exit::INCONCLUSIVE);
+            }
+            differences.push(why);
         }
         let (outcome, outputs) = run_twice(&receipt, &module, &bundle, inputs)?;
         let outcome = Outcome { outputs_root: outputs.manifest()?.root(&outputs_key), ..outcome };
@@ -216,8 +222,29 @@ impl Replay {
     }
 }
 
-/// What can be compared without running: a changed module, input, argument or key is named here.
-fn before_the_run(
+/// What the consumer signed that nobody can have run: the claim of it is false whatever its outcome.
+fn no_run_can_be(receipt: &Receipt, module: &[u8]) -> Vec<Difference> {
+    let spec = &receipt.claim.spec;
+    let mut differences: Vec<Difference> = Vec::new();
+    match inspect(module, u64::MAX) {
+        Err(refused) => {
+            differences.push(format!("module: under this profile nothing runs it: {refused}").into());
+        }
+        Ok(module) if profile_digest_for(module.kind) != spec.profile => {
+            let why = "profile: it is not the one under which a module of this kind runs";
+            differences.push(why.to_string().into());
+        }
+        Ok(_) => {}
+    }
+    if spec.stack_limit > job::STACK_LIMIT_MAX {
+        let most = job::STACK_LIMIT_MAX;
+        differences.push(format!("stackLimit: this profile has at most {most} units of stack").into());
+    }
+    differences
+}
+
+/// What was given and is not what the order names: a changed module, input, argument or key.
+fn not_as_ordered(
     receipt: &Receipt,
     digest: B256,
     bundle: &Bundle,
@@ -235,10 +262,6 @@ fn before_the_run(
     }
     if bundle.manifest.root(run_key) != spec.algorithm_root {
         differences.push(bundle_difference(receipt, &bundle.manifest, run_key));
-    }
-    if spec.stack_limit > job::STACK_LIMIT_MAX {
-        let most = job::STACK_LIMIT_MAX;
-        differences.push(format!("stackLimit: this profile has at most {most} units of stack").into());
     }
     if job::inputs_root(inputs.root(dataset_key)) != spec.inputs_root {
         differences.push(input_difference(receipt, inputs, dataset_key));
@@ -309,7 +332,11 @@ fn run_twice(
     bundle: &Bundle,
     inputs: LocalInputs,
 ) -> Result<(Outcome, Outputs)> {
-    let (engine, _, compiled) = compile(module, true)?;
+    let (engine, _, compiled) = compile(module, true).map_err(|error| match error.is::<Refused>() {
+        // The gate takes it, or it would have been refused before: it is this host's ceilings that do not.
+        true => Inconclusive(format!("{error}; BRIZO_COMPILE_… raise the ceilings")).into(),
+        false => error,
+    })?;
     let order = Order::of(
         &receipt.claim.spec,
         receipt.opening.invocation.clone(),

@@ -116,7 +116,7 @@ fn evidence(receipt: B256, replayed: Option<B256>, differences: &[Difference]) -
     );
     text += &match replayed {
         Some(hash) => format!("replayed {hash}, in two runs that agreed\n"),
-        None => "replayed nothing: what is there to be run is not what the receipt names\n".into(),
+        None => "replayed nothing: no run under this profile can be what the receipt claims\n".into(),
     };
     for difference in differences.iter().take(DIFFERENCES_MAX) {
         text += &format!("differs: {}\n", difference.public);

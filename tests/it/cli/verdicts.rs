@@ -86,18 +86,64 @@ fn a_forged_outcome_is_disputed_with_the_hash_that_came_out() {
     assert!(signed.evidence.contains("differs: outcome.fuelUsed"), "{}", signed.evidence);
 }
 
-/// Nothing is run when the inputs are others; the evidence has no name of a file that the receipt hides.
+/// The order, which the consumer signed, names module, data and arguments. Who has others can say nothing about the provider,
+/// whoever gave them to him.
 #[test]
-fn what_differs_before_the_run_disputes_without_a_hash_and_without_names() {
+fn what_the_auditor_has_not_got_accuses_nobody() {
     let (run, _) = with_auditor();
+    let text = std::fs::read_to_string(run.path("out.receipt.json")).unwrap();
+    let refused = |name: &str| {
+        let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+        assert_eq!(replay.status.code(), Some(3), "{}", said(&replay));
+        assert!(said(&replay).contains(name), "{name}: {}", said(&replay));
+        assert!(!run.path("verdict.json").exists(), "{name}: a verdict was signed");
+    };
     flip(&run.path("data/seattle-weather.csv"), 5000);
-    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
-    assert_eq!(replay.status.code(), Some(20));
-    assert!(said(&replay).contains("seattle-weather.csv"), "the auditor is told the file");
-    let signed = verdict(&run);
-    assert!(signed.statement.replayed_hash.is_zero() && !signed.statement.confirms());
-    assert!(signed.evidence.contains("inputs: 1 of 2 files differ"), "{}", signed.evidence);
-    assert!(!signed.evidence.contains("seattle"), "{}", signed.evidence);
+    refused("seattle-weather.csv");
+    flip(&run.path("data/seattle-weather.csv"), 5000);
+    // Nobody signed the arguments that stand in the file.
+    let doctored = text.replace("penguins.csv\"\n", "penguinz.csv\"\n");
+    assert_ne!(doctored, text);
+    std::fs::write(run.path("out.receipt.json"), doctored).unwrap();
+    refused("invocation");
+    std::fs::write(run.path("out.receipt.json"), text).unwrap();
+    flip(&run.path("algorithm.wasm"), 1000);
+    refused("module: the receipt names");
+    flip(&run.path("algorithm.wasm"), 1000);
+    flip(&run.path("dataset.key"), 0);
+    refused("wrong data set key");
+    flip(&run.path("dataset.key"), 0);
+    assert_eq!(run.brizo(&[&REPLAY[..], &SIGN].concat()).status.code(), Some(0));
+    assert!(verdict(&run).statement.confirms());
+}
+
+/// What nobody can have run needs no run to be disputed.
+#[test]
+fn a_claim_that_no_run_can_be_of_is_disputed_without_a_hash() {
+    let changes: [(&str, fn(&LocalRun, &mut Receipt)); 3] = [
+        ("nothing runs it", |run, receipt| {
+            std::fs::write(run.path("algorithm.wasm"), "no module").unwrap();
+            receipt.claim.spec.module_digest = brizo_receipt::content_digest(b"no module");
+        }),
+        ("profile: ", |_, receipt| {
+            let profiles = brizo_receipt::Profiles::of_this_release().unwrap();
+            let component = profiles.list().iter().find(|one| one.name == "brizo-wasm-component/1");
+            receipt.claim.spec.profile = component.unwrap().digest;
+        }),
+        ("stackLimit: ", |_, receipt| receipt.claim.spec.stack_limit = u64::MAX),
+    ];
+    for (place, change) in changes {
+        let (run, _) = with_auditor();
+        let mut receipt = Receipt::parse(&std::fs::read(run.path("out.receipt.json")).unwrap()).unwrap();
+        change(&run, &mut receipt);
+        receipt.claim_hash = receipt.claim.hash();
+        std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+        let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+        assert_eq!(replay.status.code(), Some(20), "{place}: {}", said(&replay));
+        let signed = verdict(&run);
+        assert!(signed.statement.replayed_hash.is_zero() && !signed.statement.confirms());
+        assert!(signed.evidence.contains(place), "{place}: {}", signed.evidence);
+    }
 }
 
 /// The name of an output that the receipt withholds is told to the auditor, and stands in no evidence.
