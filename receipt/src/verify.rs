@@ -102,9 +102,7 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     let spec = &receipt.claim.spec;
     receipt.claim.outcome.check(spec)?;
     let profile = Profiles::standing(spec.profile, expected.profiles.as_ref())?;
-    if receipt.kind == Kind::ReExecutable && Profiles::is_attested_only(spec.profile)? {
-        return Err(Error::Contradiction("kind is re-executable, the profile is one of containers".into()));
-    }
+    check_kind(receipt.kind, spec.profile)?;
     check_lists(receipt)?;
     check_run_info(&receipt.run_info)?;
     same_hash("claimHash", receipt.claim_hash, receipt.claim.hash())?;
@@ -154,6 +152,21 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     expect(Fact::Receipt, "claim hash", expected.claim_hash, receipt.claim_hash)?;
     let (spec_hash, outcome_hash) = (spec.hash(), receipt.claim.outcome.hash());
     Ok(vec![format!("claim hash recomputed from spec {spec_hash} and outcome {outcome_hash}"), profile])
+}
+
+/// What a receipt can prove follows from its profile, where the release knows that: a provider who says "attested" of a run that
+/// anybody can repeat would keep auditors from repeating it.
+fn check_kind(kind: Kind, profile: B256) -> Result<()> {
+    let contradiction = |why: &str| Err(Error::Contradiction(why.into()));
+    match (kind, Profiles::is_attested_only(profile)?) {
+        (Kind::ReExecutable, true) => {
+            contradiction("kind is re-executable, the profile is one of containers")
+        }
+        (Kind::Attested, false) if Profiles::of_this_release()?.find(profile).is_some() => {
+            contradiction("kind is attested, the profile is one whose runs can be repeated")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the lists of a receipt must be like, so that nobody who walks them is led astray.

@@ -1077,7 +1077,16 @@ def signatures():
     refuse("expect-chain-of-consent", "consent under another chain than the attestation", "wrong_chain", "deployment", mixed, EXPECT_ALL)
 
 
+# The digests of the two published profiles under which runs can be repeated, from tests/vectors/profile.
+REPEATABLE = ("brizo-wasm-1", "brizo-wasm-component-1")
+
+
 def kinds():
+    for name in REPEATABLE:
+        profile = derive("profile", (HERE / "profile" / f"{name}.json").read_bytes())
+        put_case(f"kind-attested-{name}", "a run that can be repeated, passed off as one that cannot", make(kind="attested", spec={"profile": profile}).document, "receipt_contradiction", {"where": "kind"})
+        good(f"ok-{name}", "a receipt under a published profile", make(spec={"profile": profile}), EXPECT_ALL | {"expect-claimHash": hexa(make(spec={"profile": profile}).claim_hash)})
+
     def refuse(name, about, document):
         put_case(name, about, document, "receipt_contradiction", {"where": "kind"})
 

@@ -10,6 +10,14 @@ FILE_MOST = 134_217_728
 KINDS = ("re-executable", "attested")
 # The profile `brizo-container/1` (section 18): its receipts are attested.
 CONTAINERS = bytes.fromhex("881045ba6ceb607c672424cef8a2851458f33bae77bcaf0095f9fbb34cf6a9ce")
+# The profiles whose runs can be repeated (section 9.6): their receipts are not attested.
+REPEATABLE = tuple(
+    bytes.fromhex(digest)
+    for digest in (
+        "8796d7338aaad2568ca4e19c3bb49dae291c4552eb2a1785da7c60ed6847617c",
+        "076a803be2ade3a2f20d783631515d909c30cdbcd206e6d7b67ee5e8efce133a",
+    )
+)
 STATUS_EXIT, STATUS_TRAP, STATUS_FUEL, STATUS_MEMORY, STATUS_STACK = 0, 1, 2, 3, 4
 STATUSES, TRAP_CODES = range(6), range(1, 13)
 STREAMS = ("stderr", "stdout")  # the last two outputs, in this order
@@ -200,6 +208,7 @@ def check_structure(receipt, expected, revoked):
     need(spec["profile"] not in revoked, "profile_revoked", "spec.profile")
     repeatable = receipt["kind"] == "re-executable"
     need(not repeatable or spec["profile"] != CONTAINERS, "receipt_contradiction", "kind")
+    need(repeatable or spec["profile"] not in REPEATABLE, "receipt_contradiction", "kind")
     manifest.check_mounts([one["path"] for one in receipt["opening"]["inputs"]], "opening.inputs")
     check_outputs(receipt)
     check_run_info(receipt["runInfo"])

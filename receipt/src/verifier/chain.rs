@@ -144,6 +144,11 @@ impl<'a> View<'a> {
         Ok(anchors)
     }
 
+    /// The number of the DID that an agreement is about; zero where there is no such agreement.
+    pub(super) fn data_set(&self, agreement: B256) -> Result<B256, NodeError> {
+        Ok(self.agreement(agreement)?.did)
+    }
+
     fn agreement(&self, id: B256) -> Result<Agreement, NodeError> {
         self.ask(self.deployment.service_agreement, &getAgreementCall { serviceAgreementId: id })
     }

@@ -100,22 +100,33 @@ fn number_of(did: &str) -> Option<B256> {
     did.strip_prefix("did:op:").filter(|digits| digits.len() == 64)?.parse().ok()
 }
 
-/// Checks that the registry has these very documents.
+/// Checks that the agreement is about these data sets, and that the registry has these very documents. Anybody can register a
+/// document that offers somebody else's root; the agreement alone says whose data was ordered.
 pub(super) fn check_on_chain<'a>(
     ddos: impl IntoIterator<Item = &'a Ddo>,
+    agreement: B256,
     view: &View<'_>,
 ) -> std::result::Result<Vec<String>, Stop> {
     let mut notes = Vec::new();
     for ddo in ddos {
-        let registered = match number_of(&ddo.did) {
-            Some(did) => view.checksum(did)?,
-            None => B256::ZERO,
-        };
+        let did = number_of(&ddo.did).unwrap_or_default();
+        let ordered = view.data_set(agreement)?;
+        if did != ordered {
+            let ordered = format!("did:op:{ordered:x}");
+            return Err(unexpected(
+                Fact::DataSet,
+                "data set of the DDO, which must be that of the agreement,",
+                ordered,
+                &ddo.did,
+            ));
+        }
+        let registered = view.checksum(did)?;
         if registered != ddo.checksum {
             let found = if registered.is_zero() { "nothing".into() } else { registered.to_string() };
             return Err(unexpected(Fact::DataSet, "digest of the DDO in the registry", ddo.checksum, found));
         }
-        notes.push(format!("the registry has the digest of the DDO of {}", ddo.did));
+        notes
+            .push(format!("the agreement is about {0}, and the registry has the digest of its DDO", ddo.did));
     }
     Ok(notes)
 }

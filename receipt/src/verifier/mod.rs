@@ -146,7 +146,7 @@ fn on_chain(
         None => return Err(Stop::Missing("no node was named: give --rpc and --deployment".into())),
     };
     let mut notes = chain::check(receipt, view)?;
-    notes.extend(ddo::check_on_chain(&evidence.opening.ddos, view)?);
+    notes.extend(ddo::check_on_chain(&evidence.opening.ddos, receipt.claim.spec.agreement_id, view)?);
     Ok(notes)
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct FakeChain {
     pub(crate) contracts: Option<Domain>,
     /// Publisher and consumer of every agreement; zero where there is none.
     pub(crate) parties: (Address, Address),
+    /// Number of the DID that every agreement is about.
+    pub(crate) did: B256,
     /// What `receiptOf` says.
     pub(crate) receipt: B256,
     /// Hash and publisher of the one event, and the contract that raised it.
@@ -172,7 +174,7 @@ impl FakeChain {
         assert!(is("getAgreement(bytes32)"), "nothing of ours calls {data}");
         let (publisher, consumer) = (self.parties.0.into_word(), self.parties.1.into_word());
         let executed = word((EVENT_BLOCK - 100) * BLOCK_S);
-        let words = [word(2), word(7), publisher, consumer, executed, word(0), word(0), word(2), word(0)];
+        let words = [word(2), self.did, publisher, consumer, executed, word(0), word(0), word(2), word(0)];
         format!("0x{}", words.map(|word| hex(word.as_slice())).concat())
     }
 

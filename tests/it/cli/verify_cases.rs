@@ -222,12 +222,18 @@ fn chain_of(receipt: &Receipt) -> FakeChain {
         chain_id: attestation.domain.chain_id,
         contracts: Some(attestation.domain),
         parties: (provider, consent.consumer),
+        did: number_of_the_did(receipt),
         receipt: receipt.claim_hash,
         event: Some((receipt.claim_hash, provider, payment())),
         checksum: content_digest(&std::fs::read(frozen("ddo.json")).unwrap()),
         anchors: Vec::new(),
         widest: 1_000,
     }
+}
+
+fn number_of_the_did(receipt: &Receipt) -> B256 {
+    let did = receipt.opening.inputs[0].did.as_deref().unwrap();
+    did.strip_prefix("did:op:").unwrap().parse().unwrap()
 }
 
 fn payment() -> Address {
@@ -251,7 +257,7 @@ type OnChain = (&'static str, fn(&mut FakeChain), Ends);
 /// Cases of the tier "on chain", against a node that says what the case wants.
 pub(crate) fn on_chain(program: Program) {
     let other = Address::repeat_byte(9);
-    let cases: [OnChain; 13] = [
+    let cases: [OnChain; 14] = [
         ("all as it should be", |_| (), Ends(0, None, "holds: structure, signature, on chain, opening\n")),
         ("a node that takes small ranges", |it| it.widest = 3, Ends(0, None, "in block 3210")),
         ("another chain", |it| it.chain_id = 5, Ends(3, None, "the node is on chain 5")),
@@ -291,6 +297,11 @@ pub(crate) fn on_chain(program: Program) {
             "an event of another contract",
             |it| it.event = it.event.map(|(hash, who, _)| (hash, who, Address::ZERO)),
             Ends(3, None, "not one that was asked for"),
+        ),
+        (
+            "an agreement about another data set",
+            |it| it.did = B256::repeat_byte(0xaa),
+            Ends(14, Some("wrong_dataset"), "expected did:op:aaaa"),
         ),
         (
             "another DDO",
@@ -432,10 +443,11 @@ pub(crate) fn log_key_of_the_ddo(program: Program) {
     let later = Server::start(Says::Files(repository(good)));
     let fork = Server::start(Says::Files(repository(fork)));
     let (plain, named) = (frozen("ddo.json"), frozen("log.key"));
-    let reached = "the log's key is the one in the DDO, not compared with the registry";
+    let not_compared = "whose DDO that is was not compared with the chain";
     let cases: [(&str, &[&str], Ends); 8] = [
-        ("alone", &["--ddo", &ddo], Ends(0, None, reached)),
-        ("with the log", &["--ddo", &ddo, "--log", &later.url], Ends(0, None, "has the same past")),
+        // Nothing but the receipt says that this is its data set's document, and nobody signed that.
+        ("alone", &["--ddo", &ddo], Ends(0, None, not_compared)),
+        ("with the log", &["--ddo", &ddo, "--log", &later.url], Ends(3, None, not_compared)),
         (
             "another past",
             &["--ddo", &ddo, "--log", &fork.url],
@@ -456,22 +468,33 @@ pub(crate) fn log_key_of_the_ddo(program: Program) {
     }
     let deployment = deployment(folder.path(), &receipt.attestation.as_ref().unwrap().domain);
     let anchor: (u64, B256) = serde_json::from_slice(&std::fs::read(frozen("anchor.json")).unwrap()).unwrap();
-    for (about, checksum, root, ends) in [
+    let did = number_of_the_did(&receipt);
+    for (about, checksum, root, did, ends) in [
         (
             "registered",
             content_digest(text.as_bytes()),
             anchor.1,
-            Ends(0, None, "in the DDO, which the registry has"),
+            did,
+            Ends(0, None, "in the DDO of the agreement, which the registry has"),
         ),
-        ("not registered", B256::ZERO, anchor.1, Ends(14, Some("wrong_dataset"), "DDO in the registry")),
+        (
+            // Anybody can register a document that repeats a root, and has their own log's key.
+            "of somebody else",
+            content_digest(text.as_bytes()),
+            anchor.1,
+            B256::repeat_byte(0xaa),
+            Ends(14, Some("wrong_dataset"), "that of the agreement"),
+        ),
+        ("not registered", B256::ZERO, anchor.1, did, Ends(14, Some("wrong_dataset"), "DDO in the registry")),
         (
             "contradicts its anchor",
             content_digest(text.as_bytes()),
             B256::ZERO,
+            did,
             Ends(16, Some("equivocation"), "signed or anchored"),
         ),
     ] {
-        let chain = FakeChain { checksum, anchors: vec![(anchor.0, root)], ..chain_of(&receipt) };
+        let chain = FakeChain { checksum, did, anchors: vec![(anchor.0, root)], ..chain_of(&receipt) };
         let node = Server::start(Says::Chain(Box::new(chain)));
         let args =
             [&*file, "--rpc", &node.url, "--deployment", &deployment, "--ddo", &ddo, "--log", &later.url];
