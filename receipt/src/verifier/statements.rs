@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::exit_code;
 use super::node::plain;
 use crate::{
-    Disclosure, Error, Expectation, Profiles, Receipt, Result, SignedVerdict, VerdictExpectation,
-    check_structure,
+    Disclosure, Error, Expectation, Kind, Profiles, Receipt, Result, SignedVerdict, VerdictExpectation,
+    check_signatures, check_structure,
 };
 
 /// The result of a check, in every form that a program needs.
@@ -96,6 +96,12 @@ pub fn check_verdict(
 fn about((bytes, expected): (&[u8], &Expectation)) -> Result<VerdictExpectation> {
     let receipt = Receipt::parse(bytes)?;
     check_structure(&receipt, expected)?;
+    // Or the deployment would be one that somebody wrote into the file.
+    check_signatures(&receipt, expected)?;
+    if receipt.kind == Kind::Attested {
+        let why = "the receipt is attested: nobody can recompute it, so there are no verdicts about it";
+        return Err(Error::Contradiction(why.into()));
+    }
     let signed = receipt.attestation.as_ref().map(|attestation| attestation.domain);
     Ok(VerdictExpectation {
         claim_hash: Some(receipt.claim_hash),
