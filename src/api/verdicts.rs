@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use brizo_receipt::{Profiles, SignedVerdict, VerdictExpectation};
+use brizo_receipt::{Address, Profiles, SignedVerdict, VerdictExpectation};
 use serde_json::json;
 
 use super::ApiState;
@@ -38,6 +38,16 @@ fn check_repeatable(job: &JobRow) -> Result<(), Problem> {
                 .hint("verdicts are about runs under a profile that can be repeated"))
         }
         _ => Ok(()),
+    }
+}
+
+/// In whose right a verdict comes.
+fn bearer(job: &JobRow, publisher: Address, auditor: Address, sender: Address) -> Bearer {
+    match sender {
+        _ if [job.consumer, publisher].contains(&auditor) => Bearer::Party,
+        sender if sender == job.consumer => Bearer::Consumer,
+        sender if sender == publisher => Bearer::Publisher,
+        _ => Bearer::Auditor,
     }
 }
 
@@ -92,12 +102,7 @@ pub(super) async fn submit(
         confirms: about.confirms(),
         text: verdict.to_text(),
     };
-    let bearer = match caller.address {
-        _ if [job.consumer, publisher].contains(&about.auditor) => Bearer::Party,
-        sender if sender == job.consumer => Bearer::Consumer,
-        sender if sender == publisher => Bearer::Publisher,
-        _ => Bearer::Auditor,
-    };
+    let bearer = bearer(&job, publisher, about.auditor, caller.address);
     let now_s = state.clock.now_s();
     let answer = state.store.with(move |store| store.log_verdict(id, &logged, bearer, now_s)).await?;
     let status = match answer {
