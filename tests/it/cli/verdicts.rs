@@ -120,7 +120,8 @@ fn what_the_auditor_has_not_got_accuses_nobody() {
 /// What nobody can have run needs no run to be disputed.
 #[test]
 fn a_claim_that_no_run_can_be_of_is_disputed_without_a_hash() {
-    let changes: [(&str, fn(&LocalRun, &mut Receipt)); 3] = [
+    type Change = fn(&LocalRun, &mut Receipt);
+    let changes: [(&str, Change); 3] = [
         ("nothing runs it", |run, receipt| {
             std::fs::write(run.path("algorithm.wasm"), "no module").unwrap();
             receipt.claim.spec.module_digest = brizo_receipt::content_digest(b"no module");
