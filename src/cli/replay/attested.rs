@@ -8,7 +8,8 @@ use super::super::program::Program;
 use super::super::ready::Ready;
 use super::super::spec::LocalInputs;
 use super::super::{Exit, Usage};
-use super::{Difference, Replay, after_the_run, not_as_ordered};
+use super::compare::{after_the_run, not_as_ordered};
+use super::{Difference, Replay};
 use crate::job;
 use crate::sandbox::Order;
 

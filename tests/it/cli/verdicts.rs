@@ -117,6 +117,63 @@ fn what_the_auditor_has_not_got_accuses_nobody() {
     assert!(verdict(&run).statement.confirms());
 }
 
+/// The surest lie is one that its own numbers show: the contract sees none of them, and pays.
+#[test]
+fn a_claim_that_contradicts_itself_is_disputed_without_a_run() {
+    let (run, _) = with_auditor();
+    let text = std::fs::read(run.path("out.receipt.json")).unwrap();
+    let mut receipt = Receipt::parse(&text).unwrap();
+    receipt.claim.outcome.fuel_used = receipt.claim.spec.fuel_limit + 1;
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(10), "whose claim it is nobody can tell: {}", said(&replay));
+    assert!(!run.path("verdict.json").exists());
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(20), "{}", said(&replay));
+    let signed = verdict(&run);
+    assert!(signed.statement.replayed_hash.is_zero(), "{}", said(&replay));
+    assert!(signed.evidence.contains("fuelUsed"), "{}", signed.evidence);
+}
+
+/// What came out is said, though the verdict about it cannot be kept.
+#[test]
+fn a_verdict_that_cannot_be_written_changes_no_result() {
+    let (run, _) = with_auditor();
+    let place = ["--verdict-key", "auditor.key", "--verdict", "nowhere/verdict.json"];
+    let good = run.brizo(&[&REPLAY[..], &place].concat());
+    assert_eq!((good.status.code(), json(&good)["match"].as_bool()), (Some(1), Some(true)));
+    let mut receipt = Receipt::parse(&std::fs::read(run.path("out.receipt.json")).unwrap()).unwrap();
+    receipt.claim.outcome.fuel_used -= 1;
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    let forged = run.brizo(&[&REPLAY[..], &place].concat());
+    assert_eq!((forged.status.code(), json(&forged)["match"].as_bool()), (Some(20), Some(false)));
+    assert!(json(&forged)["verdict"].as_str().unwrap().starts_with("none is signed: "), "{}", said(&forged));
+}
+
+/// A receipt can order a run that never ends; the auditor says how long it may take.
+#[test]
+fn a_replay_takes_no_longer_than_it_may() {
+    let run = LocalRun::new();
+    let hostile = crate::guests::guest_path("hostile");
+    let module = hostile.to_str().unwrap();
+    let ran = run.brizo(&["run", module, "--output", "none", "--fuel", "1000000", "--", "loop"]);
+    assert_eq!(ran.status.code(), Some(4), "{}", said(&ran));
+    let place = run.path("none.receipt.json");
+    let mut receipt = Receipt::parse(&std::fs::read(&place).unwrap()).unwrap();
+    receipt.claim.spec.fuel_limit = i64::MAX as u64;
+    receipt.claim.outcome.fuel_used = receipt.claim.spec.fuel_limit;
+    // Their salts are of another spec.
+    receipt.opening.outputs.iter_mut().for_each(|output| output.shown = None);
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(&place, receipt.to_text()).unwrap();
+    let late = run.brizo(&["replay", "none.receipt.json", "--module", module, "--deadline", "0"]);
+    assert_eq!(late.status.code(), Some(3), "{}", said(&late));
+    assert!(said(&late).contains("wall-clock ceiling"), "{}", said(&late));
+}
+
 /// What nobody can have run needs no run to be disputed.
 #[test]
 fn a_claim_that_no_run_can_be_of_is_disputed_without_a_hash() {
