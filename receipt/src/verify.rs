@@ -116,7 +116,7 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     )?;
     for mount in &receipt.opening.inputs {
         same_hash(
-            &format!("opening.inputs[{}].root", mount.path),
+            &format!("opening.inputs {:?}.root", mount.path),
             mount.root,
             root_of_leaves(&mount.leaves),
         )?;

@@ -893,12 +893,12 @@ def mismatches():
     refuse("hash-inputs-mount-path", "a mount under another path", "inputsRoot", at("opening/inputs/0/path", "cohort2"))
     refuse("hash-inputs-mount-root", "another root of a mount", "inputsRoot", at("opening/inputs/0/root", flip))
     refuse("hash-inputs-mount-missing", "a mount left out", "inputsRoot", at("opening/inputs", lambda l: l[:-1]))
-    refuse("hash-mount-leaf", "a leaf of a mount changed", "opening.inputs[cohort].root", at("opening/inputs/0/leaves/2", flip))
-    refuse("hash-mount-leaves-swapped", "two leaves of a mount swapped", "opening.inputs[cohort].root", at("opening/inputs/0/leaves", lambda l: l[::-1]))
-    refuse("hash-mount-leaf-missing", "a leaf of a mount left out", "opening.inputs[cohort].root", at("opening/inputs/0/leaves", lambda l: l[:-1]))
+    refuse("hash-mount-leaf", "a leaf of a mount changed", 'opening.inputs "cohort".root', at("opening/inputs/0/leaves/2", flip))
+    refuse("hash-mount-leaves-swapped", "two leaves of a mount swapped", 'opening.inputs "cohort".root', at("opening/inputs/0/leaves", lambda l: l[::-1]))
+    refuse("hash-mount-leaf-missing", "a leaf of a mount left out", 'opening.inputs "cohort".root', at("opening/inputs/0/leaves", lambda l: l[:-1]))
     nodes = case.mounts[0]["leaves"]
     pair = [hexa(derive("manifest node", nodes[0] + nodes[1])), hexa(nodes[2])]
-    refuse("hash-mount-node-as-leaf", "an inner node in place of its two leaves", "opening.inputs[cohort].root", at("opening/inputs/0/leaves", pair))
+    refuse("hash-mount-node-as-leaf", "an inner node in place of its two leaves", 'opening.inputs "cohort".root', at("opening/inputs/0/leaves", pair))
     refuse("hash-outputs-leaf", "a leaf of an output changed", "outputsRoot", at("opening/outputs/0/leaf", flip))
     refuse("hash-outputs-missing", "an output left out", "outputsRoot", at("opening/outputs", lambda l: l[1:]))
     extra = {"leaf": "0x" + "00" * 32}

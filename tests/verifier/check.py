@@ -91,7 +91,7 @@ def _log(read, request, result):
     result.values["logEntry"] = entry
     if request.log is not None:
         try:
-            live.check(tree, request.log_key, request.log, request.anchors)
+            live.check(tree, read["log"]["index"], request.log_key, request.log, request.anchors)
         except live.Unreachable:
             result.wanting.append("log")
             return False

@@ -100,7 +100,7 @@ fn number_of(did: &str) -> Option<B256> {
     did.strip_prefix("did:op:").filter(|digits| digits.len() == 64)?.parse().ok()
 }
 
-/// Checks that the agreement is about these data sets, and that the registry has these very documents. Anybody can register a
+/// Checks that the agreement is about these data sets, and that the registry had these very documents when the receipt was committed. Anybody can register a
 /// document that offers somebody else's root; the agreement alone says whose data was ordered.
 pub(super) fn check_on_chain<'a>(
     ddos: impl IntoIterator<Item = &'a Ddo>,
@@ -120,13 +120,24 @@ pub(super) fn check_on_chain<'a>(
                 &ddo.did,
             ));
         }
-        let registered = view.checksum(did)?;
+        let Some(registered) = view.checksum(did)? else {
+            let why =
+                "the receipt is not known to be committed, so it is not known which DDO was registered then";
+            return Err(Stop::Missing(why.into()));
+        };
         if registered != ddo.checksum {
             let found = if registered.is_zero() { "nothing".into() } else { registered.to_string() };
-            return Err(unexpected(Fact::DataSet, "digest of the DDO in the registry", ddo.checksum, found));
+            return Err(unexpected(
+                Fact::DataSet,
+                "digest of the DDO in the registry when the receipt was committed",
+                ddo.checksum,
+                found,
+            ));
         }
-        notes
-            .push(format!("the agreement is about {0}, and the registry has the digest of its DDO", ddo.did));
+        notes.push(format!(
+            "the agreement is about {0}, and the registry had the digest of its DDO then",
+            ddo.did
+        ));
     }
     Ok(notes)
 }

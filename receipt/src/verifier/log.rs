@@ -87,7 +87,7 @@ pub(super) fn check(
         member.index, checkpoint.tree.size, checkpoint.origin, member.logged_at
     )];
     if given.key.is_none() && is_sure {
-        notes.push("the log's key is the one in the DDO of the agreement, which the registry has".into());
+        notes.push("the log's key is the one in the DDO of the agreement, which the registry had".into());
     }
     match given.reach {
         Some(reach) => notes.extend(of_today(receipt, view, &Reach(reach), key, &checkpoint)?),
@@ -112,6 +112,14 @@ fn of_today(
 ) -> Result<[String; 2], Stop> {
     let newest = newest(log, key)?;
     same_past(log, &checkpoint.tree, &newest.tree)?;
+    let index = receipt.log.as_ref().map_or(0, |member| member.index);
+    if newest.tree.size <= index {
+        // It may be an old copy of the log; it says nothing about the receipt.
+        return Err(Stop::Missing(format!(
+            "the receipt's own proof holds, but the log of today has {} entries and does not show entry {index}",
+            newest.tree.size
+        )));
+    }
     let anchored = match view {
         None => "not compared with the anchors on chain (give --rpc and --deployment)".into(),
         Some(view) => anchors(receipt, view, log, &newest.tree)?,
@@ -140,7 +148,10 @@ fn of_ddos<'a>(
 }
 
 fn newest(log: &Reach<'_>, key: &LogKey) -> Result<Checkpoint, Stop> {
-    let bytes = log.fetch(NEWEST, CHECKPOINT_BYTES_MAX)?;
+    let bytes = log.fetch(NEWEST, CHECKPOINT_BYTES_MAX).map_err(|error| match error {
+        FetchError::TooLong { .. } => Stop::Failed(Error::Checkpoint(error.to_string())),
+        error => error.into(),
+    })?;
     let text =
         String::from_utf8(bytes).map_err(|_| Error::Checkpoint("the log's newest is no text".into()))?;
     Ok(Checkpoint::verify(&text, key)?)

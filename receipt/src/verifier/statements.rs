@@ -147,7 +147,7 @@ fn table(verdict: &SignedVerdict, compared: bool, by_whom: bool) -> String {
         text += "whether this auditor counts is for you to say: --auditor names the one you expect\n";
     }
     // A stranger wrote this text.
-    let evidence: Vec<_> = verdict.evidence.lines().map(plain).collect();
+    let evidence: Vec<_> = verdict.evidence.lines().map(|line| format!("  {}", plain(line))).collect();
     format!("{text}\nevidence:\n{}", evidence.join("\n"))
 }
 

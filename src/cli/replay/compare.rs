@@ -82,7 +82,7 @@ fn bundle_difference(receipt: &Receipt, bundle: &Manifest, key: &Key) -> Differe
         .into();
     }
     let leaves = bundle.leaves(key);
-    let mut differing = bundle.entries().iter().zip(&leaves).filter(|(_, leaf)| !stated.contains(leaf));
+    let mut differing = bundle.entries().iter().zip(&leaves).filter(|(_, leaf)| !stated.contains(*leaf));
     match differing.next() {
         Some((entry, _)) => {
             let more = differing.count();
@@ -109,7 +109,7 @@ fn input_difference(receipt: &Receipt, inputs: &Manifest, key: &Key) -> Differen
     let differing: Vec<_> = entries
         .iter()
         .zip(&leaves)
-        .filter(|(_, leaf)| !known.contains(leaf))
+        .filter(|(_, leaf)| !known.contains(*leaf))
         .map(|(entry, _)| entry.path.as_str())
         .collect();
     if !leaves.is_empty() && differing.len() == leaves.len() {
