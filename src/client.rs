@@ -53,6 +53,14 @@ pub enum Error {
     /// The answer is not what the API promises.
     #[error("the provider's answer cannot be understood: {0}")]
     Odd(String),
+    /// A file is longer than it can be.
+    #[error("{path} has more than the {most} bytes it can have")]
+    TooLong {
+        /// The file, below the base URL.
+        path: String,
+        /// How many bytes it can have.
+        most: usize,
+    },
     /// A file is not the one that the receipt names.
     #[error("what the provider serves is not what its receipt names: {0}; nothing of it was kept")]
     Other(String),
@@ -220,7 +228,7 @@ impl Files {
     /// A file of at most `max` bytes; `None` when there is none.
     ///
     /// # Errors
-    /// [`Error`]; [`Error::Odd`] for a larger one, of which no more is read.
+    /// [`Error`]; [`Error::TooLong`] for a larger one, of which no more is read.
     pub async fn get(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, Error> {
         let unreachable = |e: reqwest::Error| Error::Unreachable {
             url: self.base.clone(),
@@ -236,7 +244,7 @@ impl Files {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > max {
-                return Err(Error::Odd(format!("{path} has more than the {max} bytes it can have")));
+                return Err(Error::TooLong { path: path.into(), most: max });
             }
             body.extend_from_slice(&chunk);
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use brizo_receipt::verifier::explain::Bound;
-use brizo_receipt::{Address, B256};
+use brizo_receipt::{Address, B256, ExpectedJob};
 use lexopt::prelude::*;
 
 use crate::Failure;
@@ -54,6 +54,7 @@ pub(crate) struct ReceiptOptions {
     pub(crate) ddos: Vec<String>,
     pub(crate) profiles: Option<PathBuf>,
     pub(crate) expect: Option<B256>,
+    pub(crate) job: Option<ExpectedJob>,
     pub(crate) provider: Option<Address>,
     pub(crate) consumer: Option<Address>,
     pub(crate) explain: Option<Bound>,
@@ -170,6 +171,7 @@ impl ReceiptOptions {
             }
             "profiles" => once(name, &mut self.profiles, parser.value()?.into()),
             "expect" => once(name, &mut self.expect, parsed(name, "64 hex digits", parser)?),
+            "job" => once(name, &mut self.job, parsed(name, "an agreement, or AGREEMENT-RUN", parser)?),
             "provider" => once(name, &mut self.provider, parsed(name, "an address", parser)?),
             "consumer" => once(name, &mut self.consumer, parsed(name, "an address", parser)?),
             "explain" => once(name, &mut self.explain, bound(parser.optional_value())?),

@@ -38,6 +38,7 @@ Re-execution is `brizo replay`. It trusts nobody but the node and the log key th
   --ddo FILE|URL      the document of a mounted data set; may be given again
   --profiles FILE     a list of profiles that is newer than this program
   --expect HASH       the receipt hash you expect
+  --job ID            the job you expect: its agreement, or AGREEMENT-RUN with the number of the run
   --provider ADDRESS  who should have signed as provider
   --consumer ADDRESS  who should have signed as consumer
   --explain[=full]    every step of the hashing; =full also all of long lists
@@ -46,7 +47,8 @@ Re-execution is `brizo replay`. It trusts nobody but the node and the log key th
 
 Exit codes (docs/RECEIPT.md section 10): 0 nothing failed, and all that was asked for was reached. 1 a file cannot be
 read. 2 wrong usage. 3 asked for and not attempted. 10 not a receipt. 11 hash. 12 signature. 13 another receipt.
-14 on chain. 15 log. 16 two pasts of a log. 17 opening, or a disclosure that leads nowhere.";
+14 on chain. 15 log. 16 two pasts of a log. 17 opening, or a disclosure that leads nowhere. 23 another chain. 24 another
+contract. 25 another job. 26 another signer than expected. 27 a revoked profile. 28 a statement about another receipt.";
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)).and_then(run) {

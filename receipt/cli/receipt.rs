@@ -26,6 +26,8 @@ pub(crate) fn run(options: &ReceiptOptions) -> Result<u8, Failure> {
         receipt: &bytes,
         expected: Expectation {
             claim_hash: options.expect,
+            agreement_id: options.job.map(|job| job.agreement_id),
+            run_index: options.job.and_then(|job| job.run_index),
             provider: options.provider,
             consumer: options.consumer,
             profiles: files::profiles(options.profiles.as_deref())?,

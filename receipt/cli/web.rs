@@ -47,7 +47,7 @@ fn body(url: &str, answer: Answer, max_bytes: usize) -> Result<Vec<u8>, NodeErro
     if status != 200 {
         return Err(refused(format!("status {status}")));
     }
-    let too_much = || refused(format!("more than {max_bytes} bytes"));
+    let too_much = || NodeError::TooLong { url: url.into(), most: max_bytes };
     // The library refuses at the limit already, so it is given room for one byte more.
     match answer.body_mut().with_config().limit(max_bytes as u64 + 1).read_to_vec() {
         Ok(bytes) if bytes.len() <= max_bytes => Ok(bytes),

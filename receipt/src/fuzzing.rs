@@ -114,7 +114,7 @@ fn checkpoint(bytes: &[u8]) -> bool {
 fn accepted<T>(parsed: Result<T>) -> Option<T> {
     match parsed {
         Ok(read) => Some(read),
-        Err(Error::Malformed(_)) => None,
+        Err(Error::Malformed(_) | Error::Truncated { .. } | Error::TooLarge { .. }) => None,
         Err(other) => panic!("parsing ended with {other}"),
     }
 }

@@ -41,7 +41,7 @@ pub use disclosure::{DISCLOSURE_FORMAT, Disclosure, MountPosition, Part, SMALL_B
 pub use document::{
     Attestation, BYTES_MAX, Consent, FORMAT, Invocation, Kind, Mount, Opening, Receipt, RunInfo, decimal,
 };
-pub use error::{Error, Result};
+pub use error::{Error, Fact, Result};
 pub use hash::{
     blind_commit, content_digest, domain_separator, order_hash, outputs_key, profile_digest, receipt_hash,
 };
@@ -55,4 +55,4 @@ pub use profiles::{PROFILES_FORMAT, ProfileState, Profiles, PublishedProfile};
 pub use sign::{Domain, SecretKey, Signature, recover};
 pub use tree::Position;
 pub use verdict::{SignedVerdict, VERDICT_FORMAT, VerdictExpectation, VerdictStatement, evidence_digest};
-pub use verify::{Expectation, Tier, Verdict, check_signatures, check_structure};
+pub use verify::{Expectation, ExpectedJob, Tier, Verdict, check_signatures, check_structure};

@@ -20,10 +20,10 @@ impl Receipt {
     /// Checks that the run key is the one the spec commits to and that the invocation opens its root.
     ///
     /// # Errors
-    /// [`Error::HashMismatch`] for a wrong key or a changed argument, [`Error::Manifest`] for a list that breaks the rules.
+    /// [`Error::WrongKey`] for another key, [`Error::HashMismatch`] for a changed argument, [`Error::Manifest`] for a list that breaks the rules.
     pub fn check_invocation(&self, run_key: &Key) -> Result<()> {
         let spec = &self.claim.spec;
-        same_hash("claim.spec.blindCommit (wrong run key?)", spec.blind_commit, blind_commit(run_key))?;
+        of_key("claim.spec.blindCommit (wrong run key?)", spec.blind_commit, blind_commit(run_key))?;
         same_hash("claim.spec.invocationRoot", spec.invocation_root, self.opening.invocation_root(run_key)?)
     }
 
@@ -38,12 +38,12 @@ impl Receipt {
     /// Checks that the outputs that are shown are salted with this outputs key.
     ///
     /// # Errors
-    /// [`Error::HashMismatch`] names the first output with another salt.
+    /// [`Error::WrongKey`] names the first output with another salt.
     pub fn check_output_salts(&self, outputs_key: &Key) -> Result<()> {
         for shown in self.opening.outputs.iter().filter_map(|output| output.shown.as_ref()) {
             let what =
                 format!("salt of opening.outputs {:?} (wrong run key or dataset key?)", shown.entry.path);
-            same_hash(&what, shown.salt, shown.entry.salt(outputs_key))?;
+            of_key(&what, shown.salt, shown.entry.salt(outputs_key))?;
         }
         Ok(())
     }
@@ -92,6 +92,14 @@ impl Receipt {
     pub fn withheld_leaves(&self) -> impl Iterator<Item = B256> {
         self.opening.outputs.iter().filter(|output| output.shown.is_none()).map(|output| output.leaf)
     }
+}
+
+/// What a key makes is what the receipt says.
+fn of_key(what: &str, stated: B256, computed: B256) -> Result<()> {
+    if stated == computed {
+        return Ok(());
+    }
+    Err(Error::WrongKey { what: what.into(), stated, computed })
 }
 
 fn content(entry: &Entry) -> String {

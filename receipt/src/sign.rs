@@ -116,19 +116,23 @@ impl std::fmt::Debug for SecretKey {
     }
 }
 
+/// The largest `s` of a signature in its one form: half of the curve's order, rounded down.
+const LARGEST_S: [u8; 32] =
+    alloy_primitives::hex!("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
+
 /// The address that signed a digest. Refuses high `s` and `v` other than 27 or 28, so that a signature has one form only.
 ///
 /// # Errors
-/// [`Error::Signature`] says what is wrong with the signature of `who`.
+/// [`Error::HighS`] for the second form of a signature; [`Error::Signature`] says what else is wrong with that of `who`.
 pub fn recover(digest: B256, signature: &Signature, who: &'static str) -> Result<Address> {
     let bad = |why: String| Error::Signature { who, why };
     let v = signature.0[64];
     if v != 27 && v != 28 {
         return Err(bad(format!("v is {v}, not 27 or 28")));
     }
-    let parsed = alloy_primitives::Signature::from_bytes_and_parity(&signature.0[..64], v == 28);
-    if parsed.normalize_s().is_some() {
-        return Err(bad("s is in the upper half of the curve's order".into()));
+    let (found, most) = (B256::from_slice(&signature.0[32..64]), B256::from(LARGEST_S));
+    if found > most {
+        return Err(Error::HighS { who, most, found });
     }
     let key = recover_key(digest, signature);
     key.map(|key| Address::from_public_key(&key)).ok_or_else(|| bad("no key makes such a signature".into()))
@@ -177,6 +181,11 @@ mod tests {
         let mut parity = good;
         parity.0[64] -= 27;
         assert!(recover(digest, &parity, "tester").is_err());
+    }
+
+    #[test]
+    fn the_largest_s_is_half_of_the_order() {
+        assert_eq!(U256::from_be_bytes(LARGEST_S), U256::from_be_bytes(hex_order()) / U256::from(2));
     }
 
     #[test]

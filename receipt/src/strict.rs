@@ -30,12 +30,16 @@ pub(crate) trait Document: DeserializeOwned + Serialize {
 /// The types refuse unknown and double fields; that everything is in canonical form is seen by writing the document again.
 ///
 /// # Errors
-/// [`Error::Malformed`] with the place.
+/// [`Error::TooLarge`], [`Error::Truncated`], and [`Error::Malformed`] with the place for everything else.
 pub(crate) fn parse<T: Document>(what: &str, bytes: &[u8], most: usize) -> Result<T> {
-    let malformed = |e: &dyn std::fmt::Display| Error::Malformed(format!("{what}: {e}"));
-    if bytes.len() > most {
-        return Err(Error::Malformed(format!("{what}: {} bytes, at most {most} are read", bytes.len())));
+    let found = bytes.len();
+    if found > most {
+        return Err(Error::TooLarge { what: what.into(), found, most });
     }
+    let malformed = |e: &dyn std::fmt::Display| match ends_too_early(bytes) {
+        true => Error::Truncated { what: what.into(), found },
+        false => Error::Malformed(format!("{what}: {e}")),
+    };
     let text = std::str::from_utf8(bytes).map_err(|e| malformed(&e))?;
     let mut document: T = serde_json::from_str(text).map_err(|e| malformed(&e))?;
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -48,6 +52,71 @@ pub(crate) fn parse<T: Document>(what: &str, bytes: &[u8], most: usize) -> Resul
     match first_difference(&read, &written, T::HASHES) {
         Some(place) => Err(Error::Malformed(format!("{what}: {} is not in canonical form", named(place)))),
         None => Ok(document),
+    }
+}
+
+/// Whether the bytes are the beginning of a JSON text and end before it does. Asked only where they are refused anyway: what
+/// was cut off is told from what was written wrongly, wherever that stands.
+fn ends_too_early(bytes: &[u8]) -> bool {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        // Half a character at the end is cut off, too.
+        Err(e) if e.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    serde_json::from_str::<Skimmed>(text).is_err_and(|e| e.is_eof())
+}
+
+/// Any JSON, read and not kept.
+struct Skimmed;
+
+impl<'de> Deserialize<'de> for Skimmed {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Skimmed;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+                f.write_str("any JSON")
+            }
+
+            fn visit_bool<E>(self, _: bool) -> std::result::Result<Skimmed, E> {
+                Ok(Skimmed)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> std::result::Result<Skimmed, E> {
+                Ok(Skimmed)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> std::result::Result<Skimmed, E> {
+                Ok(Skimmed)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> std::result::Result<Skimmed, E> {
+                Ok(Skimmed)
+            }
+
+            fn visit_str<E>(self, _: &str) -> std::result::Result<Skimmed, E> {
+                Ok(Skimmed)
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<Skimmed, E> {
+                Ok(Skimmed)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Skimmed, A::Error> {
+                while list.next_element::<Skimmed>()?.is_some() {}
+                Ok(Skimmed)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Skimmed, A::Error> {
+                while map.next_entry::<Skimmed, Skimmed>()?.is_some() {}
+                Ok(Skimmed)
+            }
+        }
+        from.deserialize_any(Any)
     }
 }
 

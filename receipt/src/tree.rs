@@ -76,16 +76,16 @@ impl Position {
     /// Root of the tree in which `leaf` stands here.
     ///
     /// # Errors
-    /// [`Error::Disclosure`] when the index is not below the count, or when there are more or fewer siblings than index
+    /// [`Error::PathLength`] when the index is not below the count, or when there are more or fewer siblings than index
     /// and count demand.
     pub fn root(&self, leaf: B256) -> Result<B256> {
         if self.index >= self.count {
             let (index, count) = (self.index, self.count);
-            return Err(Error::Disclosure(format!("position {index} in a tree of {count} leaves")));
+            return Err(Error::PathLength(format!("position {index} in a tree of {count} leaves")));
         }
         let sides = sides(self.index, self.count);
         if sides.len() != self.siblings.len() {
-            return Err(Error::Disclosure(format!(
+            return Err(Error::PathLength(format!(
                 "leaf {} of {} has {} siblings on its way up, {} are given",
                 self.index,
                 self.count,
@@ -208,7 +208,7 @@ mod tests {
         let error = whole.root(pairs[0]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the disclosure does not hold: leaf 0 of 4 has 2 siblings on its way up, 1 are given"
+            "the proof is not one of a leaf at its place: leaf 0 of 4 has 2 siblings on its way up, 1 are given"
         );
     }
 
@@ -216,7 +216,7 @@ mod tests {
     fn positions_outside_of_trees_are_refused() {
         for (index, count) in [(0, 0), (1, 1), (5, 5), (u64::MAX, u64::MAX), (u64::MAX, 1)] {
             let position = Position { index, count, siblings: Vec::new() };
-            assert_eq!(position.root(B256::ZERO).unwrap_err().code(), "bad_disclosure", "{index} of {count}");
+            assert_eq!(position.root(B256::ZERO).unwrap_err().code(), "path_length", "{index} of {count}");
         }
         let position = Position { index: 0, count: u64::MAX, siblings: vec![B256::ZERO; 64] };
         assert!(position.root(B256::ZERO).is_ok(), "the largest tree that can be written down");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disclosure::SMALL_BYTES_MAX;
 use crate::verify::{expect, expect_domain, same_hash, signed_by};
-use crate::{Domain, Error, Result, SecretKey, Signature, derive, strict};
+use crate::{Domain, Error, Fact, Result, SecretKey, Signature, derive, strict};
 
 /// Value of the `format` field of a verdict.
 pub const VERDICT_FORMAT: &str = "brizo-verdict/1";
@@ -167,9 +167,9 @@ impl SignedVerdict {
         let statement = &self.statement;
         same_hash("statement.evidenceDigest", statement.evidence_digest, evidence_digest(&self.evidence))?;
         signed_by("auditor", statement.auditor, self.digest(), &self.signature)?;
-        expect("claim hash", expected.claim_hash, statement.claim_hash)?;
-        expect("agreement", expected.agreement_id, statement.agreement_id)?;
-        expect("auditor", expected.auditor, statement.auditor)?;
+        expect(Fact::Job, "agreement", expected.agreement_id, statement.agreement_id)?;
+        expect(Fact::Receipt, "claim hash", expected.claim_hash, statement.claim_hash)?;
+        expect(Fact::Signer, "auditor", expected.auditor, statement.auditor)?;
         expect_domain(expected.domain, &self.domain)
     }
 }
@@ -261,18 +261,17 @@ mod tests {
 
     #[test]
     fn a_verdict_about_something_else_is_not_the_expected_one() {
+        let elsewhere = Domain { verifying_contract: Address::ZERO, ..DOMAIN };
+        let all = VerdictExpectation::default;
         let other = [
-            VerdictExpectation { claim_hash: Some(B256::ZERO), ..Default::default() },
-            VerdictExpectation { agreement_id: Some(B256::ZERO), ..Default::default() },
-            VerdictExpectation { auditor: Some(Address::ZERO), ..Default::default() },
-            VerdictExpectation { domain: Some(Domain::LOCAL), ..Default::default() },
+            ("unexpected_receipt", VerdictExpectation { claim_hash: Some(B256::ZERO), ..all() }),
+            ("wrong_job", VerdictExpectation { agreement_id: Some(B256::ZERO), ..all() }),
+            ("unexpected_signer", VerdictExpectation { auditor: Some(Address::ZERO), ..all() }),
+            ("wrong_chain", VerdictExpectation { domain: Some(Domain::LOCAL), ..all() }),
+            ("wrong_contract", VerdictExpectation { domain: Some(elsewhere), ..all() }),
         ];
-        for expected in other {
-            assert_eq!(
-                signed(None).check(&expected).unwrap_err().code(),
-                "unexpected_receipt",
-                "{expected:?}"
-            );
+        for (code, expected) in other {
+            assert_eq!(signed(None).check(&expected).unwrap_err().code(), code, "{expected:?}");
         }
     }
 
@@ -291,7 +290,8 @@ mod tests {
         ];
         for (text, named) in cases {
             let error = SignedVerdict::parse(text.as_bytes()).unwrap_err();
-            assert_eq!(error.code(), "receipt_malformed");
+            let code = if named == "at most" { "receipt_too_large" } else { "receipt_malformed" };
+            assert_eq!(error.code(), code);
             assert!(error.to_string().contains(named), "{named}: {error}");
         }
         let long = SignedVerdict::sign(&key(0x53), DOMAIN, about(), None, "x".repeat(SMALL_BYTES_MAX), 0);

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use alloy_primitives::{Address, B256};
 
 use crate::outputs::check_outputs_list;
-use crate::{Domain, Error, Kind, Profiles, Receipt, Result, RunInfo, check_path, recover, root_of_leaves};
+use crate::{
+    Domain, Error, Fact, Kind, Profiles, Receipt, Result, RunInfo, check_path, recover, root_of_leaves,
+};
 
 /// How far a receipt has been verified. Each tier includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +59,8 @@ pub struct Expectation {
     pub claim_hash: Option<B256>,
     /// The agreement.
     pub agreement_id: Option<B256>,
+    /// The number of the run under its agreement.
+    pub run_index: Option<u64>,
     /// The provider's address.
     pub provider: Option<Address>,
     /// The consumer's address.
@@ -67,6 +71,29 @@ pub struct Expectation {
     pub profiles: Option<Profiles>,
 }
 
+/// A job that the caller expects, as people write it: `<agreement>` or `<agreement>-<number of the run>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpectedJob {
+    /// The agreement.
+    pub agreement_id: B256,
+    /// The number of the run, where one was named.
+    pub run_index: Option<u64>,
+}
+
+impl std::str::FromStr for ExpectedJob {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (agreement, run) =
+            text.split_once('-').map_or((text, None), |(agreement, run)| (agreement, Some(run)));
+        let read = || {
+            let run_index = run.map(str::parse).transpose().ok()?;
+            Some(Self { agreement_id: agreement.parse().ok()?, run_index })
+        };
+        read().ok_or_else(|| Error::Malformed(format!("{text:?} is not an agreement, or AGREEMENT-RUN")))
+    }
+}
+
 /// Checks everything inside the document that needs no key and no signature.
 ///
 /// # Errors
@@ -75,9 +102,7 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     let spec = &receipt.claim.spec;
     receipt.claim.outcome.check(spec)?;
     let profile = Profiles::standing(spec.profile, expected.profiles.as_ref())?;
-    if receipt.kind == Kind::ReExecutable && Profiles::is_attested_only(spec.profile)? {
-        return Err(Error::Contradiction("kind is re-executable, the profile is one of containers".into()));
-    }
+    check_kind(receipt.kind, spec.profile)?;
     check_lists(receipt)?;
     check_run_info(&receipt.run_info)?;
     same_hash("claimHash", receipt.claim_hash, receipt.claim.hash())?;
@@ -91,7 +116,7 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     )?;
     for mount in &receipt.opening.inputs {
         same_hash(
-            &format!("opening.inputs[{}].root", mount.path),
+            &format!("opening.inputs {:?}.root", mount.path),
             mount.root,
             root_of_leaves(&mount.leaves),
         )?;
@@ -101,8 +126,14 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     }
     if let Some(attestation) = &receipt.attestation {
         let statement = &attestation.statement;
-        same_hash("attestation.statement.claimHash", statement.claim_hash, receipt.claim_hash)?;
-        same_hash("attestation.statement.agreementId", statement.agreement_id, spec.agreement_id)?;
+        for (what, stated, computed) in [
+            ("claimHash", statement.claim_hash, receipt.claim_hash),
+            ("agreementId", statement.agreement_id, spec.agreement_id),
+        ] {
+            if stated != computed {
+                return Err(Error::Replayed { what, stated, computed });
+            }
+        }
         same_hash(
             "attestation.statement.runInfoDigest",
             statement.run_info_digest,
@@ -115,10 +146,27 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
             )));
         }
     }
-    expect("claim hash", expected.claim_hash, receipt.claim_hash)?;
-    expect("agreement", expected.agreement_id, spec.agreement_id)?;
+    // A receipt of another job has another hash, too; which of the two it is says more.
+    expect(Fact::Job, "agreement", expected.agreement_id, spec.agreement_id)?;
+    expect(Fact::Job, "number of the run", expected.run_index, spec.run_index)?;
+    expect(Fact::Receipt, "claim hash", expected.claim_hash, receipt.claim_hash)?;
     let (spec_hash, outcome_hash) = (spec.hash(), receipt.claim.outcome.hash());
     Ok(vec![format!("claim hash recomputed from spec {spec_hash} and outcome {outcome_hash}"), profile])
+}
+
+/// What a receipt can prove follows from its profile, where the release knows that: a provider who says "attested" of a run that
+/// anybody can repeat would keep auditors from repeating it.
+fn check_kind(kind: Kind, profile: B256) -> Result<()> {
+    let contradiction = |why: &str| Err(Error::Contradiction(why.into()));
+    match (kind, Profiles::is_attested_only(profile)?) {
+        (Kind::ReExecutable, true) => {
+            contradiction("kind is re-executable, the profile is one of containers")
+        }
+        (Kind::Attested, false) if Profiles::of_this_release()?.find(profile).is_some() => {
+            contradiction("kind is attested, the profile is one whose runs can be repeated")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the lists of a receipt must be like, so that nobody who walks them is led astray.
@@ -168,8 +216,9 @@ pub fn check_signatures(receipt: &Receipt, expected: &Expectation) -> Result<Opt
         Some(attestation) => {
             let statement = &attestation.statement;
             let digest = statement.digest(&attestation.domain);
-            signed_by("provider", statement.provider, digest, &attestation.signature)?;
-            expect("provider", expected.provider, statement.provider)?;
+            signed_by("provider", statement.provider, digest, &attestation.signature)
+                .map_err(|error| swapped(error, receipt))?;
+            expect(Fact::Signer, "provider", expected.provider, statement.provider)?;
             expect_domain(expected.domain, &attestation.domain)?;
             let open = unless_expected(expected.provider, "--provider");
             notes.push(format!("provider {} signed the attestation{open}", statement.provider));
@@ -179,8 +228,9 @@ pub fn check_signatures(receipt: &Receipt, expected: &Expectation) -> Result<Opt
         None => missing("consumer", expected.consumer)?,
         Some(consent) => {
             let digest = receipt.claim.spec.order_digest(&consent.domain);
-            signed_by("consumer", consent.consumer, digest, &consent.signature)?;
-            expect("consumer", expected.consumer, consent.consumer)?;
+            signed_by("consumer", consent.consumer, digest, &consent.signature)
+                .map_err(|error| swapped(error, receipt))?;
+            expect(Fact::Signer, "consumer", expected.consumer, consent.consumer)?;
             let attested = receipt.attestation.as_ref().map(|attestation| attestation.domain);
             expect_domain(expected.domain.or(attested), &consent.domain)?;
             let open = unless_expected(expected.consumer, "--consumer");
@@ -204,7 +254,8 @@ fn missing(who: &'static str, expected: Option<Address>) -> Result<()> {
     match expected {
         None => Ok(()),
         Some(expected) => {
-            Err(Error::Unexpected { what: who, expected: expected.to_string(), found: "no signature".into() })
+            let (fact, expected, found) = (Fact::Signer, expected.to_string(), "no signature".into());
+            Err(Error::Unexpected { fact, what: who, expected, found })
         }
     }
 }
@@ -227,24 +278,41 @@ pub(crate) fn signed_by(
 }
 
 pub(crate) fn expect<T: PartialEq + std::fmt::Display>(
+    fact: Fact,
     what: &'static str,
     expected: Option<T>,
     found: T,
 ) -> Result<()> {
     match expected {
         Some(wanted) if wanted != found => {
-            Err(Error::Unexpected { what, expected: wanted.to_string(), found: found.to_string() })
+            Err(Error::Unexpected { fact, what, expected: wanted.to_string(), found: found.to_string() })
         }
         _ => Ok(()),
     }
 }
 
+/// The chain first: the same contract address may be something else on another one.
 pub(crate) fn expect_domain(expected: Option<Domain>, found: &Domain) -> Result<()> {
-    let text = |domain: &Domain| format!("chain {} contract {}", domain.chain_id, domain.verifying_contract);
-    match &expected {
-        Some(wanted) if wanted != found => {
-            Err(Error::Unexpected { what: "deployment", expected: text(wanted), found: text(found) })
+    let Some(wanted) = expected else { return Ok(()) };
+    expect(Fact::Chain, "chain of the deployment", Some(wanted.chain_id), found.chain_id)?;
+    let contract = Some(wanted.verifying_contract);
+    expect(Fact::Contract, "contract of the deployment", contract, found.verifying_contract)
+}
+
+/// A signature by somebody else is looked at once more: whether it is the one that stands at the other place by right.
+fn swapped(error: Error, receipt: &Receipt) -> Error {
+    let Error::WrongSigner { who, expected, .. } = error else { return error };
+    let (Some(attestation), Some(consent)) = (&receipt.attestation, &receipt.consent) else { return error };
+    let statement = &attestation.statement;
+    let (signature, digest, of, found) = match who {
+        "provider" => {
+            let order = receipt.claim.spec.order_digest(&consent.domain);
+            (&attestation.signature, order, "consumer", consent.consumer)
         }
-        _ => Ok(()),
+        _ => (&consent.signature, statement.digest(&attestation.domain), "provider", statement.provider),
+    };
+    match recover(digest, signature, who) {
+        Ok(signer) if signer == found => Error::Swapped { who, of, expected, found },
+        _ => error,
     }
 }

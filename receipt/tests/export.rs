@@ -10,14 +10,21 @@ use brizo_receipt::export::{
     ExportKey, IN_TOTO_TYPE, Source, document_text, envelope, pre_authentication, prov_document,
     ro_crate_metadata, statement,
 };
-use brizo_receipt::{Attestation, B256, ExecutionClaim, Expectation, recover};
+use brizo_receipt::{Attestation, B256, ExecutionClaim, Expectation, Key, Receipt, recover};
 use serde_json::{Value, json};
 
 /// Set to write the files anew, after the change was looked at.
 const WRITE: &str = "BRIZO_WRITE_GOLDEN";
 /// Cases that differ in what is there: all of it, a bundle, no signature, a failure, nothing shown, no data.
-const CASES: [&str; 6] =
-    ["ok-full", "ok-bundle", "ok-local-unsigned", "ok-trap", "ok-all-withheld", "ok-no-inputs"];
+const CASES: [&str; 7] = [
+    "ok-full",
+    "ok-bundle",
+    "ok-local-unsigned",
+    "ok-trap",
+    "ok-all-withheld",
+    "ok-no-inputs",
+    "ok-container",
+];
 /// The key of RFC 8032 §7.1, test 1; public and worth nothing.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
@@ -30,8 +37,14 @@ fn bytes(case: &str) -> Vec<u8> {
     fs::read(tests().join(format!("vectors/receipt/{case}/receipt.json"))).unwrap()
 }
 
+/// The receipt of a case, opened with its run key.
 fn source(case: &str) -> Source {
-    Source::new(&bytes(case), "receipt.json", &Expectation::default()).unwrap()
+    let mut source = Source::new(&bytes(case), "receipt.json", &Expectation::default()).unwrap();
+    let expect = fs::read_to_string(tests().join(format!("vectors/receipt/{case}/expect"))).unwrap();
+    if let Some(key) = expect.lines().find_map(|line| line.strip_prefix("runKey: ")) {
+        source.open_invocation(&Key::new(key.parse::<B256>().unwrap().0)).unwrap();
+    }
+    source
 }
 
 /// Names of all cases that hold, in order.
@@ -146,14 +159,52 @@ fn names_are_uris_whatever_stands_in_the_receipt() {
     }
 }
 
+/// No signature covers the arguments in the file; whoever changed them must find them in no export as what was ordered.
+#[test]
+fn arguments_that_nobody_proved_are_not_exported_as_ordered() {
+    let mut receipt = Receipt::parse(&bytes("ok-full")).unwrap();
+    receipt.opening.invocation.args[4] = "forged".into();
+    let text = receipt.to_text();
+    let mut source = Source::new(text.as_bytes(), "receipt.json", &Expectation::default()).unwrap();
+    let predicate = &statement(&source)["predicate"];
+    let ordered = predicate["buildDefinition"]["externalParameters"].as_object().unwrap();
+    assert_eq!(ordered.keys().collect::<Vec<_>>(), ["spec"]);
+    assert_eq!(predicate["brizo"]["unproven"]["arguments"][4], "forged");
+    assert!(!document_text(&ro_crate_metadata(&source)).contains("forged"));
+    let wrong = source.open_invocation(&Key::new([0x33; 32])).unwrap_err();
+    assert_eq!(wrong.code(), "hash_mismatch", "{wrong}");
+    // With the key that hides nothing, nothing need be given.
+    let mut local = Receipt::parse(&bytes("ok-local-unsigned")).unwrap();
+    let open = |receipt: &Receipt| {
+        Source::new(receipt.to_text().as_bytes(), "receipt.json", &Expectation::default())
+    };
+    assert!(statement(&open(&local).unwrap())["predicate"]["brizo"].get("unproven").is_none());
+    local.opening.invocation.args[0] = "forged".into();
+    assert_eq!(open(&local).unwrap_err().code(), "hash_mismatch");
+}
+
+#[test]
+fn a_container_is_no_module_in_any_format() {
+    let source = source("ok-container");
+    let image = format!("{:x}", source.receipt().claim.spec.module_digest);
+    for (format, document) in all_formats(&source) {
+        let text = document_text(&document);
+        assert!(text.contains(&format!("urn:brizo:sha256:{image}")), "{format}");
+        for wrong in [&format!("urn:brizo:blake3:{image}"), "module that ran", "WebAssembly", "only proof"] {
+            assert!(!text.contains(wrong), "{format} says {wrong}");
+        }
+        assert!(text.contains("nobody can recompute it"), "{format}");
+    }
+}
+
 #[test]
 fn a_receipt_that_does_not_hold_is_not_exported() {
     for (case, code) in [
-        ("bad-cut-off", "receipt_malformed"),
+        ("bad-cut-off", "receipt_truncated"),
         ("sum-too-large", "receipt_contradiction"),
         ("hash-claim", "hash_mismatch"),
         ("sign-provider-stranger", "wrong_signer"),
-        ("sign-provider-high-s", "bad_signature"),
+        ("sign-provider-high-s", "high_s_signature"),
     ] {
         let error = Source::new(&bytes(case), "receipt.json", &Expectation::default()).unwrap_err();
         assert_eq!(error.code(), code, "{case}");

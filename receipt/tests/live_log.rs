@@ -16,7 +16,7 @@ impl Fetch for Folder {
     fn fetch(&self, path: &str, max: usize) -> Result<Vec<u8>, FetchError> {
         let bytes = std::fs::read(self.0.join(path)).map_err(|_| FetchError::Missing(path.into()))?;
         match bytes.len() > max {
-            true => Err(FetchError::Failed(format!("{path} has more than {max} bytes"))),
+            true => Err(FetchError::TooLong { path: path.into(), most: max }),
             false => Ok(bytes),
         }
     }

@@ -173,8 +173,12 @@ impl Log {
 }
 
 fn refused(note: &str, key: &LogKey) {
+    refused_as("bad_checkpoint", note, key);
+}
+
+fn refused_as(code: &str, note: &str, key: &LogKey) {
     let error = Checkpoint::verify(note, key).expect_err(note);
-    assert_eq!(error.code(), "bad_checkpoint", "{note}");
+    assert_eq!(error.code(), code, "{note}");
 }
 
 #[test]
@@ -186,8 +190,8 @@ fn a_checkpoint_has_three_lines_of_its_own_log_and_no_other_spelling() {
     let read = Checkpoint::verify(&good, &key).unwrap();
     assert_eq!((read.origin.as_str(), read.tree.size), (ORIGIN, 8));
     assert_eq!(read.to_text(), format!("{ORIGIN}\n8\n{root}\n"));
+    refused_as("wrong_origin", &log.note(&format!("other.example/log\n8\n{root}\n")), &key);
     for text in [
-        format!("other.example/log\n8\n{root}\n"),
         format!("{ORIGIN}\n08\n{root}\n"),
         format!("{ORIGIN}\n+8\n{root}\n"),
         format!("{ORIGIN}\n-8\n{root}\n"),
@@ -216,7 +220,7 @@ fn a_checkpoint_has_three_lines_of_its_own_log_and_no_other_spelling() {
 fn only_the_logs_own_signature_counts_and_there_is_a_limit_to_others() {
     let (log, other) = (Log::new(1), Log::new(2));
     let text = format!("{ORIGIN}\n8\nXcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=\n");
-    refused(&other.note(&text), &log.key());
+    refused_as("wrong_log_key", &other.note(&text), &log.key());
     let own = log.note(&text);
     let witness = "\u{2014} witness.example/w AAAAAAECAwQFBgc=\n";
     assert!(Checkpoint::verify(&(own.clone() + &witness.repeat(SIGNATURES_MAX - 1)), &log.key()).is_ok());
@@ -330,7 +334,7 @@ fn what_was_changed_is_not_in_the_log() {
     assert_eq!(code(&|receipt, _| receipt.attestation = None), "log_proof");
     assert_eq!(code(&|_, log| log.checkpoint = log.checkpoint.replace("\n5\n", "\n6\n")), "bad_checkpoint");
     let by_other = logged(attested(), &Log::new(2), 2, 5);
-    assert_eq!(by_other.check_log(&log.key()).unwrap_err().code(), "bad_checkpoint");
+    assert_eq!(by_other.check_log(&log.key()).unwrap_err().code(), "wrong_log_key");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn salts_are_those_of_both_keys() {
     assert_eq!(receipt.outputs_key(&Key::new(RUN_KEY), &[]), None, "one dataset key for each mount");
     let wrong = receipt.outputs_key(&Key::new(RUN_KEY), &[Key::OPEN]).unwrap();
     let error = receipt.check_output_salts(&wrong).unwrap_err();
-    assert_eq!(error.code(), "hash_mismatch");
+    assert_eq!(error.code(), "wrong_key");
     assert!(error.to_string().contains("salt of opening.outputs \"tables/mean.csv\""), "{error}");
 }
 

@@ -9,7 +9,7 @@ mod verify_cases;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use brizo_receipt::{B256, Disclosure, Domain, EntryKind, Key, Receipt, SecretKey, SignedVerdict};
+use brizo_receipt::{Address, B256, Disclosure, Domain, EntryKind, Key, Receipt, SecretKey, SignedVerdict};
 use verify_cases as cases;
 
 fn verify(folder: &Path, args: &[&str]) -> Output {
@@ -30,6 +30,7 @@ fn the_frozen_receipt_is_verified_as_ever() {
 #[test]
 fn the_chain_is_asked_and_compared() {
     cases::on_chain(verify);
+    cases::later_runs(verify);
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn a_disclosure_is_checked_with_nothing_but_a_hash() {
             (&["check-disclosure", &file, &hash], 10, "receipt_malformed"),
             (&["check-disclosure", &good, &hash, "--profiles", &revoked], 0, "not shown"),
             (&["check-disclosure", &argument, &hash], 0, "HOLDS"),
-            (&["check-disclosure", &argument, &hash, "--profiles", &revoked], 13, "profile_revoked"),
+            (&["check-disclosure", &argument, &hash, "--profiles", &revoked], 27, "profile_revoked"),
             (&["check-disclosure", &argument, &hash, "--profiles", &file], 10, "mean.json"),
             (&["check-disclosure", &good], 2, "the receipt hash that you know"),
             (&["check-disclosure", &good, "0x12"], 2, "64 hex digits"),
@@ -137,6 +138,11 @@ fn a_verdict_is_checked_against_receipt_and_auditor() {
     let good = written(folder, "good.json", &text);
     let disputes = written(folder, "disputes.json", &sign(B256::ZERO, domain, "same\u{1b}[2J\n"));
     let local = written(folder, "local.json", &sign(receipt.claim_hash, Domain::LOCAL, "same\n"));
+    let contract = Domain { verifying_contract: Address::ZERO, ..domain };
+    let elsewhere = written(folder, "elsewhere.json", &sign(receipt.claim_hash, contract, "same\n"));
+    let job = (receipt.claim_hash, B256::ZERO);
+    let other_job = SignedVerdict::sign(&key, domain, job, None, String::new(), 1).unwrap().to_text();
+    let other_job = written(folder, "other-job.json", &other_job);
     let reworded = written(folder, "reworded.json", &text.replace("same\\n", "other\\n"));
     let date = written(folder, "date.json", &text.replace("\"issuedAt\": \"1\"", "\"issuedAt\": \"2\""));
     let about = written(folder, "receipt.json", &receipt.to_text());
@@ -148,8 +154,10 @@ fn a_verdict_is_checked_against_receipt_and_auditor() {
             (&["check-verdict", &good, "--json"], 0, "\"receiptCompared\": false"),
             (&["check-verdict", &disputes], 0, "same [2J"),
             (&["check-verdict", &disputes, "--receipt", &about], 13, "unexpected_receipt"),
-            (&["check-verdict", &local, "--receipt", &about], 13, "deployment"),
-            (&["check-verdict", &good, "--auditor", &nobody], 13, "auditor"),
+            (&["check-verdict", &local, "--receipt", &about], 23, "wrong_chain"),
+            (&["check-verdict", &elsewhere, "--receipt", &about], 24, "wrong_contract"),
+            (&["check-verdict", &other_job, "--receipt", &about], 25, "wrong_job"),
+            (&["check-verdict", &good, "--auditor", &nobody], 26, "unexpected_signer"),
             (&["check-verdict", &reworded], 11, "hash_mismatch"),
             (&["check-verdict", &date], 12, "auditor's signature"),
             (&["check-verdict", &about], 10, "receipt_malformed"),

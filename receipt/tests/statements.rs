@@ -110,3 +110,19 @@ fn lists_of_profiles() {
         Ok(())
     });
 }
+
+/// Wherever a file is cut off, that is what is said; one byte more than all of it is something else.
+#[test]
+fn every_beginning_of_a_file_is_one_that_was_cut_off() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
+    let receipt = std::fs::read(root.join("receipt/ok-full/receipt.json")).unwrap();
+    let object = receipt.trim_ascii_end().len();
+    for length in (0..object).step_by(7).chain(object - 80..object) {
+        let error = Receipt::parse(&receipt[..length]).unwrap_err();
+        assert_eq!(error.code(), "receipt_truncated", "{length} bytes: {error}");
+        assert!(error.to_string().contains(&format!("after {length} bytes")), "{error}");
+    }
+    assert!(Receipt::parse(&receipt[..object]).is_ok());
+    let behind = [&receipt[..object], b"{"].concat();
+    assert_eq!(Receipt::parse(&behind).unwrap_err().code(), "receipt_malformed");
+}

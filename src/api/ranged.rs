@@ -1,7 +1,5 @@
 //! Downloads of stored bytes: whole or from a place on (RFC 9110 §14), in chunks, so that memory stays flat whatever their size.
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -1,11 +1,11 @@
 //! `POST /api/v1/jobs/{id}/verdicts`: an auditor's verdict about a job's receipt, for the transparency log (RECEIPT.md §16).
-//! Sent by the auditor who signed it, or handed on by the job's consumer.
+//! Sent by the auditor who signed it, or handed on by the job's consumer or publisher.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use brizo_receipt::{SignedVerdict, VerdictExpectation};
+use brizo_receipt::{Address, Profiles, SignedVerdict, VerdictExpectation};
 use serde_json::json;
 
 use super::ApiState;
@@ -14,7 +14,7 @@ use super::jobs::not_finished;
 use super::problem::Problem;
 use crate::ids::JobId;
 use crate::nudge::Topic;
-use crate::store::{LoggedVerdict, VerdictAnswer};
+use crate::store::{Bearer, JobRow, LoggedVerdict, VerdictAnswer};
 
 /// What a stranger may leave in the database with one verdict, in bytes. A replay's evidence stays far below it.
 const VERDICT_BYTES_MAX: usize = 256 << 10;
@@ -27,6 +27,28 @@ fn read(body: &[u8]) -> Result<SignedVerdict, Problem> {
     SignedVerdict::parse(body).map_err(|e| {
         Problem::bad_request("bad_verdict", e.to_string()).hint("`brizo replay --verdict` writes a verdict")
     })
+}
+
+/// Of a run in a container nobody can say what should have come out of it (RECEIPT.md §18).
+fn check_repeatable(job: &JobRow) -> Result<(), Problem> {
+    match Profiles::is_attested_only(job.spec.profile) {
+        Ok(true) => {
+            let why = "the receipt is attested: nobody can recompute it, so there are no verdicts about it";
+            Err(Problem::unprocessable("bad_verdict", why)
+                .hint("verdicts are about runs under a profile that can be repeated"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// In whose right a verdict comes.
+fn bearer(job: &JobRow, publisher: Address, auditor: Address, sender: Address) -> Bearer {
+    match sender {
+        _ if [job.consumer, publisher].contains(&auditor) => Bearer::Party,
+        sender if sender == job.consumer => Bearer::Consumer,
+        sender if sender == publisher => Bearer::Publisher,
+        _ => Bearer::Auditor,
+    }
 }
 
 /// An auditor's verdict about a job's receipt, for the transparency log.
@@ -53,12 +75,14 @@ pub(super) async fn submit(
             .hint("send the verdict to the job that its receipt is of")
         })?;
     let claim_hash = job.receipt_hash.ok_or_else(|| not_finished(&job))?;
-    if caller.address != job.consumer && caller.address != about.auditor {
+    check_repeatable(&job)?;
+    let publisher = state.chain.sender();
+    if ![job.consumer, publisher, about.auditor].contains(&caller.address) {
         return Err(Problem::forbidden(
             "not_your_verdict",
             format!("the verdict is by {}, the request by {}", about.auditor, caller.address),
         )
-        .hint("send it with the auditor's key, or have the job's consumer hand it on"));
+        .hint("send it with the auditor's key, or have the job's consumer or its publisher hand it on"));
     }
     let expected = VerdictExpectation {
         claim_hash: Some(claim_hash),
@@ -78,8 +102,9 @@ pub(super) async fn submit(
         confirms: about.confirms(),
         text: verdict.to_text(),
     };
-    let (by_consumer, now_s) = (caller.address == job.consumer, state.clock.now_s());
-    let answer = state.store.with(move |store| store.log_verdict(id, &logged, by_consumer, now_s)).await?;
+    let bearer = bearer(&job, publisher, about.auditor, caller.address);
+    let now_s = state.clock.now_s();
+    let answer = state.store.with(move |store| store.log_verdict(id, &logged, bearer, now_s)).await?;
     let status = match answer {
         VerdictAnswer::Logged => StatusCode::CREATED,
         VerdictAnswer::Known => StatusCode::OK,
@@ -89,7 +114,7 @@ pub(super) async fn submit(
                 "the log has enough verdicts about this receipt",
             )
             .hint(
-                "have the job's consumer hand it on, or publish it elsewhere: it needs no log to be checked",
+                "have the job's consumer or its publisher hand it on, or publish it elsewhere: it needs no log to be checked",
             ));
         }
     };

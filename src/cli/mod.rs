@@ -103,7 +103,7 @@ impl Exit {
 /// server and no chain: begin there.
 ///
 /// Exit codes: 0 success · 1 failure · 2 wrong usage · 3 inconclusive · 4 the algorithm did not end with exit code 0 ·
-/// 5 refused by gate, policy or provider · 10–17 a receipt or a log does not hold (docs/RECEIPT.md §10) · 20 a replay gives
+/// 5 refused by gate, policy or provider · 10–17, 23–28 a receipt or a log does not hold (docs/RECEIPT.md §10) · 20 a replay gives
 /// another result · 21, 22 a container that was run again left the same, or something else (neither is a proof).
 #[derive(Debug, Parser)]
 #[command(name = "brizo", version, max_term_width = 110)]

@@ -1,34 +1,37 @@
 //! `brizo replay`: runs a receipt's job again and compares, bit for bit.
 
 mod attested;
+mod compare;
 mod verdict;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use brizo_receipt::{
-    B256, Entry, Key, Kind as ReceiptKind, Manifest, Outcome, OutputEntry, Receipt, blind_commit,
-    check_structure, content_digest,
+    B256, Key, Kind as ReceiptKind, Outcome, Receipt, blind_commit, check_signatures, check_structure,
+    content_digest,
 };
 use clap::Args;
 use serde_json::json;
 
+use self::compare::{after_the_run, contradiction, no_run_can_be, not_as_ordered};
 use self::verdict::{Auditor, Difference, VerdictOptions};
 use super::Exit;
-use super::format::{Format, read_receipt, read_salt_key};
+use super::format::{Format, parse_count, read_receipt, read_salt_key};
 use super::profiles::NewerProfiles;
 use super::program::{Bundle, OnRuntime, Program};
-use super::spec::{LocalInputs, compile, read_outputs};
+use super::spec::{LocalInputs, compile};
 use crate::container;
 use crate::job;
-use crate::sandbox::{Control, Kind, Order, Outputs, inspect, profile_digest_for};
+use crate::sandbox::{Control, Kind, Order, Outputs, Refused, profile_digest_for};
 
 /// Run a receipt's job again, from the module and the data, and compare every part of the claim.
 ///
 /// Runs twice, and gives no verdict if its own two runs differ. On a mismatch it names the part that differs; for an
 /// output that you hold (--outputs), the first byte. Exit code 0 when the hash is the same, 20 when it is not, 3 when no
-/// verdict is possible.
+/// verdict is possible: also when module, data, arguments or keys are not those that the consumer ordered, because then
+/// another run would be compared.
 ///
 /// A receipt of a container is attested: nothing can prove or disprove it. It is run again, with the description of its
 /// image as --runtime, and what comes out is compared: exit code 21 for the same outputs, 22 for different ones.
@@ -55,6 +58,9 @@ pub(super) struct Replay {
     /// Folder with the outputs that were delivered, to name the first byte that differs.
     #[arg(long)]
     outputs: Option<PathBuf>,
+    /// Seconds that each of the two runs may take. What a receipt orders, a stranger has ordered.
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = parse_count)]
+    deadline: u64,
     #[command(flatten)]
     verdict: VerdictOptions,
     #[command(flatten)]
@@ -70,8 +76,14 @@ impl Replay {
             Ok(receipt) => receipt,
             Err(error) => return self.refuse(&error),
         };
-        if let Err(error) = check_structure(&receipt, &self.profiles.expectation()?) {
+        let expected = self.profiles.expectation()?;
+        if let Err(error) = check_signatures(&receipt, &expected) {
             return self.refuse(&error);
+        }
+        if let Err(error) = check_structure(&receipt, &expected) {
+            let Some(why) = contradiction(&receipt, &expected) else { return self.refuse(&error) };
+            let auditor = self.verdict.auditor(&receipt)?;
+            return self.report(&receipt, auditor.as_ref(), None, &[why], Exit::MISMATCH);
         }
         let auditor = self.verdict.auditor(&receipt)?;
         let auditor = auditor.as_ref();
@@ -87,8 +99,7 @@ impl Replay {
         }
         let Program { module, bundle, .. } = program;
         let digest = content_digest(&module);
-        let mut differences =
-            before_the_run(&receipt, digest, &bundle, &inputs.manifest, (&dataset_key, &run_key));
+        let others = not_as_ordered(&receipt, digest, &bundle, &inputs.manifest, (&dataset_key, &run_key));
         let profiles = Kind::ALL.map(profile_digest_for);
         if !profiles.contains(&receipt.claim.spec.profile) {
             let why = format!(
@@ -97,22 +108,26 @@ impl Replay {
             );
             return self.report(&receipt, auditor, None, &[why.into()], Exit::INCONCLUSIVE);
         }
-        let inspected = inspect(&module, u64::MAX);
-        if inspected.is_ok_and(|module| profile_digest_for(module.kind) != receipt.claim.spec.profile) {
-            differences
-                .push("profile: it is not the one under which a module of this kind runs".to_string().into());
+        // The order names these, and the consumer signed it: who replays has other ones, and the provider is not to blame.
+        if !others.is_empty() {
+            return self.report(&receipt, auditor, None, &others, Exit::INCONCLUSIVE);
         }
-        if !differences.is_empty() {
-            return self.report(&receipt, auditor, None, &differences, Exit::MISMATCH);
+        let impossible = no_run_can_be(&receipt, &module);
+        if !impossible.is_empty() {
+            return self.report(&receipt, auditor, None, &impossible, Exit::MISMATCH);
         }
+        let mut differences = Vec::new();
         let outputs_key = job::outputs_key(&receipt.claim.spec, &run_key, &dataset_key);
         if let Err(error) = receipt.check_output_salts(&outputs_key) {
-            // An empty data set has the same root under every key, so a key that is missing may show only here.
-            let exit = if self.dataset_key.is_some() { Exit::MISMATCH } else { Exit::INCONCLUSIVE };
-            let why = format!("outputs: {error}; the data set key is given with --dataset-key");
-            return self.report(&receipt, auditor, None, &[why.into()], exit);
+            let why = format!("outputs: {error}; the data set key is given with --dataset-key").into();
+            // An empty data set has the same root under every key, so another key shows only here.
+            if inputs.manifest.entries().is_empty() {
+                return self.report(&receipt, auditor, None, &[why], Exit::INCONCLUSIVE);
+            }
+            differences.push(why);
         }
-        let (outcome, outputs) = run_twice(&receipt, &module, &bundle, inputs)?;
+        let deadline = Duration::from_secs(self.deadline);
+        let (outcome, outputs) = run_twice(&receipt, &module, &bundle, inputs, deadline)?;
         let outcome = Outcome { outputs_root: outputs.manifest()?.root(&outputs_key), ..outcome };
         let mut claim = receipt.claim.clone();
         claim.outcome = outcome;
@@ -176,9 +191,14 @@ impl Replay {
         exit: Exit,
     ) -> Result<Exit> {
         let same = exit == Exit::OK;
+        let mut failed = None;
         let signed = match auditor {
             Some(auditor) if exit != Exit::INCONCLUSIVE => {
-                Some(auditor.sign(receipt, replayed, differences)?)
+                Some(auditor.sign(receipt, replayed, differences).unwrap_or_else(|error| {
+                    let why = format!("none is signed: {error:#}");
+                    failed = Some(error);
+                    why
+                }))
             }
             Some(_) => Some("none is signed, because the replay is inconclusive".into()),
             None => None,
@@ -212,89 +232,12 @@ impl Replay {
                 list.concat()
             )
         })?;
-        Ok(exit)
-    }
-}
-
-/// What can be compared without running: a changed module, input, argument or key is named here.
-fn before_the_run(
-    receipt: &Receipt,
-    digest: B256,
-    bundle: &Bundle,
-    inputs: &Manifest,
-    (dataset_key, run_key): (&Key, &Key),
-) -> Vec<Difference> {
-    let spec = &receipt.claim.spec;
-    let mut differences: Vec<Difference> = Vec::new();
-    if digest != spec.module_digest {
-        differences
-            .push(format!("module: the receipt names {}, the file is {digest}", spec.module_digest).into());
-    }
-    if let Err(error) = receipt.check_invocation(run_key) {
-        differences.push(format!("invocation (arguments, variables or run key): {error}").into());
-    }
-    if bundle.manifest.root(run_key) != spec.algorithm_root {
-        differences.push(bundle_difference(receipt, &bundle.manifest, run_key));
-    }
-    if spec.stack_limit > job::STACK_LIMIT_MAX {
-        let most = job::STACK_LIMIT_MAX;
-        differences.push(format!("stackLimit: this profile has at most {most} units of stack").into());
-    }
-    if job::inputs_root(inputs.root(dataset_key)) != spec.inputs_root {
-        differences.push(input_difference(receipt, inputs, dataset_key));
-    }
-    differences
-}
-
-/// Says what is wrong with the bundle, naming the first file that differs.
-fn bundle_difference(receipt: &Receipt, bundle: &Manifest, key: &Key) -> Difference {
-    let stated = &receipt.opening.algorithm;
-    if bundle.entries().is_empty() {
-        return format!(
-            "algorithm: the run had a bundle of {} files; name it with --module, and its runtime with --runtime",
-            stated.len()
-        )
-        .into();
-    }
-    let leaves = bundle.leaves(key);
-    let mut differing = bundle.entries().iter().zip(&leaves).filter(|(_, leaf)| !stated.contains(leaf));
-    match differing.next() {
-        Some((entry, _)) => {
-            let more = differing.count();
-            let own = format!(
-                "algorithm: {:?} is not what it was, and {more} more files (or the run key is wrong)",
-                entry.path
-            );
-            let public =
-                format!("algorithm: {} files are not what they were (or the run key is wrong)", more + 1);
-            Difference { own, public }
-        }
-        None => {
-            format!("algorithm: the receipt counts {} files, the bundle has {}", stated.len(), leaves.len())
-                .into()
+        match failed {
+            // What was found stays found, though nobody signed it.
+            Some(error) if exit == Exit::OK => Err(error),
+            _ => Ok(exit),
         }
     }
-}
-
-/// Names the first input that differs, by its leaf; a wrong key or a different number of files is said to be that.
-fn input_difference(receipt: &Receipt, inputs: &Manifest, key: &Key) -> Difference {
-    let stated = receipt.opening.inputs.first().map(|mount| mount.leaves.as_slice()).unwrap_or_default();
-    let (entries, leaves) = (inputs.entries(), inputs.leaves(key));
-    let differing: Vec<_> = entries
-        .iter()
-        .zip(&leaves)
-        .filter(|(_, leaf)| !stated.contains(leaf))
-        .map(|(entry, _)| entry.path.as_str())
-        .collect();
-    if !leaves.is_empty() && differing.len() == leaves.len() {
-        return "inputs: no file has its leaf in the receipt (another data set, another version, or the wrong data set key)".to_string().into();
-    }
-    if let Some(path) = differing.first() {
-        let count = format!("{} of {} files differ", differing.len(), leaves.len());
-        let own = format!("inputs: {path:?} is not what it was ({count})");
-        return Difference { own, public: format!("inputs: {count}") };
-    }
-    format!("inputs: the receipt counts {} files, the folder has {}", stated.len(), leaves.len()).into()
 }
 
 /// No verdict is possible.
@@ -308,15 +251,20 @@ fn run_twice(
     module: &[u8],
     bundle: &Bundle,
     inputs: LocalInputs,
+    deadline: Duration,
 ) -> Result<(Outcome, Outputs)> {
-    let (engine, _, compiled) = compile(module, true)?;
+    let (engine, _, compiled) = compile(module, true).map_err(|error| match error.is::<Refused>() {
+        // The gate takes it, or it would have been refused before: it is this host's ceilings that do not.
+        true => Inconclusive(format!("{error}; BRIZO_COMPILE_… raise the ceilings")).into(),
+        false => error,
+    })?;
     let order = Order::of(
         &receipt.claim.spec,
         receipt.opening.invocation.clone(),
         bundle.files.clone(),
         inputs.files.clone(),
     );
-    let run = || match engine.run(&compiled, &order, &Control::default()) {
+    let run = || match engine.run(&compiled, &order, &Control::with_wall_clock(deadline)) {
         Ok(Ok(finished)) => Ok(finished),
         Ok(Err(aborted)) => Err(Inconclusive(aborted.to_string())),
         Err(error) => Err(Inconclusive(error.to_string())),
@@ -327,95 +275,4 @@ fn run_twice(
         return Err(Inconclusive(why).into());
     }
     Ok((first.0.outcome(B256::ZERO), first.1))
-}
-
-/// Compares the outcomes field by field, then names outputs and bytes.
-fn after_the_run(
-    receipt: &Receipt,
-    replayed: &Outcome,
-    outputs: &Outputs,
-    outputs_key: &Key,
-    folder: Option<&Path>,
-) -> Result<Vec<Difference>> {
-    let stated = &receipt.claim.outcome;
-    let fields = [
-        ("status", u64::from(stated.status), u64::from(replayed.status)),
-        ("exitCode", u64::from(stated.exit_code), u64::from(replayed.exit_code)),
-        ("trapCode", u64::from(stated.trap_code), u64::from(replayed.trap_code)),
-        ("fuelUsed", stated.fuel_used, replayed.fuel_used),
-        ("outputBytes", stated.output_bytes, replayed.output_bytes),
-    ];
-    let mut differences: Vec<Difference> = fields
-        .iter()
-        .filter(|(_, stated, replayed)| stated != replayed)
-        .map(|(field, stated, replayed)| {
-            format!("outcome.{field}: the receipt says {stated}, the replay gives {replayed}").into()
-        })
-        .collect();
-    let manifest = outputs.manifest()?;
-    differences.extend(output_differences(receipt, &manifest, outputs_key));
-    if let Some(folder) = folder {
-        differences.extend(delivered(receipt, outputs, folder)?);
-    }
-    Ok(differences)
-}
-
-/// Compares leaf by leaf. A withheld output has no name in the receipt, so the replay's entry that has no leaf there is named.
-fn output_differences(receipt: &Receipt, replayed: &Manifest, outputs_key: &Key) -> Vec<Difference> {
-    let stated = &receipt.opening.outputs;
-    let leaves: BTreeSet<B256> = stated.iter().map(|output| output.leaf).collect();
-    let place = |entry: &Entry| (entry.kind, entry.path.clone());
-    let shown: BTreeSet<_> = stated.iter().filter_map(OutputEntry::entry).map(place).collect();
-    let written: BTreeSet<_> = replayed.entries().iter().map(place).collect();
-    let mut found = BTreeSet::new();
-    let mut differences = Vec::new();
-    for entry in replayed.entries() {
-        let leaf = entry.leaf(outputs_key);
-        if leaves.contains(&leaf) {
-            found.insert(leaf);
-            continue;
-        }
-        differences.push(match shown.contains(&place(entry)) {
-            true => format!("output {:?}: other content", entry.path).into(),
-            false => Difference::of_unseen("output", &entry.path, "the receipt has no such output"),
-        });
-    }
-    let missing =
-        stated.iter().filter_map(OutputEntry::entry).filter(|entry| !written.contains(&place(entry)));
-    differences
-        .extend(missing.map(|entry| format!("output {:?}: the replay does not write it", entry.path).into()));
-    let unknown = receipt.withheld_leaves().filter(|leaf| !found.contains(leaf)).count();
-    if unknown > 0 {
-        differences
-            .push(format!("outputs: {unknown} of the withheld ones are none that the replay writes").into());
-    }
-    differences
-}
-
-/// Compares the delivered files with the replay's, to the byte.
-fn delivered(receipt: &Receipt, outputs: &Outputs, folder: &Path) -> Result<Vec<Difference>> {
-    let files = read_outputs(folder)?;
-    let mut differences = Vec::new();
-    for (path, bytes) in &files {
-        let Some(replayed) = outputs.files.get(path) else {
-            differences.push(Difference::of_unseen("delivered", path, "the replay does not write it"));
-            continue;
-        };
-        if let Some(at) = first_byte(bytes, &replayed.bytes()?) {
-            let what = format!("first difference at byte {at}");
-            differences.push(match receipt.shown_files().any(|entry| entry.path == *path) {
-                true => format!("delivered {path:?}: {what}").into(),
-                false => Difference::of_unseen("delivered", path, &what),
-            });
-        }
-    }
-    for entry in receipt.shown_files().filter(|entry| !files.contains_key(&entry.path)) {
-        differences.push(format!("delivered {:?}: missing", entry.path).into());
-    }
-    Ok(differences)
-}
-
-fn first_byte(a: &[u8], b: &[u8]) -> Option<usize> {
-    let common = a.iter().zip(b).position(|(a, b)| a != b);
-    common.or_else(|| (a.len() != b.len()).then_some(a.len().min(b.len())))
 }

@@ -8,7 +8,7 @@ use brizo_receipt::verifier::explain::{Bound, explain};
 use brizo_receipt::verifier::{
     DDO_BYTES_MAX, Ddo, Deployment, Evidence, Files, JsonRpc, LogEvidence, OpeningEvidence, Transport, verify,
 };
-use brizo_receipt::{Address, B256, Expectation, Receipt};
+use brizo_receipt::{Address, B256, Expectation, ExpectedJob, Receipt};
 use clap::{Args, ValueEnum};
 
 use super::format::{Format, read, read_receipt, read_salt_key, read_text};
@@ -56,6 +56,9 @@ pub(super) struct Verify {
     /// The receipt hash you expect.
     #[arg(long)]
     expect: Option<B256>,
+    /// The job you expect: its agreement, or AGREEMENT-RUN with the number of the run.
+    #[arg(long, value_name = "ID")]
+    job: Option<ExpectedJob>,
     /// The provider's address you expect.
     #[arg(long)]
     provider: Option<Address>,
@@ -98,6 +101,8 @@ impl Verify {
             receipt: &bytes,
             expected: Expectation {
                 claim_hash: self.expect,
+                agreement_id: self.job.map(|job| job.agreement_id),
+                run_index: self.job.and_then(|job| job.run_index),
                 provider: self.provider,
                 consumer: self.consumer,
                 ..self.profiles.expectation()?

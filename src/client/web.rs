@@ -42,7 +42,7 @@ impl Web {
             let mut body = Vec::new();
             while let Some(piece) = response.chunk().await.map_err(unreachable)? {
                 if body.len() + piece.len() > most {
-                    return Err(refused(format!("more than {most} bytes")));
+                    return Err(NodeError::TooLong { url: url.into(), most });
                 }
                 body.extend_from_slice(&piece);
             }

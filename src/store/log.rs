@@ -13,16 +13,36 @@ use crate::ids::{AgreementId, JobId};
 /// Refused orders that are logged for one run; a consumer could otherwise fill the log by changing one number at a time.
 const REFUSALS_MAX: u64 = 16;
 
-/// Verdicts about one run that auditors can log whom its order does not name, and as many that its consumer hands on. Keys of
-/// auditors cost nothing, entries of a log stay.
+/// Verdicts about one run that strangers can log, and as many that its consumer hands on, and its publisher. Keys of auditors cost
+/// nothing, entries of a log stay.
 const VERDICTS_MAX: u64 = 32;
+
+/// Verdicts about one run by those who have paid for a run here. Their number is what others have paid for, so that nobody fills
+/// these places with keys alone.
+const VERDICTS_OF_PAYERS_MAX: u64 = 256;
+
+/// Verdicts of one auditor about one run: who was wrong can say so.
+const VERDICTS_OF_ONE_MAX: u64 = 4;
+
+/// How a verdict comes to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    /// Its auditor is the job's consumer or publisher.
+    Party,
+    /// Its auditor, who is none of these, sends it.
+    Auditor,
+    /// The job's consumer hands it on.
+    Consumer,
+    /// The publisher hands it on.
+    Publisher,
+}
 
 /// What became of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerdictAnswer {
     /// It is in the log now.
     Logged,
-    /// The log has one by this auditor about this receipt.
+    /// The log has this very one.
     Known,
     /// The log has enough of them.
     TooMany,
@@ -101,8 +121,9 @@ impl Store {
         })
     }
 
-    /// Logs an auditor's verdict; at most one for each auditor and receipt. An auditor whom the order names has a place of
-    /// its own; the others and those that the consumer hands on have so many each, so that neither takes the other's.
+    /// Logs an auditor's verdict, once, and a few that differ of the same auditor. Consumer, publisher and the auditors whom the order
+    /// names have places of their own. Who has paid for a run here, strangers, and what each party hands on have so many, so
+    /// that none takes the other's.
     ///
     /// # Errors
     /// Of SQLite.
@@ -110,7 +131,7 @@ impl Store {
         &self,
         id: JobId,
         verdict: &LoggedVerdict,
-        by_consumer: bool,
+        bearer: Bearer,
         now_s: u64,
     ) -> Result<VerdictAnswer> {
         let entry = Entry {
@@ -121,27 +142,68 @@ impl Store {
             subject: verdict.claim_hash,
             statement: verdict.digest,
         };
-        let place = |who: &str| format!("{who}/{}/{}", verdict.claim_hash, verdict.auditor);
-        let places = ["named", "verdict", "handed"];
+        let theirs = format!("{}/{}", verdict.claim_hash, verdict.auditor);
         self.write(|sql| {
-            for taken in places {
-                if is_there(sql, &place(taken))? {
-                    return Ok(VerdictAnswer::Known);
-                }
+            let logged = verdicts_of(sql, id, &theirs)?;
+            if logged.iter().any(|logged| logged.statement == verdict.digest) {
+                return Ok(VerdictAnswer::Known);
             }
-            let mine = match is_auditor(sql, id, verdict.auditor)? {
-                true => "named",
-                false if by_consumer => "handed",
-                false => "verdict",
-            };
-            // Of those who are named there are as many as an order can name.
-            if mine != "named" && count_of(sql, id, &format!("{mine}/*"))? >= VERDICTS_MAX {
+            let (place, most) = place_of(sql, id, verdict.auditor, bearer)?;
+            let taken = count_of(sql, id, &format!("{place}/*"))?;
+            if logged.len() as u64 >= VERDICTS_OF_ONE_MAX || most.is_some_and(|most| taken >= most) {
                 return Ok(VerdictAnswer::TooMany);
             }
-            insert(sql, &entry, Some(id), Some(&place(mine)), None, Some(&verdict.text))?;
+            let once = format!("{place}/{theirs}/{}", verdict.digest);
+            insert(sql, &entry, Some(id), Some(&once), None, Some(&verdict.text))?;
             Ok(VerdictAnswer::Logged)
         })
     }
+}
+
+/// Among whose places an auditor's verdict counts, and how many there are; without a number there are as many as there are of
+/// such auditors.
+fn place_of(
+    sql: &Connection,
+    id: JobId,
+    auditor: Address,
+    bearer: Bearer,
+) -> Result<(&'static str, Option<u64>)> {
+    if bearer == Bearer::Party {
+        return Ok(("party", None));
+    }
+    if is_auditor(sql, id, auditor)? {
+        return Ok(("named", None));
+    }
+    if has_paid(sql, auditor)? {
+        return Ok(("paid", Some(VERDICTS_OF_PAYERS_MAX)));
+    }
+    Ok(match bearer {
+        Bearer::Party | Bearer::Auditor => ("verdict", Some(VERDICTS_MAX)),
+        Bearer::Consumer => ("handed", Some(VERDICTS_MAX)),
+        Bearer::Publisher => ("vouched", Some(VERDICTS_MAX)),
+    })
+}
+
+/// Whether somebody has paid for a run that the store still knows.
+fn has_paid(sql: &Connection, who: Address) -> Result<bool> {
+    let mut statement = sql.prepare_cached(
+        "SELECT 1 FROM job WHERE ordered_by = ?1 AND state = 'settled' AND paid IS NOT NULL AND paid != '0'",
+    )?;
+    Ok(statement.exists([who.to_string()])?)
+}
+
+/// The verdicts of one auditor about one receipt, given as they stand in `once`.
+fn verdicts_of(sql: &Connection, id: JobId, theirs: &str) -> Result<Vec<Entry>> {
+    let mut statement =
+        sql.prepare_cached("SELECT seq, entry FROM log_entry WHERE job = ?1 AND once GLOB ?2")?;
+    let mut rows = statement.query([id.to_string(), format!("*/{theirs}*")])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq = row.get::<_, u64>(0)?.to_string();
+        let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
+        entries.push(Place { table: "log_entry", row: &seq }.some("entry", Entry::parse(bytes).ok())?);
+    }
+    Ok(entries)
 }
 
 /// The entry of a receipt. A second one for the same run is refused.

@@ -38,7 +38,7 @@ pub use chain::{BLOCKS_KEPT, SeenBlock};
 pub use datasets::DatasetRow;
 pub use health::{Depths, Examined};
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
-pub use log::{LoggedVerdict, VerdictAnswer};
+pub use log::{Bearer, LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
 pub use overdue::Overdue;
 pub use parties::{JobPage, PageAt};
@@ -261,5 +261,7 @@ mod queue_tests;
 mod retention_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verdict_tests;
 #[cfg(test)]
 mod writer_tests;

@@ -343,7 +343,7 @@ fn an_aborted_run_is_logged_at_its_end_and_not_at_every_try() {
 }
 
 #[test]
-fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
+fn refusals_are_logged_once_and_not_without_end() {
     let store = store();
     let mut spec = new_job(4).spec;
     for fuel in 0..40 {
@@ -351,34 +351,6 @@ fn refusals_and_verdicts_are_logged_once_and_not_without_end() {
         store.log_refusal(&spec, "policy_refused: no", NOW).unwrap();
     }
     assert_eq!(logged(&store).len(), 16, "each spec once, 16 for a run");
-    let id = crate::ids::JobId { agreement: AgreementId(spec.agreement_id), run_index: 0 };
-    let named = Address::repeat_byte(200);
-    let names = [(named, Role::Auditor), (Address::repeat_byte(201), Role::Viewer)];
-    store.write(|sql| parties::name(sql, &id.to_string(), &names)).unwrap();
-    let mut answers = Vec::new();
-    for auditor in (0..80u8).chain([200, 201]) {
-        let verdict = LoggedVerdict {
-            claim_hash: B256::repeat_byte(8),
-            auditor: Address::repeat_byte(auditor),
-            digest: B256::repeat_byte(auditor),
-            confirms: true,
-            text: "{}".into(),
-        };
-        let by_consumer = (40..80).contains(&auditor);
-        answers.push(store.log_verdict(id, &verdict, by_consumer, NOW).unwrap());
-        if answers[answers.len() - 1] == VerdictAnswer::Logged {
-            let again = store.log_verdict(id, &verdict, false, NOW).unwrap();
-            assert_eq!(again, VerdictAnswer::Known);
-        }
-    }
-    let logged_of =
-        |answers: &[VerdictAnswer]| answers.iter().filter(|answer| **answer == VerdictAnswer::Logged).count();
-    assert_eq!((logged_of(&answers[..40]), logged_of(&answers[40..80])), (32, 32));
-    assert_eq!(
-        answers[80..],
-        [VerdictAnswer::Logged, VerdictAnswer::TooMany],
-        "an auditor whom the order names finds a place when all others are taken, a viewer does not"
-    );
     // A decision's text stays here, and its nonce opens the statement.
     let (nonce, text): (Vec<u8>, String) = store
         .lock()

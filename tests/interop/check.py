@@ -28,8 +28,18 @@ CRATES = ["ok-full", "ok-all-withheld", "ok-local-unsigned", "ok-trap", "ok-bund
 class Brizo:
     """The program under test."""
 
-    def __init__(self, path):
+    def __init__(self, path, place):
         self.path = str(Path(path).resolve())
+        self.place = place
+
+    def opened(self, vector):
+        """Options with a vector's run key, which proves its arguments and variables."""
+        lines = (vector.parent / "expect").read_text().splitlines()
+        keys = [line.removeprefix("runKey: ") for line in lines if line.startswith("runKey: ")]
+        if not keys:
+            return []
+        (self.place / "run.key").write_text(keys[0] + "\n", encoding="ascii")
+        return ["--run-key", self.place / "run.key"]
 
     def export(self, receipt, kind, *more):
         """What `brizo receipt export` prints, as bytes."""
@@ -72,7 +82,7 @@ def main():
     """Runs all checks; ends with 1 and a sentence at the first that fails."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--brizo", required=True, help="the binary")
-    brizo = Brizo(arguments.parse_args().brizo)
+    program = arguments.parse_args().brizo
     # rdflib reports values that are no dates, which one of the cases has on purpose.
     logging.getLogger("rdflib").setLevel(logging.CRITICAL)
     started = time.monotonic()
@@ -80,11 +90,11 @@ def main():
     if len(folders) < 30:
         sys.exit(f"only {len(folders)} good receipts in {VECTORS}")
     with tempfile.TemporaryDirectory() as place:
-        key = envelopes.Key(Path(place))
+        brizo, key = Brizo(program, Path(place)), envelopes.Key(Path(place))
         for folder in folders:
             path = folder / "receipt.json"
             receipt = json.loads(path.read_text())
-            envelope = brizo.export(path, "in-toto", "--key", key.path)
+            envelope = brizo.export(path, "in-toto", "--key", key.path, *brizo.opened(path))
             statement = envelopes.check(folder.name, receipt, envelope, key)
             shows_nothing_withheld(folder.name, receipt, statement)
             graph = brizo.export(path, "prov")

@@ -73,7 +73,7 @@ def make(brizo, receipt, folder):
     """A crate: receipt, metadata and the outputs, with made-up content where the vectors have none."""
     folder.mkdir()
     shutil.copy(receipt, folder / "receipt.json")
-    (folder / "ro-crate-metadata.json").write_bytes(brizo.export(folder / "receipt.json", "ro-crate"))
+    (folder / "ro-crate-metadata.json").write_bytes(brizo.export(folder / "receipt.json", "ro-crate", *brizo.opened(receipt)))
     metadata = json.loads((folder / "ro-crate-metadata.json").read_text())
     for part in metadata["@graph"]:
         if part["@type"] == "File" and part["@id"].startswith("outputs/"):

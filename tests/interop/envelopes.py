@@ -65,7 +65,7 @@ def check(name, receipt, text, key):
         (predicate["brizo"]["outcome"], receipt["claim"]["outcome"]),
         (predicate["brizo"].get("attestation"), receipt.get("attestation")),
         (predicate["brizo"].get("consent"), receipt.get("consent")),
-        (slsa.build_definition.resolved_dependencies[0].digest["blake3"], spec["moduleDigest"][2:]),
+        (list(slsa.build_definition.resolved_dependencies[0].digest.values()), [spec["moduleDigest"][2:]]),
         (slsa.run_details.metadata.invocation_id, "urn:brizo:receipt:" + receipt["claimHash"][2:]),
         (slsa.run_details.builder.id != "", True),
     ]

@@ -68,6 +68,7 @@ def _unreachable(add, today):
     without = {"log": "not attempted"}
     add("no-checkpoint", "ok", "the log has no checkpoint", {"key": log_notes.log_key().encode()}, **without)
     shown = {path: data for path, data in files(today).items() if not path.startswith("tile")}
+    add("behind-the-entry", "ok", "a checkpoint from before the receipt's entry", files(LEAVES, signed(LEAVES, PLACE)), **without)
     add("no-tile", "ok", "the log has no tile", shown, **without)
 
 
@@ -85,7 +86,11 @@ def _refused(add, today, other):
     shown = files(today)
     shown[tile] = shown[tile][:-1]
     add("tile-short", "log_proof", "a tile without its last byte", shown)
+    shown = files(today)
+    shown[tile] = shown[tile] + b"\0"
+    add("tile-long", "log_proof", "a tile with a byte too many", shown)
+    add("checkpoint-long", "bad_checkpoint", "a checkpoint of more than 64 KiB", files(today, signed(today) + b"\n" * 65536))
     shown = files(other, signed(today))
     add("tiles-of-another", "log_proof", "the right checkpoint over the tiles of another past", shown)
-    add("stranger", "bad_checkpoint", "a checkpoint by another key", files(today, signed(today, None, log_notes.STRANGER)))
+    add("stranger", "wrong_log_key", "a checkpoint by another key", files(today, signed(today, None, log_notes.STRANGER)))
     add("no-text", "bad_checkpoint", "a checkpoint that is no text", files(today, b"\xff" + signed(today)))

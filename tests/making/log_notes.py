@@ -64,8 +64,8 @@ def checkpoints():
             }
         )
 
-    def bad(about, checkpoint, key=None):
-        rows.append({"about": about, "logKey": key or log_key(), "checkpoint": checkpoint, "expect": "bad_checkpoint"})
+    def bad(about, checkpoint, code="bad_checkpoint"):
+        rows.append({"about": about, "logKey": log_key(), "checkpoint": checkpoint, "expect": code})
 
     good("a checkpoint", usual, 7)
     good("a witness signed before the log", note(text, stranger, line(text)), 7)
@@ -89,15 +89,17 @@ def checkpoints():
     good("size 0", note(body(0, NOTHING)), 0, root=NOTHING)
 
     other = body(origin="other.example/log")
-    bad("the right root from another origin", note(other))
-    bad("the right root from another origin, under its own name", note(other, line(other, name="other.example/log")))
-    bad("signed by another key under the log's name", note(text, line(text, STRANGER)))
+    bad("the right root from another origin", note(other), "wrong_origin")
+    elsewhere = note(other, line(other, name="other.example/log"))
+    bad("the right root from another origin, under its own name", elsewhere, "wrong_log_key")
+    bad("signed by another key under the log's name", note(text, line(text, STRANGER)), "wrong_log_key")
+    bad("signed by another key, over what is no checkpoint", note("x\n", line("x\n", STRANGER)), "wrong_log_key")
     bad(
         "signed by another key under the log's name and key id",
         note(text, line(text, STRANGER, identity=key_id(ORIGIN, LOG_PUBLIC))),
     )
     bad("a bad line by the log's key before a good one", note(text, line("x\n"), line(text)))
-    bad("signed by a witness alone", note(text, stranger))
+    bad("signed by a witness alone", note(text, stranger), "wrong_log_key")
     bad("seventeen signatures", note(text, *[stranger] * 16, line(text)))
     bad("another size under the same signature", usual.replace("\n7\n", "\n8\n"))
     bad("another root under the same signature", usual.replace(base64(ROOT), base64(bytes(32))))

@@ -142,12 +142,12 @@ def _refused(add, with_log):
     unsigned = {name: one for name, one in with_log(USUAL).items() if name != "attestation"}
     add("proof-no-attestation", unsigned, "log_proof", "a receipt without attestation is in no log")
 
-    def note(name, checkpoint, about):
-        bad(f"checkpoint-{name}", USUAL | {"checkpoint": checkpoint}, "bad_checkpoint", about)
+    def note(name, checkpoint, about, code="bad_checkpoint"):
+        bad(f"checkpoint-{name}", USUAL | {"checkpoint": checkpoint}, code, about)
 
     usual = USUAL["checkpoint"]
     right = log_notes.body(SIZE, log.root(LEAVES))
-    note("stranger", log_notes.note(right, log_notes.line(right, log_notes.STRANGER)), "signed by another key")
+    note("stranger", log_notes.note(right, log_notes.line(right, log_notes.STRANGER)), "signed by another key", "wrong_log_key")
     note("empty", "", "no checkpoint")
     note("no-newline", usual[:-1], "no newline at the end")
     note("size", usual.replace("\n13\n", "\n14\n"), "another size under the same signature")
@@ -156,6 +156,7 @@ def _refused(add, with_log):
         "origin",
         log_notes.note(elsewhere, log_notes.line(elsewhere)),
         "the right root from another origin, signed by the log's key",
+        "wrong_origin",
     )
     note("before-proof", usual.replace("\n13\n", "\n5\n"), "the checkpoint is looked at before the proof")
     changed = copy.deepcopy(with_log(USUAL | {"proof": []}))

@@ -496,6 +496,7 @@ def make(**changes):
 EXPECT_ALL = {
     "expect-claimHash": hexa(make().claim_hash),
     "expect-agreementId": hexa(AGREEMENT),
+    "expect-runIndex": "0",
     "expect-provider": hexa(address(PROVIDER)),
     "expect-consumer": hexa(address(CONSUMER)),
     "expect-chainId": "1337",
@@ -573,19 +574,47 @@ def good_cases():
     good("ok-escapes", "escapes inside JSON strings are free", case, body=escaped)
 
 
+def cut_off(text, refuse):
+    """Files that end too early, and some that only look so."""
+    def cut(name, about, body):
+        refuse(f"bad-{name}", about, body, "receipt_truncated")
+
+    def until(what):
+        return text[: text.index(what) + len(what)]
+
+    cut("empty", "no bytes", b"")
+    cut("cut-off", "the last brace is missing", text.rstrip()[:-1])
+    cut("cut-off-in-half", "the first half of the file", text[: len(text) // 2])
+    cut("cut-off-first-byte", "the first byte alone", text[:1])
+    cut("cut-off-before-value", "the end behind a colon", until('"claimHash":'))
+    cut("cut-off-in-text", "the end inside a text", until('"brizo-rec'))
+    cut("cut-off-in-number", "the end inside a number", until('"status": 0'))
+    cut("cut-off-after-minus", "the end behind a sign", until('"status": ') + "-")
+    cut("cut-off-after-point", "the end behind a decimal point", until('"status": ') + "0.")
+    cut("cut-off-in-word", "the end inside a word of JSON", until('"status": ') + "nul")
+    cut("cut-off-in-list", "the end behind a comma of a list", until('"args": [') + '"a",')
+    cut("cut-off-in-escape", "the end inside an escape", until('"args": [') + '"\\u00')
+    cut("cut-off-in-pair", "the end between the halves of a pair", until('"args": [') + '"\\ud83d')
+    cut("cut-off-in-character", "the end inside a character of two bytes", (until('"args": [') + '"').encode() + b"\xc3")
+    cut("cut-off-double-field", "a field twice, then the end", text[:1] + '"format": "", ' + until('"claimHash":')[1:])
+    refuse("bad-comma-then-end", "two commas, then the end: what is wrong before the end counts", until('"args": [') + '"a",,')
+    refuse("bad-half-pair-then-end", "half of a pair, a letter, then the end", until('"args": [') + '"\\ud83dx')
+    refuse("bad-half-character-behind", "half a character behind the object", text.encode() + b"\xc3")
+
+
 def bad_text():
     """Files that are not receipts."""
     base = make().document
     text = text_of(base)
 
-    def refuse(name, about, body):
-        put_case(name, about, body, "receipt_malformed")
+    def refuse(name, about, body, code="receipt_malformed", lines=None):
+        put_case(name, about, body, code, lines)
 
     def changed(place, value):
         return edit(base, place, value)
 
-    refuse("bad-empty", "no bytes", b"")
-    refuse("bad-cut-off", "the last brace is missing", text.rstrip()[:-1])
+    cut_off(text, refuse)
+    refuse("bad-too-large", "a byte more than 128 MiB", text, "receipt_too_large", {"padded": 134_217_729})
     refuse("bad-trailing-bytes", "a second value after the object", text + "{}")
     refuse("bad-byte-order-mark", "UTF-8 with a mark", b"\xef\xbb\xbf" + text.encode())
     refuse("bad-utf8", "a byte that is not UTF-8", text.encode().replace(b"did:op", b"did\xffop"))
@@ -864,12 +893,12 @@ def mismatches():
     refuse("hash-inputs-mount-path", "a mount under another path", "inputsRoot", at("opening/inputs/0/path", "cohort2"))
     refuse("hash-inputs-mount-root", "another root of a mount", "inputsRoot", at("opening/inputs/0/root", flip))
     refuse("hash-inputs-mount-missing", "a mount left out", "inputsRoot", at("opening/inputs", lambda l: l[:-1]))
-    refuse("hash-mount-leaf", "a leaf of a mount changed", "opening.inputs[cohort].root", at("opening/inputs/0/leaves/2", flip))
-    refuse("hash-mount-leaves-swapped", "two leaves of a mount swapped", "opening.inputs[cohort].root", at("opening/inputs/0/leaves", lambda l: l[::-1]))
-    refuse("hash-mount-leaf-missing", "a leaf of a mount left out", "opening.inputs[cohort].root", at("opening/inputs/0/leaves", lambda l: l[:-1]))
+    refuse("hash-mount-leaf", "a leaf of a mount changed", 'opening.inputs "cohort".root', at("opening/inputs/0/leaves/2", flip))
+    refuse("hash-mount-leaves-swapped", "two leaves of a mount swapped", 'opening.inputs "cohort".root', at("opening/inputs/0/leaves", lambda l: l[::-1]))
+    refuse("hash-mount-leaf-missing", "a leaf of a mount left out", 'opening.inputs "cohort".root', at("opening/inputs/0/leaves", lambda l: l[:-1]))
     nodes = case.mounts[0]["leaves"]
     pair = [hexa(derive("manifest node", nodes[0] + nodes[1])), hexa(nodes[2])]
-    refuse("hash-mount-node-as-leaf", "an inner node in place of its two leaves", "opening.inputs[cohort].root", at("opening/inputs/0/leaves", pair))
+    refuse("hash-mount-node-as-leaf", "an inner node in place of its two leaves", 'opening.inputs "cohort".root', at("opening/inputs/0/leaves", pair))
     refuse("hash-outputs-leaf", "a leaf of an output changed", "outputsRoot", at("opening/outputs/0/leaf", flip))
     refuse("hash-outputs-missing", "an output left out", "outputsRoot", at("opening/outputs", lambda l: l[1:]))
     extra = {"leaf": "0x" + "00" * 32}
@@ -877,15 +906,19 @@ def mismatches():
     turned = case.output_leaves[1::-1] + case.output_leaves[2:]
     wrong = make(outcome={"outputsRoot": root_of(turned)})
     refuse("hash-outputs-order", "a root over the outputs in another order", "outputsRoot", lambda document: document, wrong)
-    refuse("hash-attestation-claim", "an attestation of another claim", "attestation.statement.claimHash", at("attestation/statement/claimHash", flip))
-    refuse("hash-attestation-agreement", "an attestation for another agreement", "attestation.statement.agreementId", at("attestation/statement/agreementId", flip))
+    other = make(spec={"runIndex": 1}).document["attestation"]
+    put_case("replay-attestation", "the good attestation of another run of the same agreement", edit(case.document, "attestation", other), "replayed_statement", {"where": "claimHash"})
+    other = make(spec={"agreementId": bytes([0xB2]) * 32}).document["attestation"]
+    put_case("replay-attestation-other-agreement", "the good attestation of a run under another agreement", edit(case.document, "attestation", other), "replayed_statement", {"where": "claimHash"})
+    put_case("replay-claim-changed", "another claim hash in the attestation", edit(case.document, "attestation/statement/claimHash", flip), "replayed_statement", {"where": "claimHash"})
+    put_case("replay-agreement-changed", "another agreement in the attestation", edit(case.document, "attestation/statement/agreementId", flip), "replayed_statement", {"where": "agreementId"})
     refuse("hash-attestation-run-info", "another digest of the run info", "attestation.statement.runInfoDigest", at("attestation/statement/runInfoDigest", flip))
     refuse("hash-run-info-byte", "one byte of the run info changed", "attestation.statement.runInfoDigest", at("runInfo", lambda t: t.replace("1532", "1533")))
     refuse("hash-run-info-space", "the same run info, written with a space", "attestation.statement.runInfoDigest", at("runInfo", lambda t: t.replace(",", ", ", 1)))
 
     # Only the run key can tell.
     document = make().document
-    put_case("key-wrong", "another run key", document, "hash_mismatch", {"where": "blindCommit", "runKey": hexa(flip_key(RUN_KEY))})
+    put_case("key-wrong", "another run key", document, "wrong_key", {"where": "blindCommit", "runKey": hexa(flip_key(RUN_KEY))})
     for name, about, change in [
         ("key-argument", "an argument changed", at("opening/invocation/args/4", "name")),
         ("key-arguments-swapped", "two arguments swapped", at("opening/invocation/args", lambda l: l[::-1])),
@@ -935,13 +968,13 @@ def mismatches():
         ("other-run", "the outputs key of another run", other.outputs_key),
     ]:
         case = make(outputs_key=key)
-        put_case(f"key-outputs-{name}", f"outputs salted with {about}", case.document, "hash_mismatch", {"where": "salt of opening.outputs", **keys_of(case)})
+        put_case(f"key-outputs-{name}", f"outputs salted with {about}", case.document, "wrong_key", {"where": "salt of opening.outputs", **keys_of(case)})
     case = make(datasets=[], outputs_key=OPEN)
-    put_case("key-outputs-no-inputs", "no data set, so the run key alone gives the outputs key; no key was used", case.document, "hash_mismatch", {"where": "salt of opening.outputs", **keys_of(case)})
+    put_case("key-outputs-no-inputs", "no data set, so the run key alone gives the outputs key; no key was used", case.document, "wrong_key", {"where": "salt of opening.outputs", **keys_of(case)})
     case = make()
     for name, about, keys in [("wrong", "another key of the second data set", [DATASET_KEYS[0], OPEN]), ("turned", "the dataset keys in another order", DATASET_KEYS[::-1])]:
         lines = {"where": "salt of opening.outputs", "runKey": hexa(RUN_KEY), "datasetKeys": " ".join(hexa(key) for key in keys)}
-        put_case(f"key-dataset-{name}", about, case.document, "hash_mismatch", lines)
+        put_case(f"key-dataset-{name}", about, case.document, "wrong_key", lines)
 
 
 def swapped_leaves(document):
@@ -969,10 +1002,12 @@ def signatures():
         return signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
 
     for part, who in (("attestation", "provider"), ("consent", "consumer")):
-        def bad(name, about, change, part=part, who=who):
-            refuse(f"sign-{who}-{name}", about, "bad_signature", who, with_signature(part, change))
+        def bad(name, about, change, code="bad_signature", part=part, who=who):
+            refuse(f"sign-{who}-{name}", about, code, who, with_signature(part, change))
 
-        bad("high-s", "the other form of the same signature", high_s)
+        bad("high-s", "the other form of the same signature", high_s, "high_s_signature")
+        bad("high-s-largest", "s = 2^256 - 1", lambda s: s[:32] + b"\xff" * 32 + s[64:], "high_s_signature")
+        bad("high-s-least", "s = half of the order and one more", lambda s: s[:32] + (ORDER // 2 + 1).to_bytes(32, "big") + s[64:], "high_s_signature")
         bad("v-0-or-1", "v without the 27", lambda s: s[:64] + bytes([s[64] - 27]))
     for v in (26, 29, 37, 255):
         refuse(f"sign-provider-v-{v}", f"v = {v}", "bad_signature", "provider", with_signature("attestation", lambda s, v=v: s[:64] + bytes([v])))
@@ -983,7 +1018,9 @@ def signatures():
     case = make()
     refuse("sign-provider-stranger", "the provider's statement, signed by somebody else", "wrong_signer", "provider", with_signature("attestation", lambda _: sign(STRANGER, case.attestation_digest)))
     refuse("sign-consumer-stranger", "the order, signed by somebody else", "wrong_signer", "consumer", with_signature("consent", lambda _: sign(STRANGER, case.order_digest)))
-    refuse("sign-exchanged", "provider and consumer each have the other's signature", "wrong_signer", "provider", with_signature("attestation", lambda _: sign(CONSUMER, case.order_digest)))
+    refuse("sign-exchanged", "the consumer's signature in the provider's place", "swapped_signature", "provider", with_signature("attestation", lambda _: sign(CONSUMER, case.order_digest)))
+    refuse("sign-exchanged-back", "the provider's signature in the consumer's place", "swapped_signature", "consumer", with_signature("consent", lambda _: sign(PROVIDER, case.attestation_digest)))
+    refuse("sign-both-by-consumer", "the attestation signed by the consumer, which is no exchange", "wrong_signer", "provider", with_signature("attestation", lambda _: sign(CONSUMER, case.attestation_digest)))
     refuse("sign-without-domain", "the struct hash itself was signed", "wrong_signer", "consumer", with_signature("consent", lambda _: sign(CONSUMER, case.order_hash)))
     other = make(spec={"fuelLimit": 2000000000})
     refuse("sign-consumer-other-spec", "consent to another spec", "wrong_signer", "consumer", with_signature("consent", lambda _: sign(CONSUMER, other.order_digest)))
@@ -1003,41 +1040,53 @@ def signatures():
     refuse("sign-consumer-contract", "another contract written after signing", "wrong_signer", "consumer", at("consent/domain/verifyingContract", hexa(bytes(20))))
 
     stranger = hexa(address(STRANGER))
-    for name, about, where, changes in [
-        ("claim-hash", "a valid receipt, but for another hash", "claim hash", {"expect-claimHash": flip(hexa(case.claim_hash))}),
-        ("agreement", "a valid receipt of another agreement", "agreement", {"expect-agreementId": hexa(bytes([0xB2]) * 32)}),
-        ("provider", "a valid receipt of another provider", "provider", {"expect-provider": stranger}),
-        ("consumer", "a valid receipt of another consumer", "consumer", {"expect-consumer": stranger}),
-        ("chain", "a valid receipt from another chain", "deployment", {"expect-chainId": "1"}),
-        ("contract", "a valid receipt from another contract", "deployment", {"expect-verifyingContract": hexa(bytes(20))}),
+    for name, code, about, where, changes in [
+        ("claim-hash", "unexpected_receipt", "a valid receipt, but for another hash", "claim hash", {"expect-claimHash": flip(hexa(case.claim_hash))}),
+        ("agreement", "wrong_job", "a valid receipt of another agreement", "agreement", {"expect-agreementId": hexa(bytes([0xB2]) * 32)}),
+        ("provider", "unexpected_signer", "a valid receipt of another provider", "provider", {"expect-provider": stranger}),
+        ("consumer", "unexpected_signer", "a valid receipt of another consumer", "consumer", {"expect-consumer": stranger}),
+        ("chain", "wrong_chain", "a valid receipt from another chain", "deployment", {"expect-chainId": "1"}),
+        ("contract", "wrong_contract", "a valid receipt from another contract", "deployment", {"expect-verifyingContract": hexa(bytes(20))}),
+        ("other-run", "wrong_job", "a valid receipt of another run of the agreement", "number of the run", {"expect-runIndex": "1"}),
+        ("other-job-before-hash", "wrong_job", "another agreement and another hash: which job it is of says more", "agreement", {"expect-agreementId": hexa(bytes([0xB2]) * 32), "expect-claimHash": flip(hexa(case.claim_hash))}),
+        ("chain-before-contract", "wrong_chain", "another chain and another contract", "chain", {"expect-chainId": "1", "expect-verifyingContract": hexa(bytes(20))}),
     ]:
-        refuse(f"expect-{name}", about, "unexpected_receipt", where, case.document, {**EXPECT_ALL, **changes})
-    refuse("expect-domain-of-consent-alone", "consent under another chain than expected, no attestation", "unexpected_receipt", "deployment", make(provider=None).document, {"expect-chainId": "1", "expect-verifyingContract": EXPECT_ALL["expect-verifyingContract"]})
+        refuse(f"expect-{name}", about, code, where, case.document, {**EXPECT_ALL, **changes})
+    refuse("expect-domain-of-consent-alone", "consent under another chain than expected, no attestation", "wrong_chain", "deployment", make(provider=None).document, {"expect-chainId": "1", "expect-verifyingContract": EXPECT_ALL["expect-verifyingContract"]})
 
     # What is expected, but missing; and a consent without an attestation.
     for who, part in (("provider", "attestation"), ("consumer", "consent")):
         stripped = {k: v for k, v in case.document.items() if k != part}
         expected = {f"expect-{who}": EXPECT_ALL[f"expect-{who}"]}
-        refuse(f"expect-{who}-but-no-{part}", f"the {part} was taken away", "unexpected_receipt", who, stripped, expected)
+        refuse(f"expect-{who}-but-no-{part}", f"the {part} was taken away", "unexpected_signer", who, stripped, expected)
         bare = {k: v for k, v in case.document.items() if k not in ("consent", "attestation")}
-        refuse(f"expect-{who}-but-unsigned", "both signatures were taken away", "unexpected_receipt", who, bare, expected)
+        refuse(f"expect-{who}-but-unsigned", "both signatures were taken away", "unexpected_signer", who, bare, expected)
     alone = make(provider=None).document
     refuse("sign-consumer-alone-zero", "no attestation, r = s = 0 in the consent", "bad_signature", "consumer", edit(alone, "consent/signature", "0x" + "00" * 64 + "1b"))
     refuse("sign-consumer-alone-stranger", "no attestation, an order signed by somebody else", "wrong_signer", "consumer", edit(alone, "consent/signature", hexa(sign(STRANGER, case.order_digest))))
     refuse("sign-consumer-alone-other-spec", "no attestation, consent to another spec", "wrong_signer", "consumer", edit(alone, "consent/signature", hexa(sign(CONSUMER, other.order_digest))))
-    refuse("expect-consumer-alone", "no attestation, a consent of another consumer", "unexpected_receipt", "consumer", alone, {"expect-consumer": stranger})
+    refuse("expect-consumer-alone", "no attestation, a consent of another consumer", "unexpected_signer", "consumer", alone, {"expect-consumer": stranger})
 
     mixed = copy.deepcopy(case.document)
     mixed["consent"] = make(domain={**DOMAIN, "verifyingContract": bytes(20)}).document["consent"]
-    refuse("sign-two-contracts", "consent and attestation under two contracts, nothing expected", "unexpected_receipt", "deployment", mixed)
+    refuse("sign-two-contracts", "consent and attestation under two contracts, nothing expected", "wrong_contract", "deployment", mixed)
     mixed["consent"] = make(domain=LOCAL).document["consent"]
-    refuse("sign-local-consent", "a consent for a local run, an attestation for a chain", "unexpected_receipt", "deployment", mixed)
+    refuse("sign-local-consent", "a consent for a local run, an attestation for a chain", "wrong_chain", "deployment", mixed)
     mixed["consent"] = make(domain={**DOMAIN, "chainId": 1}).document["consent"]
-    refuse("sign-two-chains", "consent and attestation under two chains, nothing expected", "unexpected_receipt", "deployment", mixed)
-    refuse("expect-chain-of-consent", "consent under another chain than the attestation", "unexpected_receipt", "deployment", mixed, EXPECT_ALL)
+    refuse("sign-two-chains", "consent and attestation under two chains, nothing expected", "wrong_chain", "deployment", mixed)
+    refuse("expect-chain-of-consent", "consent under another chain than the attestation", "wrong_chain", "deployment", mixed, EXPECT_ALL)
+
+
+# The digests of the two published profiles under which runs can be repeated, from tests/vectors/profile.
+REPEATABLE = ("brizo-wasm-1", "brizo-wasm-component-1")
 
 
 def kinds():
+    for name in REPEATABLE:
+        profile = derive("profile", (HERE / "profile" / f"{name}.json").read_bytes())
+        put_case(f"kind-attested-{name}", "a run that can be repeated, passed off as one that cannot", make(kind="attested", spec={"profile": profile}).document, "receipt_contradiction", {"where": "kind"})
+        good(f"ok-{name}", "a receipt under a published profile", make(spec={"profile": profile}), EXPECT_ALL | {"expect-claimHash": hexa(make(spec={"profile": profile}).claim_hash)})
+
     def refuse(name, about, document):
         put_case(name, about, document, "receipt_contradiction", {"where": "kind"})
 

@@ -147,8 +147,9 @@ def malformed():
     bad("double-field", text.replace(b'"part": "outputs",', b'"part": "outputs", "part": "outputs",'), "a field twice")
     bad("null", changed(FILE, "position", "siblings", [None]), "null as a sibling")
     bad("trailing", text + b"{}", "something behind the object")
-    bad("empty", b"", "no bytes")
-    add("bad-too-large", FILE, "receipt_malformed", "one byte more than 1 MiB", padded=1024 * 1024 + 1)
+    add("bad-empty", b"", "receipt_truncated", "no bytes")
+    add("bad-cut-off", text.rstrip()[:-1], "receipt_truncated", "the last brace is missing")
+    add("bad-too-large", FILE, "receipt_too_large", "one byte more than 1 MiB", padded=1024 * 1024 + 1)
 
 
 def manifests():
@@ -185,20 +186,23 @@ def positions():
     def bad(name, document, about):
         add(f"path-{name}", document, "bad_disclosure", about)
 
+    def length(name, document, about):
+        add(f"path-{name}", document, "path_length", about)
+
     siblings = FILE["position"]["siblings"]
     bad("index", changed(FILE, "position", "index", "1"), "the place of the neighbour")
-    bad("index-count", changed(FILE, "position", "index", "9"), "an index that is the count")
-    bad("index-largest", changed(FILE, "position", "index", str(2**64 - 1)), "the largest index that can be written")
-    bad("count-zero", changed(FILE, "position", {"index": "0", "count": "0", "siblings": []}), "a tree without leaves")
+    length("index-count", changed(FILE, "position", "index", "9"), "an index that is the count")
+    length("index-largest", changed(FILE, "position", "index", str(2**64 - 1)), "the largest index that can be written")
+    length("count-zero", changed(FILE, "position", {"index": "0", "count": "0", "siblings": []}), "a tree without leaves")
     bad("count-more", changed(FILE, "position", "count", "10"), "another count with as many siblings")
     bad(
         "count-one",
         changed(FILE, "position", {"index": "0", "count": "1", "siblings": []}),
         "a tree of this leaf alone",
     )
-    bad("sibling-missing", changed(FILE, "position", "siblings", siblings[:-1]), "the top sibling left out")
-    bad("sibling-more", changed(FILE, "position", "siblings", siblings + [hexed(OTHER)]), "a sibling too many")
-    bad("sibling-none", changed(FILE, "position", "siblings", []), "no siblings at all")
+    length("sibling-missing", changed(FILE, "position", "siblings", siblings[:-1]), "the top sibling left out")
+    length("sibling-more", changed(FILE, "position", "siblings", siblings + [hexed(OTHER)]), "a sibling too many")
+    length("sibling-none", changed(FILE, "position", "siblings", []), "no siblings at all")
     bad("siblings-turned", changed(FILE, "position", "siblings", siblings[::-1]), "the siblings from the top downwards")
     bad("sibling-other", changed(FILE, "position", "siblings", 1, hexed(OTHER)), "another sibling")
     bad("of-neighbour", FILE | {"position": of_output("file", "zero")["position"]}, "the path of another output")
@@ -213,11 +217,16 @@ def positions():
     bad(
         "node-as-leaf",
         changed(FILE, "position", {"index": "0", "count": "5", "siblings": halved}),
-        "a node in a leaf's place",
+        "a node in a leaf's place, and a count that fits",
+    )
+    length(
+        "node-as-leaf-in-place",
+        changed(FILE, "position", "siblings", siblings[1:]),
+        "a node in a leaf's place: its path is too short for the place",
     )
     bad("mount-path", changed(INPUT, "mount", "path", "cohorts"), "another mount")
     bad("mount-index", changed(INPUT, "mount", "position", "index", "1"), "the place of another mount")
-    bad("mount-count", changed(INPUT, "mount", "position", "index", "3"), "a mount's index that is the count")
+    length("mount-count", changed(INPUT, "mount", "position", "index", "3"), "a mount's index that is the count")
     bad("mount-other", INPUT | {"mount": of_input(2, 0)["mount"]}, "the path of another mount")
     bad("inputs-without-mount-level", _data_set_as_inputs(), "a data set's root in the place of inputsRoot")
     bad(

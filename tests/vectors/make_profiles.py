@@ -79,7 +79,8 @@ def lists():
     text = dump(USUAL)
     bad("double-field", text.replace(b'"state": "revoked"', b'"state": "revoked", "state": "active"'), "a state twice")
     bad("trailing", text + b"]", "something behind the object")
-    bad("too-large", USUAL, "one byte more than 1 MiB", padded=1024 * 1024 + 1)
+    add("bad-cut-off", dump(USUAL).rstrip()[:-1], "receipt_truncated", "the last brace is missing")
+    add("bad-too-large", USUAL, "receipt_too_large", "one byte more than 1 MiB", padded=1024 * 1024 + 1)
 
 
 def receipts():

@@ -138,7 +138,8 @@ def malformed():
     bad("utf8", text.replace(b"byte 8", b"byte \xff"), "a byte that is not UTF-8")
     bad("trailing", text + b"x", "something behind the object")
     bad("list", dump(list(USUAL.values())), "a list of the values")
-    add("bad-too-large", USUAL, "receipt_malformed", "one byte more than 1 MiB", padded=1024 * 1024 + 1)
+    add("bad-cut-off", text.rstrip()[:-1], "receipt_truncated", "the last brace is missing")
+    add("bad-too-large", USUAL, "receipt_too_large", "one byte more than 1 MiB", padded=1024 * 1024 + 1)
 
 
 def signed():
@@ -154,7 +155,7 @@ def signed():
     signature = bytes.fromhex(USUAL["signature"][2:])
     high = N - int.from_bytes(signature[32:64], "big")
     turned = signature[:32] + high.to_bytes(32, "big") + bytes([55 - signature[64]])
-    add("sign-high-s", changed("signature", hexed(turned)), "bad_signature", "the other s of the same signature")
+    add("sign-high-s", changed("signature", hexed(turned)), "high_s_signature", "the other s of the same signature")
     add(
         "sign-v",
         changed("signature", hexed(signature[:64] + bytes([signature[64] - 27]))),
@@ -209,12 +210,13 @@ def signed():
 def expected():
     """Good verdicts that are not the ones asked about."""
     add("expect-claim", USUAL, "unexpected_receipt", "of another receipt", expect_claimHash=OTHER)
-    add("expect-auditor", USUAL, "unexpected_receipt", "by another auditor", expect_auditor=address_of(PROVIDER))
+    add("expect-agreement", USUAL, "wrong_job", "of another job", expect_agreementId=OTHER)
+    add("expect-auditor", USUAL, "unexpected_signer", "by another auditor", expect_auditor=address_of(PROVIDER))
     contract = DOMAIN["verifyingContract"]
     add(
         "expect-chain",
         USUAL,
-        "unexpected_receipt",
+        "wrong_chain",
         "on another chain",
         expect_chainId="1",
         expect_verifyingContract=contract,
@@ -222,7 +224,7 @@ def expected():
     add(
         "expect-contract",
         USUAL,
-        "unexpected_receipt",
+        "wrong_contract",
         "another deployment",
         expect_chainId="1337",
         expect_verifyingContract=bytes(20),

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from . import disclosure, live, log, profiles, vectors, verdict
 from .check import Request, verify
-from .errors import EXIT, OPENING, USAGE, Refused
-
-NOT_THE_DISCLOSURES = ("receipt_malformed", "unexpected_receipt")
+from .errors import EXIT, USAGE, Refused, disclosure_exit
 
 
 def _hex_of(length):
@@ -44,6 +42,7 @@ def arguments():
     one.add_argument("file", type=Path)
     one.add_argument("--claim-hash", type=_hex_of(32), help="the receipt hash that is expected")
     one.add_argument("--agreement", type=_hex_of(32))
+    one.add_argument("--run-index", type=int, help="the number of the run under its agreement")
     one.add_argument("--provider", type=_hex_of(20))
     one.add_argument("--consumer", type=_hex_of(20))
     one.add_argument("--chain-id", type=int, help="with --contract")
@@ -107,6 +106,7 @@ def run_verify(options):
     names = (
         ("claimHash", "claim_hash"),
         ("agreementId", "agreement"),
+        ("runIndex", "run_index"),
         ("provider", "provider"),
         ("consumer", "consumer"),
     )
@@ -138,7 +138,7 @@ def run_check_disclosure(options):
         _show(disclosure.check(found, options.claim_hash, content, revoked))
     except Refused as refused:
         print(refused)
-        return EXIT[refused.code] if refused.code in NOT_THE_DISCLOSURES else OPENING
+        return disclosure_exit(refused.code)
     _show(found["entry"])
     return 0
 

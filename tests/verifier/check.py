@@ -13,7 +13,7 @@ REACHED, SKIPPED = "reached", "not attempted"
 
 @dataclass
 class Request:
-    """What the caller knows and asks for. `expected`: `claimHash`, `agreementId`, `provider`, `consumer`, `domain`."""
+    """What the caller knows and asks for. `expected`: `claimHash`, `agreementId`, `runIndex`, `provider`, `consumer`, `domain`."""
 
     expected: dict = field(default_factory=dict)
     revoked: set = field(default_factory=set)
@@ -91,7 +91,7 @@ def _log(read, request, result):
     result.values["logEntry"] = entry
     if request.log is not None:
         try:
-            live.check(tree, request.log_key, request.log, request.anchors)
+            live.check(tree, read["log"]["index"], request.log_key, request.log, request.anchors)
         except live.Unreachable:
             result.wanting.append("log")
             return False

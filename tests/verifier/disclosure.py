@@ -53,7 +53,7 @@ def read(data):
 
 def _root(leaf, position, where):
     top = merkle.climb(leaf, position["index"], position["count"], position["siblings"], manifest.node)
-    need(top is not None, "bad_disclosure", f"{where}: the path has not the length of its place")
+    need(top is not None, "path_length", f"{where}: the path has not the length of its place")
     return manifest.root_of_top(position["count"], top)
 
 

@@ -2,18 +2,31 @@
 
 EXIT = {
     "receipt_malformed": 10,
+    "receipt_truncated": 10,
+    "receipt_too_large": 10,
     "receipt_contradiction": 10,
     "bad_manifest": 10,
     "hash_mismatch": 11,
     "bad_signature": 12,
     "wrong_signer": 12,
+    "high_s_signature": 12,
+    "swapped_signature": 12,
     "unexpected_receipt": 13,
-    "profile_revoked": 13,
+    "wrong_chain": 23,
+    "wrong_contract": 24,
+    "wrong_job": 25,
+    "unexpected_signer": 26,
+    "profile_revoked": 27,
+    "replayed_statement": 28,
     "bad_checkpoint": 15,
+    "wrong_log_key": 15,
+    "wrong_origin": 15,
     "log_proof": 15,
     "bad_log_entry": 15,
     "equivocation": 16,
     "bad_disclosure": 17,
+    "path_length": 17,
+    "wrong_key": 17,
 }
 USAGE = 2
 INCONCLUSIVE = 3
@@ -27,6 +40,18 @@ class Refused(Exception):
         super().__init__(f"{code}: {where}")
         self.code = code
         self.where = where
+
+
+def disclosure_exit(code):
+    """The exit code of a disclosure: what else is one of form or of a hash is one of opening."""
+    return OPENING if code in ("hash_mismatch", "bad_manifest") else EXIT[code]
+
+
+def need_domain(expected, found, where):
+    """The deployment that is expected, if any: first its chain, then its contract."""
+    if expected is not None:
+        need(expected["chainId"] == found["chainId"], "wrong_chain", where)
+        need(expected["verifyingContract"] == found["verifyingContract"], "wrong_contract", where)
 
 
 def need(condition, code, where):

@@ -116,8 +116,8 @@ def same_past(fetch, one, other):
     need(tops[0] == first_root, "equivocation", f"another root of the first {first} entries")
 
 
-def check(checkpoint, key, fetch, anchors=()):
-    """Step 4: the log's newest checkpoint has the past of a receipt's and of the anchors that are not above it."""
+def check(checkpoint, index, key, fetch, anchors=()):
+    """Step 4: the log's newest checkpoint shows a receipt's entry, and has the past of its checkpoint and of the anchors."""
     data = fetch("checkpoint", log.CHECKPOINT_MOST)
     if data is None:
         raise Unreachable("the log has no checkpoint")
@@ -127,6 +127,8 @@ def check(checkpoint, key, fetch, anchors=()):
         raise Refused("bad_checkpoint", "no text") from error
     newest = log.read_checkpoint(text, key)
     same_past(fetch, checkpoint, newest)
+    if newest[0] <= index:
+        raise Unreachable(f"the log of today does not show entry {index}")
     for anchor in anchors:
         if anchor[0] <= newest[0]:
             same_past(fetch, anchor, newest)

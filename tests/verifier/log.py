@@ -120,28 +120,28 @@ def _check_signatures(lines, body, key):
         need(good, "bad_checkpoint", "a signature line has another form")
         if found.group(1) == name and data[:4] == wanted:
             ours.append(data[4:])
-    need(ours, "bad_checkpoint", "no signature by the log's key")
+    need(ours, "wrong_log_key", "no signature by the log's key")
     # The first one decides; others by the same key are ignored like those by strangers.
     need(ed25519.verify(public, body.encode(), ours[0]), "bad_checkpoint", "the signature does not hold")
 
 
 def read_checkpoint(text, key):
-    """Size and root of a checkpoint that the log with this key signed; `bad_checkpoint` if it is none."""
+    """Size and root of a checkpoint that the log with this key signed; refused with a code of its own if it is none."""
     need(len(text.encode()) <= CHECKPOINT_MOST, "bad_checkpoint", "too large")
     need(not any(letter < " " and letter != "\n" for letter in text), "bad_checkpoint", "a control character")
     # The last empty line is what divides a note.
     body, divider, signatures = text.rpartition("\n\n")
     need(divider, "bad_checkpoint", "no signatures")
     body += "\n"
+    _check_signatures(signatures.split("\n"), body, key)
     lines = body.split("\n")
-    need(len(lines) == 4, "bad_checkpoint", "not three lines")
+    need(len(lines) == 4 and lines[0], "bad_checkpoint", "not three lines")
     origin, size, encoded, _ = lines
     need(SIZE.fullmatch(size) and int(size) < 2**64, "bad_checkpoint", "size")
     found = read_base64(encoded)
     need(found is not None and len(found) == 32, "bad_checkpoint", "root")
     need(size != "0" or found == root([]), "bad_checkpoint", "the root of nothing")
-    _check_signatures(signatures.split("\n"), body, key)
-    need(origin == key[0], "bad_checkpoint", "the origin of another log")
+    need(origin == key[0], "wrong_origin", "the origin of another log")
     return int(size), found
 
 

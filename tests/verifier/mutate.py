@@ -20,7 +20,7 @@ from pathlib import Path
 
 from . import disclosure, profiles, vectors, verdict
 from .check import Request, verify
-from .errors import EXIT, OPENING, Refused
+from .errors import EXIT, Refused, disclosure_exit
 from .log import read_key
 from .mutations import mutate
 from .repair import repair
@@ -47,8 +47,7 @@ def judge_disclosure(data, names, _with_keys):
     try:
         disclosure.check(disclosure.read(data), vectors.unhex(names["expect-claimHash"]))
     except Refused as refused:
-        known = refused.code in ("receipt_malformed", "unexpected_receipt")
-        return refused.code, EXIT[refused.code] if known else OPENING
+        return refused.code, disclosure_exit(refused.code)
     return "ok", 0
 
 

@@ -12,7 +12,7 @@ def check_run_key(receipt, run_key, found):
     """The run key is the one that was committed to, and the invocation is behind its root."""
     spec, invocation = receipt["claim"]["spec"], receipt["opening"]["invocation"]
     found["blindCommit"] = derive(manifest.v1("blind"), run_key)
-    need(found["blindCommit"] == spec["blindCommit"], "hash_mismatch", "blindCommit")
+    need(found["blindCommit"] == spec["blindCommit"], "wrong_key", "blindCommit")
     found["invocationRoot"] = manifest.invocation_root(invocation["args"], invocation["env"], run_key)
     need(found["invocationRoot"] == spec["invocationRoot"], "hash_mismatch", "invocationRoot")
 
@@ -28,7 +28,7 @@ def check_salts(receipt, key):
     """The salts of the outputs that are shown are those of the outputs key."""
     for one in shown_outputs(receipt):
         right = one["salt"] == manifest.salt(key, one["kind"], one["path"])
-        need(right, "hash_mismatch", f"the salt of {one['path']!r}")
+        need(right, "wrong_key", f"the salt of {one['path']!r}")
 
 
 def read_folder(folder):

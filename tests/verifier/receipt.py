@@ -2,7 +2,7 @@
 
 from . import eip712, forms, manifest
 from .blake3 import derive
-from .errors import malformed, need
+from .errors import Refused, malformed, need, need_domain
 from .secp256k1 import signer
 from .strictjson import parse, parse_file
 
@@ -10,6 +10,14 @@ FILE_MOST = 134_217_728
 KINDS = ("re-executable", "attested")
 # The profile `brizo-container/1` (section 18): its receipts are attested.
 CONTAINERS = bytes.fromhex("881045ba6ceb607c672424cef8a2851458f33bae77bcaf0095f9fbb34cf6a9ce")
+# The profiles whose runs can be repeated (section 9.6): their receipts are not attested.
+REPEATABLE = tuple(
+    bytes.fromhex(digest)
+    for digest in (
+        "8796d7338aaad2568ca4e19c3bb49dae291c4552eb2a1785da7c60ed6847617c",
+        "076a803be2ade3a2f20d783631515d909c30cdbcd206e6d7b67ee5e8efce133a",
+    )
+)
 STATUS_EXIT, STATUS_TRAP, STATUS_FUEL, STATUS_MEMORY, STATUS_STACK = 0, 1, 2, 3, 4
 STATUSES, TRAP_CODES = range(6), range(1, 13)
 STREAMS = ("stderr", "stdout")  # the last two outputs, in this order
@@ -185,8 +193,8 @@ def check_hashes(receipt, found):
         need(right, "hash_mismatch", f"opening.outputs: {one['path']!r}")
     if "attestation" in receipt:
         statement = receipt["attestation"]["statement"]
-        need(statement["claimHash"] == found["claimHash"], "hash_mismatch", "attestation.claimHash")
-        need(statement["agreementId"] == spec["agreementId"], "hash_mismatch", "attestation.agreementId")
+        need(statement["claimHash"] == found["claimHash"], "replayed_statement", "claimHash")
+        need(statement["agreementId"] == spec["agreementId"], "replayed_statement", "agreementId")
         need(statement["runInfoDigest"] == found["runInfoDigest"], "hash_mismatch", "attestation.runInfoDigest")
         # Not `receipt_malformed`: a number is a number, but no kind has it.
         fits = statement["kind"] == KINDS.index(receipt["kind"])
@@ -200,13 +208,15 @@ def check_structure(receipt, expected, revoked):
     need(spec["profile"] not in revoked, "profile_revoked", "spec.profile")
     repeatable = receipt["kind"] == "re-executable"
     need(not repeatable or spec["profile"] != CONTAINERS, "receipt_contradiction", "kind")
+    need(repeatable or spec["profile"] not in REPEATABLE, "receipt_contradiction", "kind")
     manifest.check_mounts([one["path"] for one in receipt["opening"]["inputs"]], "opening.inputs")
     check_outputs(receipt)
     check_run_info(receipt["runInfo"])
     found = values(receipt)
     check_hashes(receipt, found)
-    for name, value in (("claimHash", found["claimHash"]), ("agreementId", spec["agreementId"])):
-        need(expected.get(name, value) == value, "unexpected_receipt", name)
+    for name in ("agreementId", "runIndex"):
+        need(expected.get(name, spec[name]) == spec[name], "wrong_job", name)
+    need(expected.get("claimHash", found["claimHash"]) == found["claimHash"], "unexpected_receipt", "claimHash")
     return found
 
 
@@ -214,28 +224,53 @@ def _check_signed(part, struct_hash, by, expected_by, expected_domain, where):
     """One signature: its form, who made it, whether that is who should have, and the domain."""
     found = signer(eip712.digest(part["domain"], struct_hash), part["signature"], where)
     need(found == by, "wrong_signer", where)
-    need(expected_by in (None, by), "unexpected_receipt", where)
-    need(expected_domain in (None, part["domain"]), "unexpected_receipt", "deployment")
+    need(expected_by in (None, by), "unexpected_signer", where)
+    need_domain(expected_domain, part["domain"], "deployment")
+
+
+def _is_of(signature, domain, struct_hash, by):
+    """Whether a signature is the one that somebody else made at the other place."""
+    try:
+        return signer(eip712.digest(domain, struct_hash), signature, "") == by
+    except Refused:
+        return False
+
+
+def _check_not_swapped(attestation, consent, attested, ordered, refused):
+    """Whether a wrong signer is the other party; the code says so then (section 9.3)."""
+    if refused.code != "wrong_signer" or attestation is None or consent is None:
+        return
+    at_provider = refused.where == "provider"
+    signature = (attestation if at_provider else consent)["signature"]
+    if at_provider:
+        swapped = _is_of(signature, consent["domain"], ordered, consent["consumer"])
+    else:
+        swapped = _is_of(signature, attestation["domain"], attested, attestation["statement"]["provider"])
+    need(not swapped, "swapped_signature", refused.where)
 
 
 def check_signatures(receipt, found, expected):
     """The tier "signature" (section 9.3). Returns whether it was reached; adds digests to the values `found`."""
     attestation, consent = receipt.get("attestation"), receipt.get("consent")
     spec, domain = receipt["claim"]["spec"], expected.get("domain")
-    if attestation is None:
-        need("provider" not in expected, "unexpected_receipt", "provider")
-    else:
-        statement = attestation["statement"]
-        struct_hash = eip712.hash_struct("ReceiptAttestation", statement)
-        found["attestationDigest"] = eip712.digest(attestation["domain"], struct_hash)
-        found["domainSeparator"] = eip712.separator(attestation["domain"])
-        _check_signed(attestation, struct_hash, statement["provider"], expected.get("provider"), domain, "provider")
-        domain = domain or attestation["domain"]
-    if consent is None:
-        need("consumer" not in expected, "unexpected_receipt", "consumer")
-    else:
-        struct_hash = eip712.order_hash(spec["agreementId"], spec["runIndex"], found["specHash"])
-        found["orderDigest"] = eip712.digest(consent["domain"], struct_hash)
-        found["domainSeparator"] = eip712.separator(consent["domain"])
-        _check_signed(consent, struct_hash, consent["consumer"], expected.get("consumer"), domain, "consumer")
+    ordered = eip712.order_hash(spec["agreementId"], spec["runIndex"], found["specHash"])
+    attested = attestation and eip712.hash_struct("ReceiptAttestation", attestation["statement"])
+    try:
+        if attestation is None:
+            need("provider" not in expected, "unexpected_signer", "provider")
+        else:
+            found["attestationDigest"] = eip712.digest(attestation["domain"], attested)
+            found["domainSeparator"] = eip712.separator(attestation["domain"])
+            by = attestation["statement"]["provider"]
+            _check_signed(attestation, attested, by, expected.get("provider"), domain, "provider")
+            domain = domain or attestation["domain"]
+        if consent is None:
+            need("consumer" not in expected, "unexpected_signer", "consumer")
+        else:
+            found["orderDigest"] = eip712.digest(consent["domain"], ordered)
+            found["domainSeparator"] = eip712.separator(consent["domain"])
+            _check_signed(consent, ordered, consent["consumer"], expected.get("consumer"), domain, "consumer")
+    except Refused as refused:
+        _check_not_swapped(attestation, consent, attested, ordered, refused)
+        raise
     return attestation is not None

@@ -95,9 +95,11 @@ def _recover(digest, r, s, odd):
 
 
 def signer(digest, signature, where):
-    """Address that made a signature of 65 bytes over `digest`; `bad_signature` unless it has its one form."""
+    """Address that made a signature of 65 bytes over `digest`; `bad_signature` or `high_s_signature` in another form."""
     r, s, v = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big"), signature[64]
-    need(0 < r < N and 0 < s <= N // 2 and v in (27, 28), "bad_signature", where)
+    need(v in (27, 28), "bad_signature", where)
+    need(s <= N // 2, "high_s_signature", where)
+    need(0 < r < N and 0 < s, "bad_signature", where)
     found = _recover(digest, r, s, v - 27)
     need(found is not None, "bad_signature", where)
     return found

@@ -31,6 +31,8 @@ def expectations(names):
     for name in ("claimHash", "agreementId", "provider", "consumer", "auditor"):
         if f"expect-{name}" in names:
             found[name] = unhex(names[f"expect-{name}"])
+    if "expect-runIndex" in names:
+        found["runIndex"] = int(names["expect-runIndex"])
     if "expect-chainId" in names:
         contract = unhex(names["expect-verifyingContract"])
         found["domain"] = {"chainId": int(names["expect-chainId"]), "verifyingContract": contract}

@@ -2,7 +2,7 @@
 
 from . import eip712, forms
 from .blake3 import derive
-from .errors import need
+from .errors import need, need_domain
 from .manifest import v1
 from .secp256k1 import signer
 from .strictjson import parse_file
@@ -42,8 +42,9 @@ def check(verdict, expected):
     found["verdictDigest"] = eip712.digest(verdict["domain"], eip712.hash_struct("Verdict", statement))
     made_by = signer(found["verdictDigest"], verdict["signature"], "auditor")
     need(made_by == statement["auditor"], "wrong_signer", "auditor")
-    for name in ("claimHash", "auditor"):
-        need(expected.get(name, statement[name]) == statement[name], "unexpected_receipt", name)
-    need(expected.get("domain", verdict["domain"]) == verdict["domain"], "unexpected_receipt", "domain")
+    codes = (("agreementId", "wrong_job"), ("claimHash", "unexpected_receipt"), ("auditor", "unexpected_signer"))
+    for name, code in codes:
+        need(expected.get(name, statement[name]) == statement[name], code, name)
+    need_domain(expected.get("domain"), verdict["domain"], "domain")
     found["verdict"] = "confirmed" if statement["replayedHash"] == statement["claimHash"] else "disputed"
     return found

@@ -53,7 +53,7 @@ impl Disclosure {
     /// Discloses an argument (by its index as eight digits) or a variable (by its name), given the consumer's run key.
     ///
     /// # Errors
-    /// [`Error::HashMismatch`] for a wrong run key, [`Error::Disclosure`] when the invocation has no such entry.
+    /// [`Error::WrongKey`] for another run key, [`Error::Disclosure`] when the invocation has no such entry.
     pub fn of_invocation(receipt: &Receipt, kind: EntryKind, path: &str, run_key: &Key) -> Result<Self> {
         receipt.check_invocation(run_key)?;
         let manifest = invocation_manifest(&receipt.opening.invocation)?;

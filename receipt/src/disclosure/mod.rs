@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::hash::receipt_hash;
 use crate::manifest::check_entry;
 use crate::tree::Position;
-use crate::{Entry, EntryKind, Error, JobSpec, Outcome, Profiles, Result, check_path, mount_leaf, strict};
+use crate::{
+    Entry, EntryKind, Error, Fact, JobSpec, Outcome, Profiles, Result, check_path, mount_leaf, strict,
+};
 
 /// Value of the `format` field of a disclosure.
 pub const DISCLOSURE_FORMAT: &str = "brizo-disclosure/1";
@@ -191,8 +193,8 @@ impl Disclosure {
     /// established, as sentences.
     ///
     /// # Errors
-    /// The first step that does not hold: [`Error::Manifest`] for an impossible path, [`Error::Disclosure`] for a way that
-    /// leads to another root, [`Error::HashMismatch`] for a `claimHash` that is not that of the two halves, and
+    /// The first step that does not hold: [`Error::Manifest`] for an impossible path, [`Error::PathLength`] for a way that is too short or too
+    /// long for its place, [`Error::Disclosure`] for one that leads to another root, [`Error::HashMismatch`] for a `claimHash` that is not that of the two halves, and
     /// [`Error::Unexpected`] for another receipt.
     pub fn check(&self, known: B256) -> Result<Vec<String>> {
         check_entry(&self.entry)?;
@@ -221,7 +223,7 @@ impl Disclosure {
         }
         if known != computed {
             let (expected, found) = (known.to_string(), computed.to_string());
-            return Err(Error::Unexpected { what: "claim hash", expected, found });
+            return Err(Error::Unexpected { fact: Fact::Receipt, what: "claim hash", expected, found });
         }
         Ok(self.notes(own))
     }

@@ -279,7 +279,7 @@ fn an_inner_node_is_no_entry() {
     let receipt = receipt(1, 4, 1, 1);
     let mut cut = Disclosure::of_input(&receipt, file("f000", b"0 0"), &dataset_key()).unwrap();
     cut.position.siblings.remove(0);
-    refused(&cut, receipt.claim_hash, "bad_disclosure", "has 2 siblings on its way up, 1 are given");
+    refused(&cut, receipt.claim_hash, "path_length", "has 2 siblings on its way up, 1 are given");
     cut.position.count = 2;
     refused(&cut, receipt.claim_hash, "bad_disclosure", "leads to");
 }
@@ -315,7 +315,7 @@ fn what_the_receipt_does_not_have_is_not_disclosed() {
         (Disclosure::of_input(&receipt, file("f009", b"0 1"), &dataset_key()), "bad_disclosure"),
         (Disclosure::of_algorithm(&receipt, file("b001", b"other"), &RUN_KEY), "bad_disclosure"),
         (Disclosure::of_invocation(&receipt, EntryKind::Argument, "00000002", &RUN_KEY), "bad_disclosure"),
-        (Disclosure::of_invocation(&receipt, EntryKind::Argument, "00000001", &wrong), "hash_mismatch"),
+        (Disclosure::of_invocation(&receipt, EntryKind::Argument, "00000001", &wrong), "wrong_key"),
         (Disclosure::of_output(&receipt, file("f", b""), B256::ZERO), "bad_disclosure"),
     ];
     for (number, (made, code)) in cases.into_iter().enumerate() {

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use serde_json::{Map, Value, json};
 
 use super::names::{hex, place, urn};
-use super::{Source, UNSALTED, time};
+use super::{ATTESTED, Source, UNSALTED, time};
 
 /// Type of the predicate. Not SLSA's own: a receipt has no builder that SLSA's levels speak of.
 pub const PREDICATE_TYPE: &str = "urn:brizo:predicate:run:v1";
@@ -20,6 +20,9 @@ const PROFILE: &str = "brizoProfile1";
 const EXPORTER: &str = "A signature around this statement is by whoever exported it, not by the provider. The provider's is \
      brizo.attestation: it covers the receipt hash, which follows from buildDefinition.externalParameters.spec and \
      brizo.outcome (docs/RECEIPT.md §3.1).";
+
+const UNPROVEN: &str = "As they stand in the receipt file, where no signature covers them. The run key of the consumer proves them \
+     (brizo verify --run-key); it was not given for this export.";
 
 /// The statement. Subjects are the outputs that are shown, and the receipt.
 #[must_use]
@@ -47,16 +50,17 @@ pub fn statement(source: &Source) -> Value {
 }
 
 fn build_definition(source: &Source) -> Value {
-    let invocation = &source.receipt.opening.invocation;
     let run = &source.run;
+    let (arguments, environment) = source.proved();
+    // What the consumer decided and signed; arguments and variables only where they open the spec's root.
+    let mut ordered = json!({ "spec": source.receipt.claim.spec });
+    if source.opened {
+        ordered["arguments"] = json!(arguments);
+        ordered["environment"] = json!(environment);
+    }
     json!({
         "buildType": BUILD_TYPE,
-        // What the consumer decided and signed.
-        "externalParameters": {
-            "spec": source.receipt.claim.spec,
-            "arguments": invocation.args,
-            "environment": invocation.env,
-        },
+        "externalParameters": ordered,
         // What the provider decided; it cannot change the outcome.
         "internalParameters": {
             "software": run.software,
@@ -71,8 +75,9 @@ fn build_definition(source: &Source) -> Value {
 fn dependencies(source: &Source) -> Vec<Value> {
     let (spec, opening) = (&source.receipt.claim.spec, &source.receipt.opening);
     let one = |name: &str, kind: &str, algorithm: &str, hash: B256| json!({ "name": name, "uri": urn(kind, hash), "digest": { algorithm: hex(hash.as_slice()) } });
+    let program = source.program_algorithm();
     let mut list = vec![
-        one("module", "blake3", "blake3", spec.module_digest),
+        one(if source.in_container { "image" } else { "module" }, program, program, spec.module_digest),
         one("profile", "profile", PROFILE, spec.profile),
     ];
     if !opening.algorithm.is_empty() {
@@ -123,6 +128,14 @@ fn beyond_slsa(source: &Source) -> Value {
         "outcomeText": receipt.claim.outcome.text(),
         "withheldOutputs": source.withheld(),
     });
+    if !source.opened {
+        let invocation = &receipt.opening.invocation;
+        facts["unproven"] =
+            json!({ "arguments": invocation.args, "environment": invocation.env, "note": UNPROVEN });
+    }
+    if source.in_container {
+        facts["attested"] = json!(ATTESTED);
+    }
     if let Some(consent) = &receipt.consent {
         facts["consent"] = json!(consent);
     }

@@ -17,8 +17,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    EntryKind, Error, Expectation, Receipt, Result, RunInfo, Status, check_signatures, check_structure,
-    content_digest,
+    EntryKind, Error, Expectation, Invocation, Key, Profiles, Receipt, Result, RunInfo, Status, blind_commit,
+    check_signatures, check_structure, content_digest,
 };
 pub use dsse::{BadExportKey, ExportKey, IN_TOTO_TYPE, envelope, pre_authentication};
 pub use in_toto::{PREDICATE_TYPE, statement};
@@ -29,6 +29,10 @@ pub use ro_crate::ro_crate_metadata;
 pub(crate) const UNSALTED: &str = "Digests are of the bytes alone, without a salt: whoever can guess an output can confirm \
      the guess. Outputs that the data owner withheld are counted and not described.";
 
+/// What an attested receipt does not prove; stands in every export of one.
+pub(crate) const ATTESTED: &str = "The receipt is attested: the provider says what ran and what came out, and nobody can \
+     recompute it. Fuel is microseconds of the host's clock.";
+
 /// A receipt that holds, and what an export says of the file that it came from.
 #[derive(Debug)]
 pub struct Source {
@@ -36,6 +40,10 @@ pub struct Source {
     run: RunInfo,
     /// Whether the tier of the signatures was reached.
     signed: bool,
+    /// Whether arguments and variables were opened: no signature covers them as they stand in the file.
+    opened: bool,
+    /// Whether the run was in a container: then the receipt is attested, and its module an image.
+    in_container: bool,
     file: FileFacts,
     /// SHA-256 of outputs whose bytes were at hand, by path.
     sha256: BTreeMap<String, [u8; 32]>,
@@ -68,6 +76,13 @@ impl Source {
         let receipt = Receipt::parse(bytes)?;
         check_structure(&receipt, expected)?;
         let signed = check_signatures(&receipt, expected)?.is_some();
+        let spec = &receipt.claim.spec;
+        let in_container = Profiles::is_attested_only(spec.profile)?;
+        // What a local run hides behind the key of zeros is hidden from nobody.
+        let opened = spec.blind_commit == blind_commit(&Key::OPEN);
+        if opened {
+            receipt.check_invocation(&Key::OPEN)?;
+        }
         let run =
             serde_json::from_str(&receipt.run_info).map_err(|e| Error::Malformed(format!("runInfo: {e}")))?;
         let file = FileFacts {
@@ -76,13 +91,39 @@ impl Source {
             sha256: Sha256::digest(bytes).into(),
             blake3: content_digest(bytes),
         };
-        Ok(Self { receipt, run, signed, file, sha256: BTreeMap::new() })
+        Ok(Self { receipt, run, signed, opened, in_container, file, sha256: BTreeMap::new() })
     }
 
     /// The receipt.
     #[must_use]
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
+    }
+
+    /// Opens arguments and variables with the consumer's run key. Without it an export does not say that they were ordered.
+    ///
+    /// # Errors
+    /// Those of [`Receipt::check_invocation`].
+    pub fn open_invocation(&mut self, run_key: &Key) -> Result<()> {
+        self.receipt.check_invocation(run_key)?;
+        self.opened = true;
+        Ok(())
+    }
+
+    /// Arguments and variables that are proved to be those of the order; none where nobody proved any.
+    fn proved(&self) -> (&[String], &[(String, String)]) {
+        let Invocation { args, env } = &self.receipt.opening.invocation;
+        if self.opened { (args, env) } else { (&[], &[]) }
+    }
+
+    /// The algorithm by which the digest of what ran is made: an image has the digest that engines of containers use.
+    fn program_algorithm(&self) -> &'static str {
+        if self.in_container { "sha256" } else { "blake3" }
+    }
+
+    /// What ran, for people.
+    fn program(&self) -> &'static str {
+        if self.in_container { "container image" } else { "WebAssembly module" }
     }
 
     /// Adds the SHA-256 of an output file, which a receipt does not have and most tools ask for.

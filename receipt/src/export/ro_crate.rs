@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::names::{escaped, hex, place, urn};
-use super::{Shown, Source, UNSALTED, time};
+use super::{ATTESTED, Shown, Source, UNSALTED, time};
 use crate::EntryKind;
 
 const CRATE: &str = "https://w3id.org/ro/crate/1.1";
@@ -69,14 +69,19 @@ fn root(source: &Source) -> Value {
     let hash = source.receipt.claim_hash;
     // The year 9999 is the latest that the format can write.
     let published = instant(source.issued_at()).unwrap_or_else(|| json!("9999-12-31"));
+    let proof = match source.in_container {
+        true => format!("The receipt says what ran; this description is a translation of it. {ATTESTED}"),
+        false => {
+            "The receipt says what ran and is the only proof; this description is a translation of it.".into()
+        }
+    };
     json!({
         "@id": "./",
         "@type": "Dataset",
         "conformsTo": reference(PROFILE),
         "name": format!("Results of a run, receipt {hash}"),
         "description": format!(
-            "What an algorithm gave out about data that did not leave its owner. The receipt says what ran and is the only \
-             proof; this description is a translation of it. {UNSALTED}"
+            "What an algorithm gave out about data that did not leave its owner. {proof} {UNSALTED}"
         ),
         "identifier": reference("#receipt-hash"),
         "datePublished": published,
@@ -118,7 +123,10 @@ fn receipt_file(source: &Source) -> Value {
         "@id": file_id(source),
         "@type": "File",
         "name": "Execution receipt",
-        "description": "Check it with `brizo verify`; repeat the run with `brizo replay`.",
+        "description": match source.in_container {
+            true => "Check it with `brizo verify`. Nobody can repeat the run so that it proves anything.",
+            false => "Check it with `brizo verify`; repeat the run with `brizo replay`.",
+        },
         "encodingFormat": "application/json",
         "contentSize": source.file.size.to_string(),
         "sha256": hex(&source.file.sha256),
@@ -159,13 +167,13 @@ fn media_type(shown: &Shown<'_>) -> &'static str {
 }
 
 fn module(source: &Source) -> Value {
-    let digest = source.receipt.claim.spec.module_digest;
+    let (digest, algorithm) = (source.receipt.claim.spec.module_digest, source.program_algorithm());
     let mut node = json!({
-        "@id": urn("blake3", digest),
+        "@id": urn(algorithm, digest),
         "@type": "SoftwareApplication",
-        "name": "WebAssembly module",
-        "identifier": urn("blake3", digest),
-        "softwareVersion": format!("BLAKE3 {}", hex(digest.as_slice())),
+        "name": source.program(),
+        "identifier": urn(algorithm, digest),
+        "softwareVersion": format!("{} {}", if source.in_container { "SHA-256" } else { "BLAKE3" }, hex(digest.as_slice())),
         "runtimePlatform": format!("{}; {}; {}", source.run.software, source.run.engine, source.run.target),
         "softwareRequirements": urn("profile", source.receipt.claim.spec.profile),
     });
@@ -196,7 +204,7 @@ fn inputs(source: &Source) -> Vec<Value> {
             // Not a `Dataset`: that would be a part of the crate. Not a `Collection`: that would list its files.
             "@type": "CreativeWork",
             "name": format!("Data set that the algorithm saw at {}", places.join(", ")),
-            "description": "Not part of this crate: the data stayed with their owner. Named by the salted root of its manifest.",
+            "description": "Not part of this crate: the data stayed with their owner. Named by the salted root of its manifest; a DID is what the receipt file says, and no signature covers it.",
         });
         let dids: Vec<_> = dids.into_iter().map(Value::from).collect();
         set(&mut node, "identifier", (!dids.is_empty()).then(|| few(dids)));
@@ -209,13 +217,13 @@ fn property(id: &str, name: &str, value: &str) -> Value {
     json!({ "@id": id, "@type": "PropertyValue", "name": name, "value": value })
 }
 
-/// Arguments and variables, each as a property with a name of its own.
+/// Arguments and variables that are proved, each as a property with a name of its own.
 fn invocation(source: &Source) -> Vec<Value> {
-    let invocation = &source.receipt.opening.invocation;
-    let arguments = invocation.args.iter().enumerate();
+    let (arguments, variables) = source.proved();
+    let arguments = arguments.iter().enumerate();
     let arguments =
         arguments.map(|(i, text)| property(&format!("#argument-{i}"), &format!("argument {i}"), text));
-    let variables = invocation.env.iter().enumerate();
+    let variables = variables.iter().enumerate();
     arguments
         .chain(variables.map(|(i, (name, text))| property(&format!("#variable-{i}"), name, text)))
         .collect()
@@ -223,8 +231,9 @@ fn invocation(source: &Source) -> Vec<Value> {
 
 fn measures(source: &Source) -> Vec<Value> {
     let outcome = &source.receipt.claim.outcome;
+    let fuel = if source.in_container { "microseconds charged" } else { "fuel used" };
     vec![
-        property("#fuel-used", "fuel used", &outcome.fuel_used.to_string()),
+        property("#fuel-used", fuel, &outcome.fuel_used.to_string()),
         property(
             "#output-bytes",
             "bytes of all outputs, withheld ones too",
@@ -251,25 +260,25 @@ fn agents(source: &Source) -> Vec<Value> {
 
 fn action(source: &Source) -> Value {
     let outcome = &source.receipt.claim.outcome;
-    let invocation = &source.receipt.opening.invocation;
+    let (arguments, variables) = source.proved();
     let numbered =
         |name: &str, count| (0..count).map(|i| reference(&format!("#{name}-{i}"))).collect::<Vec<_>>();
     let mut objects: Vec<_> = data_set_ids(source).iter().map(|id| reference(id)).collect();
-    objects.extend(numbered("argument", invocation.args.len()));
+    objects.extend(numbered("argument", arguments.len()));
     let mut results: Vec<_> = source.artefacts().map(|shown| reference(&output_id(&shown))).collect();
     results.extend(["#fuel-used", "#output-bytes", "#withheld-outputs"].map(reference));
     let (start, end) = source.times();
     let mut node = json!({
         "@id": "#run",
         "@type": "CreateAction",
-        "name": "Run of a WebAssembly module over data that stayed with their owner",
+        "name": format!("Run of a {} over data that stayed with their owner", source.program()),
         "description": format!("Ended with: {}. Times are by the clock of the host that ran it.", outcome.text()),
-        "instrument": reference(&urn("blake3", source.receipt.claim.spec.module_digest)),
-        "object": few(objects),
+        "instrument": reference(&urn(source.program_algorithm(), source.receipt.claim.spec.module_digest)),
         "result": few(results),
         "actionStatus": if source.succeeded() { COMPLETED } else { FAILED },
     });
-    let environment = numbered("variable", invocation.env.len());
+    set(&mut node, "object", (!objects.is_empty()).then(|| few(objects)));
+    let environment = numbered("variable", variables.len());
     set(&mut node, "environment", (!environment.is_empty()).then(|| few(environment)));
     set(&mut node, "error", (!source.succeeded()).then(|| json!(outcome.text())));
     set(&mut node, "startTime", instant(start));

@@ -7,13 +7,16 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
 use super::{Tree, from_hash, to_hash};
-use crate::{Error, Result};
+use crate::{Error, Fact, Result};
 
 /// Bytes of the largest checkpoint that is read.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
 
 /// Signatures under a checkpoint, those of others included.
 pub const SIGNATURES_MAX: usize = 16;
+
+/// Characters of a signer's name that are shown in an error.
+const NAME_SHOWN_MAX: usize = 80;
 
 /// What a signature line begins with.
 const SIGNATURE_MARK: &str = "\u{2014} ";
@@ -104,8 +107,9 @@ impl fmt::Debug for LogKey {
 /// The text of a [signed note](https://c2sp.org/signed-note), once the key's signature under it is checked; the end of it
 /// is the newline before the blank line. Read here and not by the library that signs, because that one needs random
 /// numbers of the system, which a web page that checks receipts does not have.
-fn signed_text<'a>(note: &'a str, key: &LogKey) -> std::result::Result<&'a str, String> {
-    let malformed = || "it is not a signed note".to_string();
+fn signed_text<'a>(note: &'a str, key: &LogKey) -> Result<&'a str> {
+    let bad = |why: String| Error::Checkpoint(why);
+    let malformed = || bad("it is not a signed note".to_string());
     if note.chars().any(|c| c < ' ' && c != '\n') {
         return Err(malformed());
     }
@@ -114,9 +118,9 @@ fn signed_text<'a>(note: &'a str, key: &LogKey) -> std::result::Result<&'a str, 
     let lines = signatures.strip_suffix('\n').ok_or_else(malformed)?;
     let count = lines.split('\n').count();
     if count > SIGNATURES_MAX {
-        return Err(format!("{count} signatures, at most {SIGNATURES_MAX}"));
+        return Err(bad(format!("{count} signatures, at most {SIGNATURES_MAX}")));
     }
-    let mut signed = false;
+    let (mut signed, mut others) = (false, Vec::new());
     for line in lines.split('\n') {
         let (name, digits) =
             line.strip_prefix(SIGNATURE_MARK).and_then(|rest| rest.split_once(' ')).ok_or_else(malformed)?;
@@ -127,16 +131,27 @@ fn signed_text<'a>(note: &'a str, key: &LogKey) -> std::result::Result<&'a str, 
         }
         // The first line by the key decides, as the document says and other readers do.
         if signed || (name, id) != (key.origin(), &key.id) {
+            // A stranger wrote the name.
+            let name: String = name.escape_debug().take(NAME_SHOWN_MAX).collect();
+            others.push(format!("{name}+{:08x}", u32::from_be_bytes(*id)));
             continue;
         }
         let valid = Signature::from_slice(signature)
             .is_ok_and(|signature| key.public.verify_strict(text.as_bytes(), &signature).is_ok());
         if !valid {
-            return Err(format!("the signature by the log's key {key} does not hold"));
+            return Err(bad(format!("the signature by the log's key {key} does not hold")));
         }
         signed = true;
     }
-    if signed { Ok(text) } else { Err(format!("it is not signed by the log's key {key}")) }
+    if signed {
+        return Ok(text);
+    }
+    Err(Error::Unexpected {
+        fact: Fact::LogKey,
+        what: "key that signed the checkpoint",
+        expected: key.to_string(),
+        found: others.join(", "),
+    })
 }
 
 /// What a log signs.
@@ -152,19 +167,16 @@ impl Checkpoint {
     /// Reads a signed note and checks the log's signature under it. Signatures of others are not looked at.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] says what is wrong with it.
+    /// [`Error::Unexpected`] when another key signed it, [`Error::Origin`] when it is of another log, [`Error::Checkpoint`] says what
+    /// else is wrong with it.
     pub fn verify(note: &str, key: &LogKey) -> Result<Self> {
         let bad = |why: String| Error::Checkpoint(why);
         if note.len() > CHECKPOINT_BYTES_MAX {
             return Err(bad(format!("{} bytes, at most {CHECKPOINT_BYTES_MAX} are read", note.len())));
         }
-        let checkpoint = Self::read(signed_text(note, key).map_err(bad)?)?;
+        let checkpoint = Self::read(signed_text(note, key)?)?;
         if checkpoint.origin != key.origin() {
-            return Err(bad(format!(
-                "it is of the log {:?}, the key is of {:?}",
-                checkpoint.origin,
-                key.origin()
-            )));
+            return Err(Error::Origin { expected: key.origin().into(), found: checkpoint.origin });
         }
         Ok(checkpoint)
     }

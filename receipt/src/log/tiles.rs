@@ -87,6 +87,14 @@ pub enum FetchError {
     /// The log does not have it.
     #[error("the log has no {0}")]
     Missing(String),
+    /// What the log has there is longer than it can be.
+    #[error("{path} has more than the {most} bytes that it can have")]
+    TooLong {
+        /// Which file.
+        path: String,
+        /// How long it can be.
+        most: usize,
+    },
     /// The log cannot be asked.
     #[error("{0}")]
     Failed(String),
@@ -94,7 +102,7 @@ pub enum FetchError {
 
 /// Gives the files of a log by their path below its URL.
 pub trait Fetch {
-    /// The bytes of a file: at most `max` bytes, more are an error.
+    /// The bytes of a file: at most `max` bytes, more are [`FetchError::TooLong`].
     ///
     /// # Errors
     /// [`FetchError`].
@@ -121,12 +129,19 @@ pub fn fetch_tile(fetch: &(impl Fetch + ?Sized), tile: TilePath) -> std::result:
     let (length, full) = (usize::from(tile.width) * unit, usize::from(TILE_WIDTH) * unit);
     let bytes = match fetch.fetch(&tile.to_string(), length) {
         Err(FetchError::Missing(_)) if tile.width < TILE_WIDTH => {
-            let mut bytes = fetch.fetch(&TilePath { width: TILE_WIDTH, ..tile }.to_string(), full)?;
+            let whole = TilePath { width: TILE_WIDTH, ..tile };
+            let mut bytes = match fetch.fetch(&whole.to_string(), full) {
+                Err(error @ FetchError::TooLong { .. }) => {
+                    return Err(Error::LogProof(error.to_string()).into());
+                }
+                other => other?,
+            };
             if bytes.len() == full {
                 bytes.truncate(length);
             }
             bytes
         }
+        Err(error @ FetchError::TooLong { .. }) => return Err(Error::LogProof(error.to_string()).into()),
         other => other?,
     };
     if bytes.len() != length {

@@ -1,5 +1,8 @@
 //! The tier "on chain": what the contracts have committed to, who is who there, and when (`docs/RECEIPT.md` §8).
 
+use std::cell::Cell;
+use std::ops::RangeInclusive;
+
 use alloy_primitives::{Address, B256, hex};
 use alloy_sol_types::{SolCall, SolEvent, sol};
 use serde::Deserialize;
@@ -7,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::node::{Node, NodeError, plain};
 use super::{Stop, unexpected};
-use crate::{Domain, Receipt, domain_separator};
+use crate::{Domain, Fact, JobSpec, Receipt, domain_separator};
 
 sol! {
     struct Agreement {
@@ -31,6 +34,9 @@ sol! {
         bytes32 indexed serviceAgreementId, bytes32 indexed receiptHash, address indexed publisher, uint64 runIndex
     );
     event LogAnchored(address indexed provider, uint64 size, bytes32 root);
+    event DIDAttributeRegistered(
+        bytes32 indexed did, address indexed owner, bytes32 indexed checksum, string value, uint256 updatedAt
+    );
 }
 
 /// Blocks whose events are asked for at once; nodes refuse larger ranges, and get smaller ones then.
@@ -88,6 +94,16 @@ pub(super) struct View<'a> {
     pub(super) deployment: &'a Deployment,
     /// The newest block when the view was opened.
     newest: u64,
+    /// The block in which the receipt was committed, once that is known.
+    committed_in: Cell<Option<u64>>,
+}
+
+/// Which events are looked for.
+struct Wanted {
+    contract: Address,
+    topics: Value,
+    /// First and last block.
+    blocks: RangeInclusive<u64>,
 }
 
 /// An event with the place where it was found.
@@ -114,7 +130,7 @@ impl<'a> View<'a> {
                 deployment.block
             )));
         }
-        let view = Self { node, deployment, newest };
+        let view = Self { node, deployment, newest, committed_in: Cell::new(None) };
         let separator = view.ask(deployment.service_agreement, &domainSeparatorCall {})?;
         if separator != domain_separator(&deployment.domain()) {
             return Err(Stop::Missing(format!(
@@ -125,16 +141,40 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
-    /// The checksum that the registry has of a DID's document; zero for none.
-    pub(super) fn checksum(&self, did: B256) -> Result<B256, NodeError> {
-        self.ask(self.deployment.did_registry, &checksumOfCall { did })
+    /// The checksum that the registry had of a DID's document when the receipt was committed; zero for none. A document can be
+    /// exchanged later, and a later one says nothing about this receipt. `None` where the receipt is not known to be committed.
+    pub(super) fn checksum(&self, did: B256) -> Result<Option<B256>, Stop> {
+        let Some(then) = self.committed_in.get() else { return Ok(None) };
+        // Many nodes have no state of that time, but the events.
+        match self.ask_at(then, self.deployment.did_registry, &checksumOfCall { did }) {
+            Err(NodeError::Refused { .. }) => {}
+            answer => return Ok(Some(answer?)),
+        }
+        let mut last = None;
+        let wanted = Wanted {
+            contract: self.deployment.did_registry,
+            topics: json!([DIDAttributeRegistered::SIGNATURE_HASH, did]),
+            blocks: self.deployment.block..=then,
+        };
+        self.search::<DIDAttributeRegistered>(&wanted, |found| {
+            if found.event.did == did {
+                last = Some(found.event.checksum);
+            }
+            false
+        })?;
+        let why = "the node has neither the registry's state of that time nor its events: ask a node that keeps them";
+        last.map(Some).ok_or_else(|| Stop::Missing(why.into()))
     }
 
     /// Every anchor of a provider's log, oldest first.
     pub(super) fn anchors(&self, provider: Address) -> Result<Vec<LogAnchored>, Stop> {
-        let topics = json!([LogAnchored::SIGNATURE_HASH, provider.into_word()]);
         let mut anchors = Vec::new();
-        self.search::<LogAnchored>(&topics, self.deployment.block, |found| {
+        let wanted = Wanted {
+            contract: self.deployment.payment_conditions,
+            topics: json!([LogAnchored::SIGNATURE_HASH, provider.into_word()]),
+            blocks: self.deployment.block..=self.newest,
+        };
+        self.search::<LogAnchored>(&wanted, |found| {
             // What was not asked for is not taken, whatever the node answers.
             if found.event.provider == provider {
                 anchors.push(found.event);
@@ -144,16 +184,26 @@ impl<'a> View<'a> {
         Ok(anchors)
     }
 
+    /// The number of the DID that an agreement is about; zero where there is no such agreement.
+    pub(super) fn data_set(&self, agreement: B256) -> Result<B256, NodeError> {
+        Ok(self.agreement(agreement)?.did)
+    }
+
     fn agreement(&self, id: B256) -> Result<Agreement, NodeError> {
         self.ask(self.deployment.service_agreement, &getAgreementCall { serviceAgreementId: id })
     }
 
-    /// The event by which the paid run of an agreement was committed, looked for from `since_s` on.
-    fn committed(&self, id: B256, since_s: u64) -> Result<Option<Found<ReceiptCommitted>>, Stop> {
-        let topics = json!([ReceiptCommitted::SIGNATURE_HASH, id]);
+    /// The event by which a run of an agreement was committed, looked for from `since_s` on.
+    fn committed(&self, spec: &JobSpec, since_s: u64) -> Result<Option<Found<ReceiptCommitted>>, Stop> {
         let mut committed = None;
-        self.search::<ReceiptCommitted>(&topics, self.first_block_at(since_s)?, |found| {
-            if found.event.runIndex == 0 && found.event.serviceAgreementId == id {
+        let wanted = Wanted {
+            contract: self.deployment.payment_conditions,
+            topics: json!([ReceiptCommitted::SIGNATURE_HASH, spec.agreement_id]),
+            blocks: self.first_block_at(since_s)?..=self.newest,
+        };
+        self.search::<ReceiptCommitted>(&wanted, |found| {
+            let event = &found.event;
+            if event.runIndex == spec.run_index && event.serviceAgreementId == spec.agreement_id {
                 committed = Some(found);
             }
             committed.is_some()
@@ -163,8 +213,13 @@ impl<'a> View<'a> {
 
     /// One `eth_call` at the view's block.
     fn ask<C: SolCall>(&self, contract: Address, call: &C) -> Result<C::Return, NodeError> {
+        self.ask_at(self.newest, contract, call)
+    }
+
+    /// One `eth_call` at a block.
+    fn ask_at<C: SolCall>(&self, block: u64, contract: Address, call: &C) -> Result<C::Return, NodeError> {
         let data = hex::encode_prefixed(call.abi_encode());
-        let params = json!([{ "to": contract, "data": data }, number(self.newest)]);
+        let params = json!([{ "to": contract, "data": data }, number(block)]);
         let answer = bytes(&self.node.call("eth_call", params)?)?;
         let odd = |why: String| NodeError::Odd(format!("{} of {contract}: {why}", C::SIGNATURE));
         if answer.is_empty() {
@@ -195,60 +250,64 @@ impl<'a> View<'a> {
         Ok(low)
     }
 
-    /// Walks the events with these topics from a block up, until `done` says that it is enough.
+    /// Walks the events that are wanted from the first block up, until `done` says that it is enough.
     fn search<E: SolEvent>(
         &self,
-        topics: &Value,
-        mut from: u64,
+        wanted: &Wanted,
         mut done: impl FnMut(Found<E>) -> bool,
     ) -> Result<(), Stop> {
+        let (mut from, last) = (*wanted.blocks.start(), *wanted.blocks.end());
         let mut width = BLOCKS_AT_ONCE;
         for _ in 0..QUESTIONS_MAX {
-            if from > self.newest {
+            if from > last {
                 return Ok(());
             }
-            let to = self.newest.min(from.saturating_add(width - 1));
+            let to = last.min(from.saturating_add(width - 1));
             let filter = json!([{
-                "address": self.deployment.payment_conditions, "topics": topics,
+                "address": wanted.contract, "topics": wanted.topics,
                 "fromBlock": number(from), "toBlock": number(to),
             }]);
-            let answer = match self.node.call("eth_getLogs", filter) {
-                Err(NodeError::Refused { .. }) if width > 1 => {
-                    width /= 2;
-                    continue;
-                }
-                answer => answer?,
+            let answer = self.node.call("eth_getLogs", filter);
+            // What is refused, or too much at once, is asked for in smaller pieces.
+            let too_much = match &answer {
+                Err(NodeError::Refused { .. } | NodeError::TooLong { .. }) => true,
+                Err(_) => false,
+                Ok(answer) => answer.as_array().is_some_and(|events| events.len() > EVENTS_MAX),
             };
-            for log in events(&answer)? {
-                if done(self.event(log, from..=to)?) {
+            if too_much && width > 1 {
+                width /= 2;
+                continue;
+            }
+            for log in events(&answer?)? {
+                if done(event(log, wanted.contract, from..=to)?) {
                     return Ok(());
                 }
             }
             from = to.saturating_add(1);
+            // A node that refused once because it was busy is not asked for single blocks ever after.
+            width = BLOCKS_AT_ONCE.min(width * 2);
         }
         Err(Stop::Missing(format!(
             "events were not read beyond block {from}: too many blocks; ask a node of your own"
         )))
     }
+}
 
-    /// One event of an answer; what was not asked for is not taken.
-    fn event<E: SolEvent>(
-        &self,
-        log: &Value,
-        asked: std::ops::RangeInclusive<u64>,
-    ) -> Result<Found<E>, NodeError> {
-        let odd = |why: &str| NodeError::Odd(format!("an event of {}: {why}", E::SIGNATURE));
-        let address: Address = read(&log["address"])?;
-        let block = quantity(&log["blockNumber"])?;
-        if address != self.deployment.payment_conditions || !asked.contains(&block) || log["removed"] == true
-        {
-            return Err(odd("not one that was asked for"));
-        }
-        let topics: Vec<B256> = read(&log["topics"])?;
-        let event =
-            E::decode_raw_log_validate(topics, &bytes(&log["data"])?).map_err(|e| odd(&e.to_string()))?;
-        Ok(Found { event, block, transaction: read(&log["transactionHash"])? })
+/// One event of an answer; what was not asked for is not taken.
+fn event<E: SolEvent>(
+    log: &Value,
+    contract: Address,
+    asked: RangeInclusive<u64>,
+) -> Result<Found<E>, NodeError> {
+    let odd = |why: &str| NodeError::Odd(format!("an event of {}: {why}", E::SIGNATURE));
+    let address: Address = read(&log["address"])?;
+    let block = quantity(&log["blockNumber"])?;
+    if address != contract || !asked.contains(&block) || log["removed"] == true {
+        return Err(odd("not one that was asked for"));
     }
+    let topics: Vec<B256> = read(&log["topics"])?;
+    let event = E::decode_raw_log_validate(topics, &bytes(&log["data"])?).map_err(|e| odd(&e.to_string()))?;
+    Ok(Found { event, block, transaction: read(&log["transactionHash"])? })
 }
 
 /// Compares a receipt with what the chain committed to, and its parties with who they are there.
@@ -257,25 +316,28 @@ pub(super) fn check(receipt: &Receipt, view: &View<'_>) -> Result<Vec<String>, S
     let id = spec.agreement_id;
     let agreement = view.agreement(id)?;
     if agreement.publisher.is_zero() {
-        return Err(unexpected("agreement on chain", id, "none of this id"));
+        return Err(unexpected(Fact::Commitment, "agreement on chain", id, "none of this id"));
     }
-    let committed =
-        view.ask(view.deployment.payment_conditions, &receiptOfCall { serviceAgreementId: id })?;
-    if committed.is_zero() {
-        return Err(unexpected("receipt hash on chain", receipt.claim_hash, "none for this agreement"));
+    if spec.run_index == 0 {
+        check_paid(receipt, view)?;
     }
-    if committed != receipt.claim_hash {
-        return Err(unexpected("receipt hash on chain", receipt.claim_hash, committed));
-    }
-    if spec.run_index != 0 {
-        return Err(unexpected("number of the run on chain", spec.run_index, 0));
-    }
-    let Some(found) = view.committed(id, agreement.executedAt)? else {
-        let why = "the contract has this hash, the node has no event of it: ask a node that keeps all events";
-        return Err(Stop::Missing(why.into()));
+    let Some(found) = view.committed(spec, agreement.executedAt)? else {
+        let why = match spec.run_index {
+            0 => "the contract has this hash, the node has no event of it".to_string(),
+            later => {
+                format!("the node has no event of run {later} of this agreement, which may not be committed")
+            }
+        };
+        return Err(Stop::Missing(format!("{why}: ask a node that keeps all events")));
     };
+    view.committed_in.set(Some(found.block));
     if found.event.receiptHash != receipt.claim_hash {
-        return Err(unexpected("receipt hash of the event", receipt.claim_hash, found.event.receiptHash));
+        return Err(unexpected(
+            Fact::Receipt,
+            "receipt hash of the event",
+            receipt.claim_hash,
+            found.event.receiptHash,
+        ));
     }
     check_parties(receipt, &agreement, found.event.publisher)?;
     let time_s = view.time_s(found.block)?;
@@ -296,6 +358,21 @@ pub(super) fn check(receipt: &Receipt, view: &View<'_>) -> Result<Vec<String>, S
     Ok(notes)
 }
 
+/// The payment was released against this very hash.
+fn check_paid(receipt: &Receipt, view: &View<'_>) -> Result<(), Stop> {
+    let id = receipt.claim.spec.agreement_id;
+    let committed =
+        view.ask(view.deployment.payment_conditions, &receiptOfCall { serviceAgreementId: id })?;
+    if committed.is_zero() {
+        let none = "none for this agreement";
+        return Err(unexpected(Fact::Commitment, "receipt hash on chain", receipt.claim_hash, none));
+    }
+    if committed != receipt.claim_hash {
+        return Err(unexpected(Fact::Receipt, "receipt hash on chain", receipt.claim_hash, committed));
+    }
+    Ok(())
+}
+
 /// The contract names who was paid and who ordered; the receipt must be signed by these.
 fn check_parties(receipt: &Receipt, agreement: &Agreement, publisher: Address) -> Result<(), Stop> {
     let consumer = receipt.consent.as_ref().map(|consent| consent.consumer);
@@ -307,7 +384,7 @@ fn check_parties(receipt: &Receipt, agreement: &Agreement, publisher: Address) -
     ] {
         if found != Some(on_chain) {
             let found = found.map_or("no signature".into(), |found| found.to_string());
-            return Err(unexpected(what, on_chain, found));
+            return Err(unexpected(Fact::Signer, what, on_chain, found));
         }
     }
     Ok(())

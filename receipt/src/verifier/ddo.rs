@@ -7,7 +7,7 @@ use super::chain::View;
 use super::node::plain;
 use super::{Stop, unexpected};
 use crate::log::LogKey;
-use crate::{Error, Mount, Receipt, Result, content_digest, mount_leaf, root_of_leaves};
+use crate::{Error, Fact, Mount, Receipt, Result, content_digest, mount_leaf, root_of_leaves};
 
 /// Most bytes of a DDO that are read.
 pub const DDO_BYTES_MAX: usize = 1 << 20;
@@ -71,6 +71,7 @@ impl Ddo {
         let mounts = &receipt.opening.inputs;
         let mount = mounts.iter().find(|mount| mount.did.as_deref() == Some(&self.did));
         let mount = mount.ok_or_else(|| Error::Unexpected {
+            fact: Fact::DataSet,
             what: "data set of the DDO",
             expected: self.did.clone(),
             found: named(mounts),
@@ -99,22 +100,44 @@ fn number_of(did: &str) -> Option<B256> {
     did.strip_prefix("did:op:").filter(|digits| digits.len() == 64)?.parse().ok()
 }
 
-/// Checks that the registry has these very documents.
+/// Checks that the agreement is about these data sets, and that the registry had these very documents when the receipt was committed. Anybody can register a
+/// document that offers somebody else's root; the agreement alone says whose data was ordered.
 pub(super) fn check_on_chain<'a>(
     ddos: impl IntoIterator<Item = &'a Ddo>,
+    agreement: B256,
     view: &View<'_>,
 ) -> std::result::Result<Vec<String>, Stop> {
     let mut notes = Vec::new();
     for ddo in ddos {
-        let registered = match number_of(&ddo.did) {
-            Some(did) => view.checksum(did)?,
-            None => B256::ZERO,
+        let did = number_of(&ddo.did).unwrap_or_default();
+        let ordered = view.data_set(agreement)?;
+        if did != ordered {
+            let ordered = format!("did:op:{ordered:x}");
+            return Err(unexpected(
+                Fact::DataSet,
+                "data set of the DDO, which must be that of the agreement,",
+                ordered,
+                &ddo.did,
+            ));
+        }
+        let Some(registered) = view.checksum(did)? else {
+            let why =
+                "the receipt is not known to be committed, so it is not known which DDO was registered then";
+            return Err(Stop::Missing(why.into()));
         };
         if registered != ddo.checksum {
             let found = if registered.is_zero() { "nothing".into() } else { registered.to_string() };
-            return Err(unexpected("digest of the DDO in the registry", ddo.checksum, found));
+            return Err(unexpected(
+                Fact::DataSet,
+                "digest of the DDO in the registry when the receipt was committed",
+                ddo.checksum,
+                found,
+            ));
         }
-        notes.push(format!("the registry has the digest of the DDO of {}", ddo.did));
+        notes.push(format!(
+            "the agreement is about {0}, and the registry had the digest of its DDO then",
+            ddo.did
+        ));
     }
     Ok(notes)
 }

@@ -6,7 +6,7 @@ use super::chain::View;
 use super::ddo::{self, Ddo};
 use super::{Stop, unexpected};
 use crate::log::{CHECKPOINT_BYTES_MAX, Checkpoint, Fetch, FetchError, LogKey, ReadError, Tree, root_at};
-use crate::{Error, Receipt};
+use crate::{Error, Fact, Receipt};
 
 /// Where the log is, below its URL, has its newest checkpoint.
 const NEWEST: &str = "checkpoint";
@@ -64,9 +64,10 @@ pub(super) fn check(
     ddos: &[Ddo],
     view: Option<&View<'_>>,
 ) -> Result<Vec<String>, Stop> {
-    let (key, whose) = match (given.key, of_ddos(receipt, given.key, ddos, view)?) {
-        (Some(key), _) => (key, None),
-        (None, Some((key, whose))) => (key, Some(whose)),
+    let said = of_ddos(receipt, given.key, ddos, view)?;
+    let (key, is_sure) = match (given.key, said) {
+        (Some(key), _) => (key, true),
+        (None, Some(key)) => (key, view.is_some()),
         (None, None) => {
             let why = match receipt.log {
                 Some(_) => {
@@ -85,48 +86,72 @@ pub(super) fn check(
         "entry {} of {} in the log {:?}, logged at {} by the provider's clock",
         member.index, checkpoint.tree.size, checkpoint.origin, member.logged_at
     )];
-    notes.extend(whose);
-    let Some(reach) = given.reach else {
-        notes.push("not compared with what the log shows today (give --log)".into());
-        return Ok(notes);
-    };
-    let log = Reach(reach);
-    let newest = newest(&log, key)?;
-    same_past(&log, &checkpoint.tree, &newest.tree)?;
-    notes.push(format!("the log of today, {} entries, has the same past", newest.tree.size));
-    notes.push(match view {
-        None => "not compared with the anchors on chain (give --rpc and --deployment)".into(),
-        Some(view) => anchors(receipt, view, &log, &newest.tree)?,
-    });
+    if given.key.is_none() && is_sure {
+        notes.push("the log's key is the one in the DDO of the agreement, which the registry had".into());
+    }
+    match given.reach {
+        Some(reach) => notes.extend(of_today(receipt, view, &Reach(reach), key, &checkpoint)?),
+        None => notes.push("not compared with what the log shows today (give --log)".into()),
+    }
+    // Only now: what is wrong goes before what is missing.
+    if !is_sure {
+        let why = "the proof holds by the key in the DDO, but whose DDO that is was not compared with the chain: give --rpc and \
+                   --deployment, or the log's key with --log-key";
+        return Err(Stop::Missing(why.into()));
+    }
     Ok(notes)
 }
 
-/// The key that DDOs of the receipt's data sets say, and a sentence on how far that goes. A provider keeps its log key, so a
-/// DDO with another one than is given is of another provider, or forged.
+/// Compares a receipt's checkpoint with the log as it is today, and that with its anchors.
+fn of_today(
+    receipt: &Receipt,
+    view: Option<&View<'_>>,
+    log: &Reach<'_>,
+    key: &LogKey,
+    checkpoint: &Checkpoint,
+) -> Result<[String; 2], Stop> {
+    let newest = newest(log, key)?;
+    same_past(log, &checkpoint.tree, &newest.tree)?;
+    let index = receipt.log.as_ref().map_or(0, |member| member.index);
+    if newest.tree.size <= index {
+        // It may be an old copy of the log; it says nothing about the receipt.
+        return Err(Stop::Missing(format!(
+            "the receipt's own proof holds, but the log of today has {} entries and does not show entry {index}",
+            newest.tree.size
+        )));
+    }
+    let anchored = match view {
+        None => "not compared with the anchors on chain (give --rpc and --deployment)".into(),
+        Some(view) => anchors(receipt, view, log, &newest.tree)?,
+    };
+    Ok([format!("the log of today, {} entries, has the same past", newest.tree.size), anchored])
+}
+
+/// The key that DDOs of the receipt's data sets say, compared with agreement and registry where there is a chain. A provider keeps
+/// its log key, so a DDO with another one than is given is of another provider, or forged.
 fn of_ddos<'a>(
     receipt: &Receipt,
     given: Option<&LogKey>,
     ddos: &'a [Ddo],
     view: Option<&View<'_>>,
-) -> Result<Option<(&'a LogKey, String)>, Stop> {
+) -> Result<Option<&'a LogKey>, Stop> {
     let mut said = ddos.iter().filter_map(|ddo| Some((ddo, ddo.log_key_for(receipt)?)));
     let Some((first, key)) = said.next() else { return Ok(None) };
     let wanted = given.unwrap_or(key);
     if let Some(other) = [key].into_iter().chain(said.map(|(_, key)| key)).find(|key| *key != wanted) {
-        return Err(unexpected("log key in the DDO", wanted, other));
+        return Err(unexpected(Fact::LogKey, "log key in the DDO", wanted, other));
     }
-    let registered = match view {
-        None => "not compared with the registry (give --rpc and --deployment)",
-        Some(view) => {
-            ddo::check_on_chain([first], view)?;
-            "which the registry has"
-        }
-    };
-    Ok(Some((key, format!("the log's key is the one in the DDO, {registered}"))))
+    if let Some(view) = view {
+        ddo::check_on_chain([first], receipt.claim.spec.agreement_id, view)?;
+    }
+    Ok(Some(key))
 }
 
 fn newest(log: &Reach<'_>, key: &LogKey) -> Result<Checkpoint, Stop> {
-    let bytes = log.fetch(NEWEST, CHECKPOINT_BYTES_MAX)?;
+    let bytes = log.fetch(NEWEST, CHECKPOINT_BYTES_MAX).map_err(|error| match error {
+        FetchError::TooLong { .. } => Stop::Failed(Error::Checkpoint(error.to_string())),
+        error => error.into(),
+    })?;
     let text =
         String::from_utf8(bytes).map_err(|_| Error::Checkpoint("the log's newest is no text".into()))?;
     Ok(Checkpoint::verify(&text, key)?)

@@ -24,7 +24,7 @@ pub use opening::OpeningEvidence;
 pub use report::{Report, TierReport, exit_code};
 pub use statements::{Checked, check_disclosure, check_verdict};
 
-use crate::{Error, Expectation, Receipt, Tier, Verdict, check_signatures, check_structure};
+use crate::{Error, Expectation, Fact, Receipt, Tier, Verdict, check_signatures, check_structure};
 use chain::View;
 
 /// What there is to verify a receipt with. What is not there makes a tier "not attempted".
@@ -146,7 +146,7 @@ fn on_chain(
         None => return Err(Stop::Missing("no node was named: give --rpc and --deployment".into())),
     };
     let mut notes = chain::check(receipt, view)?;
-    notes.extend(ddo::check_on_chain(&evidence.opening.ddos, view)?);
+    notes.extend(ddo::check_on_chain(&evidence.opening.ddos, receipt.claim.spec.agreement_id, view)?);
     Ok(notes)
 }
 
@@ -165,6 +165,6 @@ fn why_not_run(receipt: &Receipt) -> String {
 }
 
 /// A fact that is another one than it should be.
-fn unexpected(what: &'static str, expected: impl ToString, found: impl ToString) -> Stop {
-    Stop::Failed(Error::Unexpected { what, expected: expected.to_string(), found: found.to_string() })
+fn unexpected(fact: Fact, what: &'static str, expected: impl ToString, found: impl ToString) -> Stop {
+    Stop::Failed(Error::Unexpected { fact, what, expected: expected.to_string(), found: found.to_string() })
 }

@@ -25,6 +25,14 @@ pub enum NodeError {
     /// It answers that there is nothing.
     #[error("there is nothing at {0}")]
     Missing(String),
+    /// It answers with more than there can be.
+    #[error("{url} answers with more than {most} bytes")]
+    TooLong {
+        /// Who was asked.
+        url: String,
+        /// How many there can be.
+        most: usize,
+    },
     /// It answers, and refuses.
     #[error("{url} refuses: {why}")]
     Refused {
@@ -44,8 +52,8 @@ pub trait Transport {
     /// The body that is served at a URL.
     ///
     /// # Errors
-    /// [`NodeError::Unreachable`]; [`NodeError::Missing`] for the status 404; [`NodeError::Refused`] for any other but 200
-    /// and for a body that is too long.
+    /// [`NodeError::Unreachable`]; [`NodeError::Missing`] for the status 404; [`NodeError::Refused`] for any other but 200;
+    /// [`NodeError::TooLong`].
     fn get(&self, url: &str, max_bytes: usize) -> Result<Vec<u8>, NodeError>;
 
     /// The answer to a JSON body that is posted to a URL.
@@ -120,6 +128,7 @@ impl Fetch for Files<'_> {
         let got = self.transport.get(&format!("{}/{path}", self.base), max);
         got.map_err(|error| match error {
             NodeError::Missing(url) => FetchError::Missing(url),
+            NodeError::TooLong { url: path, most } => FetchError::TooLong { path, most },
             other => FetchError::Failed(other.to_string()),
         })
     }

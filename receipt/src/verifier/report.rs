@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use serde_json::{Value, json};
 
 use super::explain::Explanation;
-use crate::{Error, Tier, Verdict};
+use crate::{Error, Fact, Tier, Verdict};
 
 /// Nothing failed, and every tier that was asked for was reached.
 const HOLDS: u8 = 0;
@@ -37,13 +37,31 @@ pub struct Report {
 #[must_use]
 pub fn exit_code(error: &Error) -> u8 {
     match error {
-        Error::Malformed(_) | Error::Contradiction(_) | Error::Manifest(_) => 10,
+        Error::Malformed(_) | Error::Truncated { .. } | Error::TooLarge { .. } => 10,
+        Error::Contradiction(_) | Error::Manifest(_) => 10,
         Error::HashMismatch { .. } => 11,
-        Error::Signature { .. } | Error::WrongSigner { .. } => 12,
-        Error::Unexpected { .. } | Error::ProfileRevoked { .. } => 13,
-        Error::Checkpoint(_) | Error::LogProof(_) | Error::LogEntry(_) => 15,
+        Error::Signature { .. } | Error::HighS { .. } => 12,
+        Error::Swapped { .. } | Error::WrongSigner { .. } => 12,
+        Error::Unexpected { fact, .. } => of_fact(*fact),
+        Error::Checkpoint(_) | Error::Origin { .. } | Error::LogProof(_) | Error::LogEntry(_) => 15,
         Error::Equivocation(_) => 16,
-        Error::Disclosure(_) => 17,
+        Error::Disclosure(_) | Error::PathLength(_) | Error::WrongKey { .. } => 17,
+        Error::ProfileRevoked { .. } => 27,
+        Error::Replayed { .. } => 28,
+    }
+}
+
+/// A good receipt, but not the one that was asked about: which it is instead decides.
+fn of_fact(fact: Fact) -> u8 {
+    match fact {
+        Fact::Receipt => 13,
+        Fact::Commitment => 14,
+        Fact::LogKey => 15,
+        Fact::DataSet => 17,
+        Fact::Chain => 23,
+        Fact::Contract => 24,
+        Fact::Job => 25,
+        Fact::Signer => 26,
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::exit_code;
 use super::node::plain;
 use crate::{
-    Disclosure, Error, Expectation, Profiles, Receipt, Result, SignedVerdict, VerdictExpectation,
-    check_structure,
+    Disclosure, Error, Expectation, Kind, Profiles, Receipt, Result, SignedVerdict, VerdictExpectation,
+    check_signatures, check_structure,
 };
 
 /// The result of a check, in every form that a program needs.
@@ -62,9 +62,9 @@ pub fn check_disclosure(
 /// The tier is that of opening, but for what is no disclosure and what is one of another receipt.
 fn disclosure_code(error: &Error) -> u8 {
     match error {
-        Error::Malformed(_) | Error::Contradiction(_) => 10,
-        Error::Unexpected { .. } | Error::ProfileRevoked { .. } => 13,
-        _ => 17,
+        // Of a disclosure a bad path is one of what is opened, as a hash is.
+        Error::HashMismatch { .. } | Error::Manifest(_) => 17,
+        error => exit_code(error),
     }
 }
 
@@ -96,6 +96,12 @@ pub fn check_verdict(
 fn about((bytes, expected): (&[u8], &Expectation)) -> Result<VerdictExpectation> {
     let receipt = Receipt::parse(bytes)?;
     check_structure(&receipt, expected)?;
+    // Or the deployment would be one that somebody wrote into the file.
+    check_signatures(&receipt, expected)?;
+    if receipt.kind == Kind::Attested {
+        let why = "the receipt is attested: nobody can recompute it, so there are no verdicts about it";
+        return Err(Error::Contradiction(why.into()));
+    }
     let signed = receipt.attestation.as_ref().map(|attestation| attestation.domain);
     Ok(VerdictExpectation {
         claim_hash: Some(receipt.claim_hash),
@@ -141,7 +147,7 @@ fn table(verdict: &SignedVerdict, compared: bool, by_whom: bool) -> String {
         text += "whether this auditor counts is for you to say: --auditor names the one you expect\n";
     }
     // A stranger wrote this text.
-    let evidence: Vec<_> = verdict.evidence.lines().map(plain).collect();
+    let evidence: Vec<_> = verdict.evidence.lines().map(|line| format!("  {}", plain(line))).collect();
     format!("{text}\nevidence:\n{}", evidence.join("\n"))
 }
 

@@ -41,6 +41,7 @@ pub(super) async fn fetch(
     let expected = Expectation {
         claim_hash: committed.as_ref().map(|event| event.receipt_hash),
         agreement_id: Some(saved.service_agreement_id.0),
+        run_index: Some(PAID_RUN),
         provider: Some(session.offer.publisher),
         consumer: Some(session.key.address()),
         domain: Some(session.chain.deployment().domain()),

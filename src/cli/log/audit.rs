@@ -65,12 +65,12 @@ struct Found {
 impl Audit {
     pub(super) fn run(self) -> Result<Exit> {
         let remote = self.source.remote(self.bounds)?;
-        let key = self.source.key(&remote)?;
+        let before = self.state.as_deref().map(State::read).transpose()?.flatten();
+        let key = self.source.key_since(&remote, before.as_ref())?;
         let scratch = Scratch::new()?;
         let mut known = Known::default();
         // The chain first: what it has must be in a checkpoint that is asked for later.
         let anchors = self.read_chain(&remote, &mut known, &scratch)?;
-        let before = self.state.as_deref().map(State::read).transpose()?.flatten();
         if let Some(before) = &before {
             known.0.push((before.tree(&key)?, "the checkpoint of the last audit"));
         }

@@ -83,9 +83,10 @@ impl Budget {
                 Ok(bytes)
             }
             Ok(None) => Err(FetchError::Missing(path.into())),
-            Err(error @ Error::Odd(_)) if most < max => {
+            Err(error @ Error::TooLong { .. }) if most < max => {
                 Err(FetchError::Failed(format!("{error}; that is all that --max-bytes leaves")))
             }
+            Err(Error::TooLong { path, most }) => Err(FetchError::TooLong { path, most }),
             Err(error) => Err(FetchError::Failed(error.to_string())),
         }
     }

@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use super::{Exit, Usage};
 use crate::client::Files;
 use bounds::{Bounds, Budget, FEW_FILES};
+use state::State;
 
 /// Look at a provider's transparency log, and audit it.
 #[derive(Debug, Subcommand)]
@@ -40,6 +41,7 @@ pub(super) struct Unreachable(pub(super) String);
 /// A log over HTTP. Blocking: for a thread of its own within the runtime.
 #[derive(Debug)]
 struct Remote {
+    url: String,
     files: Files,
     runtime: tokio::runtime::Handle,
     budget: Budget,
@@ -56,7 +58,16 @@ impl Source {
         let url = self.url.trim_end_matches('/');
         let base = if url.ends_with("/log") { url.to_string() } else { format!("{url}/log") };
         let runtime = tokio::runtime::Handle::current();
-        Ok(Remote { files: Files::new(&base)?, runtime, budget: bounds.begin() })
+        Ok(Remote { files: Files::new(&base)?, url: base, runtime, budget: bounds.begin() })
+    }
+
+    /// The key that was given, or the one that the last audit saw: a log keeps its key, so another one is not asked for. Else the
+    /// one that it serves.
+    fn key_since(&self, remote: &Remote, before: Option<&State>) -> Result<LogKey> {
+        match before.filter(|_| self.key.is_none()) {
+            Some(before) => before.key(),
+            None => self.key(remote),
+        }
     }
 
     /// The key that was given, or the one that the log serves.
@@ -69,9 +80,15 @@ impl Source {
     }
 }
 
-/// A small text file of the log.
+/// A small text file that every log has. What is not there is no log, or no log any more: a wrong URL accuses nobody.
 fn text(remote: &Remote, path: &str, max: usize) -> Result<String> {
-    let bytes = remote.fetch(path, max).map_err(read_error)?;
+    let bytes = remote.fetch(path, max).map_err(|error| match error {
+        FetchError::Missing(path) => {
+            Unreachable(format!("there is no {path} of a log at {}: is the URL right?", remote.url)).into()
+        }
+        FetchError::TooLong { .. } => brizo_receipt::Error::Checkpoint(error.to_string()).into(),
+        error => read_error(error),
+    })?;
     let bad = |_| brizo_receipt::Error::Checkpoint(format!("{path} is not text"));
     Ok(String::from_utf8(bytes).map_err(bad)?)
 }
@@ -83,6 +100,9 @@ fn read_error(error: impl Into<ReadError>) -> anyhow::Error {
         ReadError::Fetch(FetchError::Missing(path)) => {
             brizo_receipt::Error::LogProof(format!("the log does not have {path}, which its size demands"))
                 .into()
+        }
+        ReadError::Fetch(error @ FetchError::TooLong { .. }) => {
+            brizo_receipt::Error::LogProof(error.to_string()).into()
         }
         ReadError::Fetch(FetchError::Failed(why)) => Unreachable(why).into(),
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use brizo_receipt::log::{Checkpoint, LogKey, Tree};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,11 @@ impl State {
         }
     }
 
+    /// The key of the last audit.
+    pub(super) fn key(&self) -> Result<LogKey> {
+        LogKey::parse(&self.key).map_err(|e| anyhow!("the state's key was damaged: {e}"))
+    }
+
     /// The tree of the last audit, if this is the same log.
     pub(super) fn tree(&self, key: &LogKey) -> Result<Tree> {
         if self.key != key.to_string() {
@@ -40,7 +45,9 @@ impl State {
                 self.key
             );
         }
-        Ok(Checkpoint::verify(&self.checkpoint, key)?.tree)
+        let checkpoint = Checkpoint::verify(&self.checkpoint, key);
+        // Not as an error of the log: this file is the auditor's own.
+        Ok(checkpoint.map_err(|e| anyhow!("the state's checkpoint was damaged: {e}"))?.tree)
     }
 
     /// Puts the file in its place at once, so that a crash leaves the old one or the new one.

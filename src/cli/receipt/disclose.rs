@@ -197,7 +197,7 @@ impl Disclose {
             Some(path) => {
                 let what =
                     format!("claim.spec.blindCommit ({} is not the run key of this receipt)", path.display());
-                Err(Error::HashMismatch { what, stated, computed }.into())
+                Err(Error::WrongKey { what, stated, computed }.into())
             }
         }
     }

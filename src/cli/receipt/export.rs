@@ -11,7 +11,7 @@ use brizo_receipt::export::{
 use clap::{Args, ValueEnum};
 
 use crate::cli::Exit;
-use crate::cli::format::read_receipt;
+use crate::cli::format::{read_receipt, read_salt_key};
 use crate::cli::profiles::NewerProfiles;
 use crate::cli::spec::read_outputs;
 use crate::config::read_secret_text;
@@ -34,6 +34,10 @@ pub(in crate::cli) struct Export {
     /// Folder with output files: each is compared with the receipt, and its SHA-256 is added.
     #[arg(long, value_name = "FOLDER")]
     outputs: Option<PathBuf>,
+    /// File with the consumer's run key: proves arguments and variables, which no signature covers as they stand in the file.
+    /// [default: the key that hides nothing]
+    #[arg(long, value_name = "FILE")]
+    run_key: Option<PathBuf>,
     #[command(flatten)]
     profiles: NewerProfiles,
     /// File to write; must not exist, so that no receipt is lost to a slip. [default: standard output]
@@ -60,6 +64,9 @@ impl Export {
         }
         let mut source =
             Source::new(&read_receipt(&self.receipt)?, &self.file_name(), &self.profiles.expectation()?)?;
+        if self.run_key.is_some() {
+            source.open_invocation(&read_salt_key(self.run_key.as_deref())?)?;
+        }
         if let Some(folder) = &self.outputs {
             for (path, bytes) in read_outputs(folder)? {
                 if let Err(error) = source.add_file(&path, &bytes) {

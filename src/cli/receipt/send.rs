@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
-use brizo_receipt::{Profiles, Receipt, SMALL_BYTES_MAX, SignedVerdict, VerdictExpectation};
+use brizo_receipt::{
+    Receipt, SMALL_BYTES_MAX, SignedVerdict, VerdictExpectation, check_signatures, check_structure,
+};
 use clap::Args;
 
 use super::super::Exit;
@@ -15,7 +17,7 @@ use crate::ids::{AgreementId, JobId};
 
 /// Send a verdict to the provider of the receipt, which has to put it into its log.
 ///
-/// The request is signed by the auditor, or by the job's consumer who hands the verdict on. The log shows it to everybody: its
+/// The request is signed by the auditor, or by the job's consumer or publisher who hands the verdict on. The log shows it to everybody: its
 /// digest, and whether it confirms. Exit code 0 when the log has it, 5 when the provider refuses.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SendVerdict {
@@ -27,7 +29,7 @@ pub(in crate::cli) struct SendVerdict {
     /// The provider's URL.
     #[arg(long, env = "NODE_URL")]
     node: String,
-    /// File with the secret key of the auditor or of the consumer.
+    /// File with the secret key of the auditor, of the consumer or of the publisher.
     #[arg(long)]
     key: PathBuf,
     #[command(flatten)]
@@ -45,7 +47,9 @@ impl SendVerdict {
             anyhow!("the receipt is of a local run: no provider signed it, and no log has it")
         })?;
         let spec = &receipt.claim.spec;
-        Profiles::standing(spec.profile, self.profiles.read()?.as_ref())?;
+        let expected = self.profiles.expectation()?;
+        check_structure(&receipt, &expected)?;
+        check_signatures(&receipt, &expected)?;
         // What the provider would refuse is said here, before anything is sent.
         verdict.check(&VerdictExpectation {
             claim_hash: Some(receipt.claim_hash),

@@ -8,7 +8,8 @@ use super::super::program::Program;
 use super::super::ready::Ready;
 use super::super::spec::LocalInputs;
 use super::super::{Exit, Usage};
-use super::{Difference, Replay, after_the_run, before_the_run};
+use super::compare::{after_the_run, not_as_ordered};
+use super::{Difference, Replay};
 use crate::job;
 use crate::sandbox::Order;
 
@@ -32,7 +33,7 @@ impl Replay {
             return Err(Usage("--runtime describes a module; the receipt is of an image".into()).into());
         };
         let before =
-            before_the_run(receipt, image.digest, &program.bundle, &inputs.manifest, (dataset_key, run_key));
+            not_as_ordered(receipt, image.digest, &program.bundle, &inputs.manifest, (dataset_key, run_key));
         if !before.is_empty() {
             return self.say(
                 receipt,

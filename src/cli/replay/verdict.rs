@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use brizo_receipt::verifier::plain;
 use brizo_receipt::{Address, B256, Domain, Receipt, SecretKey, SignedVerdict};
 use clap::Args;
 
@@ -13,6 +14,10 @@ use crate::sandbox::Engine;
 
 /// Differences that the evidence lists; a million of them would say no more.
 const DIFFERENCES_MAX: usize = 1_000;
+
+/// Bytes of differences that the evidence lists. The receipt chooses the names in them, and must not make it so long that no
+/// verdict, or no log, takes it.
+const EVIDENCE_BYTES_MAX: usize = 64 << 10;
 
 /// Something that the replay does not share with the receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,13 +121,19 @@ fn evidence(receipt: B256, replayed: Option<B256>, differences: &[Difference]) -
     );
     text += &match replayed {
         Some(hash) => format!("replayed {hash}, in two runs that agreed\n"),
-        None => "replayed nothing: what is there to be run is not what the receipt names\n".into(),
+        None => "replayed nothing: no run under this profile can be what the receipt claims\n".into(),
     };
+    let mut listed = 0;
     for difference in differences.iter().take(DIFFERENCES_MAX) {
-        text += &format!("differs: {}\n", difference.public);
+        let line = format!("differs: {}\n", plain(&difference.public));
+        if text.len() + line.len() > EVIDENCE_BYTES_MAX {
+            break;
+        }
+        text += &line;
+        listed += 1;
     }
-    if differences.len() > DIFFERENCES_MAX {
-        text += &format!("and {} more differences\n", differences.len() - DIFFERENCES_MAX);
+    if differences.len() > listed {
+        text += &format!("and {} more differences\n", differences.len() - listed);
     }
     text
 }
@@ -156,6 +167,24 @@ mod tests {
         let text = evidence(B256::ZERO, Some(B256::repeat_byte(1)), &many);
         assert!(text.ends_with("differs: output \"999\": other content\nand 5 more differences\n"), "{text}");
         assert!(text.contains("in two runs that agreed"));
+        // Names that the receipt chose so that the evidence grows: of control characters, and of the longest there are.
+        let names = |name: &str| -> Vec<Difference> {
+            (0..DIFFERENCES_MAX)
+                .map(|i| format!("output {:?}: other content", format!("{i}{name}")).into())
+                .collect()
+        };
+        for name in ["\u{1b}".repeat(250), "\u{10ffff}".repeat(250), "\\".repeat(250), "x".repeat(4_000)] {
+            let text = evidence(B256::ZERO, None, &names(&name));
+            assert!(
+                text.len() < EVIDENCE_BYTES_MAX + 100 && text.ends_with(" more differences\n"),
+                "{}",
+                text.len()
+            );
+            let key = SecretKey::from_bytes(&[0x55; 32]).unwrap();
+            let signed =
+                SignedVerdict::sign(&key, Domain::LOCAL, (B256::ZERO, B256::ZERO), None, text, 1).unwrap();
+            assert!(signed.to_text().len() < 256 << 10, "the provider's log takes it");
+        }
         assert!(evidence(B256::ZERO, None, &many[..1]).contains("replayed nothing"));
         let unseen = Difference::of_unseen("output", "secret.csv", "other content");
         assert_eq!(unseen.own, "output \"secret.csv\": other content");

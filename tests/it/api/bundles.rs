@@ -76,7 +76,7 @@ async fn a_bundle_is_run_paid_and_replayed() {
     std::fs::write(inside(&world, "bundle/main.txt"), " parrots").unwrap();
     let other = replay("bundle");
     let text = String::from_utf8_lossy(&other.stdout).into_owned();
-    assert_eq!(other.status.code(), Some(20), "{text}");
+    assert_eq!(other.status.code(), Some(3), "{text}");
     assert!(text.contains("\"main.txt\" is not what it was"), "{text}");
 }
 

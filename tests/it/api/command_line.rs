@@ -93,7 +93,7 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
     std::fs::write(inside(&world, "out/receipt.json"), "of an earlier fetch").unwrap();
     for verb in ["run", "get"] {
         let refused = world.brizo(&["job", verb, "job.toml", "--profiles", "profiles.json"]);
-        assert_eq!(refused.status.code(), Some(13), "{verb}: {}", said(&refused));
+        assert_eq!(refused.status.code(), Some(27), "{verb}: {}", said(&refused));
         assert!(said(&refused).contains("is revoked"), "{verb}: {}", said(&refused));
     }
     assert_eq!(std::fs::read(inside(&world, "out/receipt.json")).unwrap(), b"of an earlier fetch");
@@ -103,7 +103,7 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
     assert_eq!(json(&verified)["verdict"], "holds: structure, signature, on chain, opening");
     let another = verify(&world, "0x0000000000000000000000000000000000000001");
-    assert_eq!(another.status.code(), Some(13), "{}", said(&another));
+    assert_eq!(another.status.code(), Some(26), "{}", said(&another));
 
     let did = world.did.to_string();
     let dataset_key = format!("state/{}.dataset.key", did.trim_start_matches("did:op:"));

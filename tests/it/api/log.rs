@@ -173,7 +173,7 @@ fn hand_on(world: &World, receipt: &[u8], verdict: &str) {
     std::fs::write(world.folder.path().join("profiles.json"), list).unwrap();
     let revoked =
         world.brizo(&[&arguments("http://127.0.0.1:9")[..], &["--profiles", "profiles.json"]].concat());
-    assert_eq!(revoked.status.code(), Some(13), "{}", String::from_utf8_lossy(&revoked.stderr));
+    assert_eq!(revoked.status.code(), Some(27), "{}", String::from_utf8_lossy(&revoked.stderr));
     // One that is about something else is refused before anything is sent: nobody listens there.
     std::fs::write(world.folder.path().join("verdict.json"), verdict.replace("two runs", "one run")).unwrap();
     let refused = world.brizo(&arguments("http://127.0.0.1:9"));
@@ -201,10 +201,11 @@ async fn verdicts_are_checked_and_logged_once() {
     assert_eq!(send(&stranger, &good).await.unwrap()["confirms"], Value::from(true));
     send(&consumer, &good).await.unwrap();
     hand_on(&world, &bytes, &good);
-    send(&stranger, &verdict(about, None)).await.unwrap();
-    grown_to(&world, 3).await;
+    // Who was wrong says so; what was logged stays.
+    assert_eq!(send(&stranger, &verdict(about, None)).await.unwrap()["confirms"], Value::from(false));
+    grown_to(&world, 4).await;
     let events: Vec<Event> = entries(&world).await.iter().map(|entry| entry.event).collect();
-    assert_eq!(events, [Event::Permitted, Event::Receipt, Event::Confirmed]);
+    assert_eq!(events, [Event::Permitted, Event::Receipt, Event::Confirmed, Event::Disputed]);
 
     refused(send(&consumer, &verdict((B256::ZERO, about.1), None)).await, 422, "bad_verdict");
     refused(send(&stranger, &verdict((B256::ZERO, about.1), None)).await, 404, "job_not_found");

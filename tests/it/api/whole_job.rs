@@ -25,6 +25,7 @@ async fn a_job_is_run_settled_and_proven() {
     let expected = Expectation {
         claim_hash: Some(committed.receipt_hash),
         agreement_id: Some(id.0),
+        run_index: Some(0),
         provider: Some(world.publisher()),
         consumer: Some(consumer.key.address()),
         domain: Some(world.deployment.domain()),

@@ -1,4 +1,5 @@
-//! `brizo log audit` of a server that answers without end: the audit ends all the same, and says nothing about the log.
+//! `brizo log audit` of servers that are no log, or answer without end: the audit ends all the same, and accuses only whom it has
+//! something against.
 
 use super::fake_web::{Says, Server};
 use super::said;
@@ -11,14 +12,13 @@ fn a_log_that_is_too_large_too_slow_or_endless_is_inconclusive() {
     let log = repository("tests/frozen/1");
     let key = std::fs::read_to_string(log.join("log.key")).unwrap();
     let (endless, stuck) = (|| Says::Endless(log.clone()), || Says::Stuck(log.clone()));
-    let cases: [(&str, Says, &[&str], &str); 5] = [
+    let cases: [(&str, Says, &[&str], &str); 4] = [
         (
             "more entries than wanted",
             endless(),
             &["--max-entries", "299"],
             "the log has 300 entries, --max-entries is 299",
         ),
-        ("a file without end", endless(), &[], "more than the 30208 bytes it can have"),
         ("more bytes than wanted", endless(), &["--max-bytes", "20kB"], "all that --max-bytes leaves"),
         ("a file that does not go on", stuck(), &["--deadline", "1"], "not done after 1 s"),
         ("no time at all", stuck(), &["--deadline", "0"], "not done after 0 s"),
@@ -30,8 +30,43 @@ fn a_log_that_is_too_large_too_slow_or_endless_is_inconclusive() {
         assert_eq!(audit.status.code(), Some(3), "{about}: {}", said(&audit));
         assert!(said(&audit).contains(why), "{about}: {}", said(&audit));
     }
+    // What is longer than it can be is no tile, however much more would come.
+    let server = Server::start(endless());
+    let audit = brizo(folder.path(), &["log", "audit", &server.url, "--key", key.trim()]);
+    assert_eq!(audit.status.code(), Some(15), "{}", said(&audit));
+    assert!(said(&audit).contains("more than the 30208 bytes that it can have"), "{}", said(&audit));
     for bounds in [["--max-entries", "many"], ["--deadline", "-1"], ["--max-bytes", "1XB"]] {
         let audit = brizo(folder.path(), &[&["log", "audit", "http://127.0.0.1:9"][..], &bounds].concat());
         assert_eq!(audit.status.code(), Some(2), "{bounds:?}: {}", said(&audit));
     }
+}
+
+/// A wrong URL, or a file of the auditor's own that was damaged, is nothing against a log; a log that comes with another key is.
+#[test]
+fn a_log_is_accused_of_nothing_that_others_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let frozen = repository("tests/frozen/1");
+    let key = std::fs::read_to_string(frozen.join("log.key")).unwrap();
+    let nothing = Server::start(Says::Files(folder.path().to_path_buf()));
+    for verb in [&["key"][..], &["checkpoint"], &["audit"], &["audit", "--key", key.trim()]] {
+        let asked = brizo(folder.path(), &[&["log"], &verb[..1], &[&*nothing.url], &verb[1..]].concat());
+        assert_eq!(asked.status.code(), Some(3), "{verb:?}: {}", said(&asked));
+        assert!(said(&asked).contains("is the URL right?"), "{verb:?}: {}", said(&asked));
+    }
+    let note = std::fs::read_to_string(frozen.join("log/checkpoint")).unwrap();
+    let state = folder.path().join("state.json");
+    let audit = |note: &str, says: Says| {
+        let text = serde_json::json!({ "key": key.trim(), "checkpoint": note }).to_string();
+        std::fs::write(&state, text).unwrap();
+        let server = Server::start(says);
+        let audit = brizo(folder.path(), &["log", "audit", &server.url, "--state", "state.json"]);
+        (audit.status.code(), said(&audit))
+    };
+    let damaged = audit(&note[1..], Says::Files(frozen.clone()));
+    assert_eq!(damaged.0, Some(1), "{}", damaged.1);
+    assert!(damaged.1.contains("the state's checkpoint was damaged"), "{}", damaged.1);
+    // Nobody told the auditor to trust this one: the key is the one of the last audit.
+    let stranger = audit(&note, Says::Files(repository("tests/vectors/logged/live-stranger")));
+    assert_eq!(stranger.0, Some(15), "{}", stranger.1);
+    assert!(stranger.1.contains("key that signed the checkpoint"), "{}", stranger.1);
 }

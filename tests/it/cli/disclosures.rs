@@ -119,7 +119,7 @@ fn what_is_missing_is_named() {
     let run = LocalRun::new();
     let cases: [(&[&str], i32, &str); 9] = [
         (&["--argument", "0"], 3, "give --run-key; the consumer who ordered the run has it"),
-        (&["--argument", "0", "--run-key", "dataset.key"], 11, "is not the run key of this receipt"),
+        (&["--argument", "0", "--run-key", "dataset.key"], 17, "is not the run key of this receipt"),
         (&["--argument", "77", "--run-key", "run.key"], 17, "has no argument \"00000077\""),
         (&["--variable", "HOME", "--run-key", "run.key"], 17, "has no variable \"HOME\""),
         (&["--input", "penguins.csv", "--data", "data"], 3, "give --dataset-key"),

@@ -30,17 +30,23 @@ fn key_file(folder: &Path, text: &str, mode: u32) {
 fn each_format_is_the_one_that_is_checked_in() {
     let folder = tempfile::tempdir().unwrap();
     key_file(folder.path(), KEY, 0o600);
+    fs::write(folder.path().join("run.key"), "33".repeat(32)).unwrap();
+    fs::write(folder.path().join("other.key"), "34".repeat(32)).unwrap();
     for (golden_name, more) in [
         ("in-toto", &["--format", "in-toto"][..]),
         ("prov", &["--format", "prov"]),
         ("ro-crate", &["--format", "ro-crate"]),
         ("dsse", &["--format", "in-toto", "--key", "key.pem"]),
     ] {
-        let printed = export(folder.path(), "ok-full", more);
+        let wrong = export(folder.path(), "ok-full", &[more, &["--run-key", "other.key"]].concat());
+        assert_eq!((wrong.status.code(), wrong.stdout.len()), (Some(17), 0), "{}", said(&wrong));
+        let more = [more, &["--run-key", "run.key"]].concat();
+        let printed = export(folder.path(), "ok-full", &more);
         assert_eq!(printed.status.code(), Some(0), "{}", said(&printed));
         let golden = repository(&format!("tests/interop/golden/ok-full.{golden_name}.json"));
-        assert_eq!(printed.stdout, fs::read(golden).unwrap(), "{more:?}");
-        let to_file = [more, &["-o", golden_name]].concat();
+        let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+        assert_eq!(text, fs::read_to_string(golden).unwrap(), "{more:?}");
+        let to_file = [&more[..], &["-o", golden_name]].concat();
         let written = export(folder.path(), "ok-full", &to_file);
         assert_eq!((written.status.code(), written.stdout.len()), (Some(0), 0), "{}", said(&written));
         assert_eq!(fs::read(folder.path().join(golden_name)).unwrap(), printed.stdout, "{more:?}");

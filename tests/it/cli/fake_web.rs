@@ -18,12 +18,19 @@ pub(crate) struct FakeChain {
     pub(crate) contracts: Option<Domain>,
     /// Publisher and consumer of every agreement; zero where there is none.
     pub(crate) parties: (Address, Address),
+    /// Number of the DID that every agreement is about.
+    pub(crate) did: B256,
     /// What `receiptOf` says.
     pub(crate) receipt: B256,
     /// Hash and publisher of the one event, and the contract that raised it.
     pub(crate) event: Option<(B256, Address, Address)>,
-    /// What `checksumOf` says.
+    /// Number of the run that the event is of.
+    pub(crate) run: u64,
+    /// What `checksumOf` says of the block of the event, and of a later one if that is another.
     pub(crate) checksum: B256,
+    pub(crate) checksum_of_today: Option<B256>,
+    /// Whether it answers about earlier blocks than the newest.
+    pub(crate) keeps_state: bool,
     /// Anchors of logs.
     pub(crate) anchors: Vec<(u64, B256)>,
     /// Widest range of blocks that is answered.
@@ -145,7 +152,12 @@ impl FakeChain {
                 let block = quantity(&params[0]);
                 json!({ "number": params[0], "timestamp": format!("{:#x}", block * BLOCK_S) })
             }
-            "eth_call" => json!(self.call(params[0]["data"].as_str().unwrap_or_default())),
+            "eth_call" if quantity(&params[1]) != NEWEST && !self.keeps_state => {
+                return json!({ "jsonrpc": "2.0", "id": question["id"], "error": { "message": "missing trie node" } });
+            }
+            "eth_call" => {
+                json!(self.call(params[0]["data"].as_str().unwrap_or_default(), quantity(&params[1])))
+            }
             "eth_getLogs" => match self.logs(&params[0]) {
                 Some(logs) => logs,
                 None => {
@@ -157,7 +169,7 @@ impl FakeChain {
         json!({ "jsonrpc": "2.0", "id": question["id"], "result": result })
     }
 
-    fn call(&self, data: &str) -> String {
+    fn call(&self, data: &str, block: u64) -> String {
         let Some(domain) = &self.contracts else { return "0x".into() };
         let is = |signature: &str| data.starts_with(&format!("0x{}", hex(&keccak256(signature)[..4])));
         if is("domainSeparator()") {
@@ -167,12 +179,13 @@ impl FakeChain {
             return self.receipt.to_string();
         }
         if is("checksumOf(bytes32)") {
-            return self.checksum.to_string();
+            let today = self.checksum_of_today.filter(|_| block > EVENT_BLOCK);
+            return today.unwrap_or(self.checksum).to_string();
         }
         assert!(is("getAgreement(bytes32)"), "nothing of ours calls {data}");
         let (publisher, consumer) = (self.parties.0.into_word(), self.parties.1.into_word());
         let executed = word((EVENT_BLOCK - 100) * BLOCK_S);
-        let words = [word(2), word(7), publisher, consumer, executed, word(0), word(0), word(2), word(0)];
+        let words = [word(2), self.did, publisher, consumer, executed, word(0), word(0), word(2), word(0)];
         format!("0x{}", words.map(|word| hex(word.as_slice())).concat())
     }
 
@@ -181,6 +194,10 @@ impl FakeChain {
         let (from, to) = (quantity(&filter["fromBlock"]), quantity(&filter["toBlock"]));
         if to - from >= self.widest {
             return None;
+        }
+        let registered = keccak256("DIDAttributeRegistered(bytes32,address,bytes32,string,uint256)");
+        if filter["topics"][0] == registered.to_string() {
+            return Some(self.registered(filter, from..=to));
         }
         if !(from..=to).contains(&EVENT_BLOCK) {
             return Some(json!([]));
@@ -201,9 +218,29 @@ impl FakeChain {
         }
         let events = self.event.iter().map(|(hash, publisher, contract)| {
             let topics = json!([filter["topics"][0], filter["topics"][1], hash, publisher.into_word()]);
-            log(json!(contract), topics, word(0).to_string())
+            log(json!(contract), topics, word(self.run).to_string())
         });
         Some(events.collect())
+    }
+
+    /// The DDO's registrations: another one first, then the one that counts; none of a checksum of zero.
+    fn registered(&self, filter: &Value, blocks: std::ops::RangeInclusive<u64>) -> Value {
+        let versions = [(100, B256::repeat_byte(0xcc)), (200, self.checksum)];
+        let seen = versions.iter().filter(|(at, _)| blocks.contains(at) && !self.checksum.is_zero());
+        let event = |(at, checksum): &(u64, B256)| {
+            let topics = [
+                filter["topics"][0].clone(),
+                filter["topics"][1].clone(),
+                json!(self.parties.0.into_word()),
+                json!(checksum),
+            ];
+            let data = [word(64), word(7), word(0)].map(|word| hex(word.as_slice())).concat();
+            json!({
+                "address": filter["address"], "topics": topics, "data": format!("0x{data}"),
+                "blockNumber": format!("{at:#x}"), "transactionHash": B256::repeat_byte(0xab),
+            })
+        };
+        seen.map(event).collect()
     }
 }
 

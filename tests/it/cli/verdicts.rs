@@ -45,7 +45,7 @@ fn a_replay_that_agrees_confirms_under_the_auditors_name() {
     assert!(signed.evidence.contains("in two runs that agreed"), "{}", signed.evidence);
     // The other way round: somebody else, another receipt, a changed word.
     let other = check(&run, &["--auditor", &format!("0x{}", "11".repeat(20))]);
-    assert_eq!((other.status.code(), json(&other)["code"].as_str()), (Some(13), Some("unexpected_receipt")));
+    assert_eq!((other.status.code(), json(&other)["code"].as_str()), (Some(26), Some("unexpected_signer")));
     std::fs::remove_dir_all(run.path("out")).unwrap();
     let mut args = super::RUN.to_vec();
     args.splice(
@@ -86,18 +86,122 @@ fn a_forged_outcome_is_disputed_with_the_hash_that_came_out() {
     assert!(signed.evidence.contains("differs: outcome.fuelUsed"), "{}", signed.evidence);
 }
 
-/// Nothing is run when the inputs are others; the evidence has no name of a file that the receipt hides.
+/// The order, which the consumer signed, names module, data and arguments. Who has others can say nothing about the provider,
+/// whoever gave them to him.
 #[test]
-fn what_differs_before_the_run_disputes_without_a_hash_and_without_names() {
+fn what_the_auditor_has_not_got_accuses_nobody() {
     let (run, _) = with_auditor();
+    let text = std::fs::read_to_string(run.path("out.receipt.json")).unwrap();
+    let refused = |name: &str| {
+        let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+        assert_eq!(replay.status.code(), Some(3), "{}", said(&replay));
+        assert!(said(&replay).contains(name), "{name}: {}", said(&replay));
+        assert!(!run.path("verdict.json").exists(), "{name}: a verdict was signed");
+    };
     flip(&run.path("data/seattle-weather.csv"), 5000);
+    refused("seattle-weather.csv");
+    flip(&run.path("data/seattle-weather.csv"), 5000);
+    // Nobody signed the arguments that stand in the file.
+    let doctored = text.replace("penguins.csv\"\n", "penguinz.csv\"\n");
+    assert_ne!(doctored, text);
+    std::fs::write(run.path("out.receipt.json"), doctored).unwrap();
+    refused("invocation");
+    std::fs::write(run.path("out.receipt.json"), text).unwrap();
+    flip(&run.path("algorithm.wasm"), 1000);
+    refused("module: the receipt names");
+    flip(&run.path("algorithm.wasm"), 1000);
+    flip(&run.path("dataset.key"), 0);
+    refused("wrong data set key");
+    flip(&run.path("dataset.key"), 0);
+    assert_eq!(run.brizo(&[&REPLAY[..], &SIGN].concat()).status.code(), Some(0));
+    assert!(verdict(&run).statement.confirms());
+}
+
+/// The surest lie is one that its own numbers show: the contract sees none of them, and pays.
+#[test]
+fn a_claim_that_contradicts_itself_is_disputed_without_a_run() {
+    let (run, _) = with_auditor();
+    let text = std::fs::read(run.path("out.receipt.json")).unwrap();
+    let mut receipt = Receipt::parse(&text).unwrap();
+    receipt.claim.outcome.fuel_used = receipt.claim.spec.fuel_limit + 1;
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
     let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
-    assert_eq!(replay.status.code(), Some(20));
-    assert!(said(&replay).contains("seattle-weather.csv"), "the auditor is told the file");
+    assert_eq!(replay.status.code(), Some(10), "whose claim it is nobody can tell: {}", said(&replay));
+    assert!(!run.path("verdict.json").exists());
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(20), "{}", said(&replay));
     let signed = verdict(&run);
-    assert!(signed.statement.replayed_hash.is_zero() && !signed.statement.confirms());
-    assert!(signed.evidence.contains("inputs: 1 of 2 files differ"), "{}", signed.evidence);
-    assert!(!signed.evidence.contains("seattle"), "{}", signed.evidence);
+    assert!(signed.statement.replayed_hash.is_zero(), "{}", said(&replay));
+    assert!(signed.evidence.contains("fuelUsed"), "{}", signed.evidence);
+}
+
+/// What came out is said, though the verdict about it cannot be kept.
+#[test]
+fn a_verdict_that_cannot_be_written_changes_no_result() {
+    let (run, _) = with_auditor();
+    let place = ["--verdict-key", "auditor.key", "--verdict", "nowhere/verdict.json"];
+    let good = run.brizo(&[&REPLAY[..], &place].concat());
+    assert_eq!((good.status.code(), json(&good)["match"].as_bool()), (Some(1), Some(true)));
+    let mut receipt = Receipt::parse(&std::fs::read(run.path("out.receipt.json")).unwrap()).unwrap();
+    receipt.claim.outcome.fuel_used -= 1;
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    let forged = run.brizo(&[&REPLAY[..], &place].concat());
+    assert_eq!((forged.status.code(), json(&forged)["match"].as_bool()), (Some(20), Some(false)));
+    assert!(json(&forged)["verdict"].as_str().unwrap().starts_with("none is signed: "), "{}", said(&forged));
+}
+
+/// A receipt can order a run that never ends; the auditor says how long it may take.
+#[test]
+fn a_replay_takes_no_longer_than_it_may() {
+    let run = LocalRun::new();
+    let hostile = crate::guests::guest_path("hostile");
+    let module = hostile.to_str().unwrap();
+    let ran = run.brizo(&["run", module, "--output", "none", "--fuel", "1000000", "--", "loop"]);
+    assert_eq!(ran.status.code(), Some(4), "{}", said(&ran));
+    let place = run.path("none.receipt.json");
+    let mut receipt = Receipt::parse(&std::fs::read(&place).unwrap()).unwrap();
+    receipt.claim.spec.fuel_limit = i64::MAX as u64;
+    receipt.claim.outcome.fuel_used = receipt.claim.spec.fuel_limit;
+    // Their salts are of another spec.
+    receipt.opening.outputs.iter_mut().for_each(|output| output.shown = None);
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(&place, receipt.to_text()).unwrap();
+    let late = run.brizo(&["replay", "none.receipt.json", "--module", module, "--deadline", "0"]);
+    assert_eq!(late.status.code(), Some(3), "{}", said(&late));
+    assert!(said(&late).contains("wall-clock ceiling"), "{}", said(&late));
+}
+
+/// What nobody can have run needs no run to be disputed.
+#[test]
+fn a_claim_that_no_run_can_be_of_is_disputed_without_a_hash() {
+    type Change = fn(&LocalRun, &mut Receipt);
+    let changes: [(&str, Change); 3] = [
+        ("nothing runs it", |run, receipt| {
+            std::fs::write(run.path("algorithm.wasm"), "no module").unwrap();
+            receipt.claim.spec.module_digest = brizo_receipt::content_digest(b"no module");
+        }),
+        ("profile: ", |_, receipt| {
+            let profiles = brizo_receipt::Profiles::of_this_release().unwrap();
+            let component = profiles.list().iter().find(|one| one.name == "brizo-wasm-component/1");
+            receipt.claim.spec.profile = component.unwrap().digest;
+        }),
+        ("stackLimit: ", |_, receipt| receipt.claim.spec.stack_limit = u64::MAX),
+    ];
+    for (place, change) in changes {
+        let (run, _) = with_auditor();
+        let mut receipt = Receipt::parse(&std::fs::read(run.path("out.receipt.json")).unwrap()).unwrap();
+        change(&run, &mut receipt);
+        receipt.claim_hash = receipt.claim.hash();
+        std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+        let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+        assert_eq!(replay.status.code(), Some(20), "{place}: {}", said(&replay));
+        let signed = verdict(&run);
+        assert!(signed.statement.replayed_hash.is_zero() && !signed.statement.confirms());
+        assert!(signed.evidence.contains(place), "{place}: {}", signed.evidence);
+    }
 }
 
 /// The name of an output that the receipt withholds is told to the auditor, and stands in no evidence.
@@ -161,9 +265,10 @@ fn a_verdict_about_a_signed_receipt_is_for_its_deployment() {
     let (agreement, key) = (read.claim.spec.agreement_id, SecretKey::from_bytes(&[0x55; 32]).unwrap());
     let cases = [
         (domain, agreement, 0, "confirms"),
-        (Domain { chain_id: 1, ..domain }, agreement, 13, "deployment"),
-        (Domain::LOCAL, agreement, 13, "deployment"),
-        (domain, B256::ZERO, 13, "agreement"),
+        (Domain { chain_id: 1, ..domain }, agreement, 23, "wrong_chain"),
+        (Domain { verifying_contract: Default::default(), ..domain }, agreement, 24, "wrong_contract"),
+        (Domain::LOCAL, agreement, 23, "wrong_chain"),
+        (domain, B256::ZERO, 25, "wrong_job"),
     ];
     for (domain, agreement, exit, word) in cases {
         let (hash, text) = (read.claim_hash, "seen\n".to_string());
@@ -201,7 +306,7 @@ fn a_receipt_under_a_revoked_profile_is_refused() {
         let good = run.brizo(verb);
         assert_eq!(good.status.code(), Some(0), "{verb:?}: {}", said(&good));
         let refused = run.brizo(&[verb, &["--profiles", "profiles.json"]].concat());
-        assert_eq!(refused.status.code(), Some(13), "{verb:?}: {}", said(&refused));
+        assert_eq!(refused.status.code(), Some(27), "{verb:?}: {}", said(&refused));
         assert!(said(&refused).contains("is revoked") && said(&refused).contains("run it again"), "{verb:?}");
     }
     let without = run.brizo(&["receipt", "check-verdict", "verdict.json", "--profiles", "profiles.json"]);

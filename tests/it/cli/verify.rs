@@ -24,6 +24,7 @@ fn the_frozen_receipt_is_verified_as_ever() {
 #[test]
 fn the_chain_is_asked_and_compared() {
     cases::on_chain(verify);
+    cases::later_runs(verify);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use brizo_receipt::{Address, B256, Domain, Receipt, content_digest};
+use brizo_receipt::{Address, B256, Domain, Receipt, SecretKey, content_digest};
 use serde_json::{Value, json};
 
 use super::fake_web::{FakeChain, Says, Server, ok};
@@ -59,7 +59,10 @@ fn check(program: Program, about: &str, args: &[&str], ends: &Ends) -> String {
 pub(crate) fn files(program: Program) {
     let (full, run_key) = (vector("ok-full"), frozen("run.key"));
     let other = "0x0000000000000000000000000000000000000000000000000000000000000001";
-    let cases: [(&str, &[&str], Ends); 14] = [
+    let agreement = frozen_receipt().claim.spec.agreement_id.to_string();
+    let (this_job, next_job) = (format!("{agreement}-0"), format!("{agreement}-1"));
+    let file = frozen("receipt.json");
+    let cases: [(&str, &[&str], Ends); 25] = [
         ("nothing but the file", &[&full], Ends(0, None, "holds: structure, signature\n")),
         (
             "the run key",
@@ -71,7 +74,13 @@ pub(crate) fn files(program: Program) {
         ("half of a pair", &[&full, "--rpc", "http://127.0.0.1:1"], Ends(2, None, "--deployment")),
         ("no hash", &[&full, "--expect", "0x12"], Ends(2, None, "--expect")),
         ("no proof of a log", &[&full, "--log-key", &frozen("log.key")], Ends(3, None, "carries no proof")),
-        ("not JSON", &[&vector("bad-cut-off")], Ends(10, Some("receipt_malformed"), "FAILED at structure")),
+        ("half a job", &[&full, "--job", "12-3"], Ends(2, None, "--job")),
+        (
+            "not JSON",
+            &[&vector("bad-trailing-bytes")],
+            Ends(10, Some("receipt_malformed"), "FAILED at structure"),
+        ),
+        ("truncated", &[&vector("bad-cut-off")], Ends(10, Some("receipt_truncated"), "get the whole file")),
         (
             "a contradiction",
             &[&vector("claim-fuel-above-limit")],
@@ -85,14 +94,39 @@ pub(crate) fn files(program: Program) {
         (
             "a bad signature",
             &[&vector("sign-provider-high-s")],
-            Ends(12, Some("bad_signature"), "upper half"),
+            Ends(12, Some("high_s_signature"), "found 0x"),
         ),
+        (
+            "no signature",
+            &[&vector("sign-provider-zero")],
+            Ends(12, Some("bad_signature"), "no key makes such a signature"),
+        ),
+        (
+            "the other party's signature",
+            &[&vector("sign-exchanged")],
+            Ends(12, Some("swapped_signature"), "is the consumer's"),
+        ),
+        (
+            "another run's attestation",
+            &[&vector("replay-attestation")],
+            Ends(28, Some("replayed_statement"), "about another receipt"),
+        ),
+        (
+            "two chains",
+            &[&vector("sign-two-chains")],
+            Ends(23, Some("wrong_chain"), "expected 1337, found 1"),
+        ),
+        ("two contracts", &[&vector("sign-two-contracts")], Ends(24, Some("wrong_contract"), "expected 0x")),
+        ("the job", &[&file, "--job", &this_job], Ends(0, None, "holds: structure, signature")),
+        ("the agreement", &[&file, "--job", &agreement], Ends(0, None, "holds: structure, signature")),
+        ("another run", &[&file, "--job", &next_job], Ends(25, Some("wrong_job"), "expected 1, found 0")),
+        ("another agreement", &[&file, "--job", other], Ends(25, Some("wrong_job"), other)),
         ("another signer", &[&vector("sign-consumer-stranger")], Ends(12, Some("wrong_signer"), "is by 0x")),
         ("another receipt", &[&full, "--expect", other], Ends(13, Some("unexpected_receipt"), other)),
         (
             "another key",
             &[&full, "--run-key", &frozen("dataset.key")],
-            Ends(17, Some("hash_mismatch"), "wrong run key?"),
+            Ends(17, Some("wrong_key"), "wrong run key?"),
         ),
     ];
     for (about, args, ends) in &cases {
@@ -100,7 +134,7 @@ pub(crate) fn files(program: Program) {
     }
     let nobody = "0x0000000000000000000000000000000000000001";
     for who in ["--provider", "--consumer"] {
-        let ends = Ends(13, Some("unexpected_receipt"), nobody);
+        let ends = Ends(26, Some("unexpected_signer"), nobody);
         check(program, who, &[&full, who, nobody], &ends);
         check(program, who, &[&vector("ok-local-unsigned"), who, nobody], &ends);
     }
@@ -113,7 +147,7 @@ pub(crate) fn profiles(program: Program) {
     let profile = frozen_receipt().claim.spec.profile;
     for (state, ends) in [
         ("active", Ends(0, None, "under the profile example/1, active")),
-        ("revoked", Ends(13, Some("profile_revoked"), "FAILED at structure")),
+        ("revoked", Ends(27, Some("profile_revoked"), "FAILED at structure")),
     ] {
         let profiles = json!([{ "digest": profile, "name": "example/1", "state": state }]);
         std::fs::write(&list, json!({ "format": "brizo-profiles/1", "profiles": profiles }).to_string())
@@ -188,12 +222,22 @@ fn chain_of(receipt: &Receipt) -> FakeChain {
         chain_id: attestation.domain.chain_id,
         contracts: Some(attestation.domain),
         parties: (provider, consent.consumer),
+        did: number_of_the_did(receipt),
         receipt: receipt.claim_hash,
         event: Some((receipt.claim_hash, provider, payment())),
         checksum: content_digest(&std::fs::read(frozen("ddo.json")).unwrap()),
+        checksum_of_today: None,
+        keeps_state: true,
+        run: 0,
         anchors: Vec::new(),
         widest: 1_000,
     }
+}
+
+fn number_of_the_did(receipt: &Receipt) -> B256 {
+    let did = receipt.opening.inputs[0].did.as_deref().unwrap_or_default();
+    // The vectors have names that are no DIDs; no DDO is of these.
+    did.strip_prefix("did:op:").and_then(|digits| digits.parse().ok()).unwrap_or_default()
 }
 
 fn payment() -> Address {
@@ -217,7 +261,7 @@ type OnChain = (&'static str, fn(&mut FakeChain), Ends);
 /// Cases of the tier "on chain", against a node that says what the case wants.
 pub(crate) fn on_chain(program: Program) {
     let other = Address::repeat_byte(9);
-    let cases: [OnChain; 13] = [
+    let cases: [OnChain; 17] = [
         ("all as it should be", |_| (), Ends(0, None, "holds: structure, signature, on chain, opening\n")),
         ("a node that takes small ranges", |it| it.widest = 3, Ends(0, None, "in block 3210")),
         ("another chain", |it| it.chain_id = 5, Ends(3, None, "the node is on chain 5")),
@@ -230,12 +274,12 @@ pub(crate) fn on_chain(program: Program) {
         (
             "no agreement",
             |it| it.parties.0 = Address::ZERO,
-            Ends(14, Some("unexpected_receipt"), "none of this id"),
+            Ends(14, Some("not_committed"), "none of this id"),
         ),
         (
             "no receipt yet",
             |it| it.receipt = B256::ZERO,
-            Ends(14, Some("unexpected_receipt"), "none for this agreement"),
+            Ends(14, Some("not_committed"), "none for this agreement"),
         ),
         (
             "another receipt",
@@ -251,7 +295,7 @@ pub(crate) fn on_chain(program: Program) {
         (
             "an event of another provider",
             |it| it.event = it.event.map(|(hash, _, at)| (hash, Address::repeat_byte(9), at)),
-            Ends(14, Some("unexpected_receipt"), "provider in the receipt"),
+            Ends(14, Some("unexpected_signer"), "provider in the receipt"),
         ),
         (
             "an event of another contract",
@@ -259,9 +303,30 @@ pub(crate) fn on_chain(program: Program) {
             Ends(3, None, "not one that was asked for"),
         ),
         (
+            "an agreement about another data set",
+            |it| it.did = B256::repeat_byte(0xaa),
+            Ends(14, Some("wrong_dataset"), "expected did:op:aaaa"),
+        ),
+        (
+            // The document was exchanged after the receipt was committed; that is nothing against the receipt.
+            "a later DDO in the registry",
+            |it| it.checksum_of_today = Some(B256::repeat_byte(0xbb)),
+            Ends(0, None, "the registry had the digest"),
+        ),
+        (
+            "a node without the state of that time",
+            |it| it.keeps_state = false,
+            Ends(0, None, "the registry had the digest"),
+        ),
+        (
+            "a node with neither state nor events of that time",
+            |it| (it.keeps_state, it.checksum) = (false, B256::ZERO),
+            Ends(3, None, "ask a node that keeps them"),
+        ),
+        (
             "another DDO",
-            |it| it.checksum = B256::ZERO,
-            Ends(14, Some("unexpected_receipt"), "DDO in the registry"),
+            |it| it.checksum = B256::repeat_byte(0xbb),
+            Ends(14, Some("wrong_dataset"), "the registry when the receipt"),
         ),
     ];
     let receipt = frozen_receipt();
@@ -284,10 +349,46 @@ pub(crate) fn on_chain(program: Program) {
     }
     let mut chain = chain_of(&receipt);
     chain.parties.1 = other;
-    run("another consumer", chain, &Ends(14, Some("unexpected_receipt"), "consumer in the receipt"));
+    run("another consumer", chain, &Ends(14, Some("unexpected_signer"), "consumer in the receipt"));
     let mut chain = chain_of(&receipt);
     chain.parties.0 = other;
-    run("another publisher", chain, &Ends(14, Some("unexpected_receipt"), "publisher of the agreement"));
+    run("another publisher", chain, &Ends(14, Some("unexpected_signer"), "publisher of the agreement"));
+}
+
+/// Signs a vector once more as another run of its agreement; the keys are those of the vectors.
+fn later_run() -> Receipt {
+    let mut receipt = Receipt::parse(&std::fs::read(vector("ok-full")).unwrap()).unwrap();
+    receipt.claim.spec.run_index = 1;
+    receipt.claim_hash = receipt.claim.hash();
+    let key = |byte: u8| SecretKey::from_bytes(&[byte; 32]).unwrap();
+    let attestation = receipt.attestation.as_mut().unwrap();
+    attestation.statement.claim_hash = receipt.claim_hash;
+    attestation.signature = key(0x51).sign(attestation.statement.digest(&attestation.domain)).unwrap();
+    let consent = receipt.consent.as_mut().unwrap();
+    consent.signature = key(0x52).sign(receipt.claim.spec.order_digest(&consent.domain)).unwrap();
+    receipt
+}
+
+/// A run after the paid one has an event of its own, and `receiptOf` is another's.
+pub(crate) fn later_runs(program: Program) {
+    let receipt = later_run();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("later.json").display().to_string();
+    std::fs::write(&file, receipt.to_text()).unwrap();
+    let place = deployment(folder.path(), &receipt.attestation.as_ref().unwrap().domain);
+    let (paid, of_paid) = (B256::repeat_byte(9), "which may not be committed");
+    let cases = [
+        (1, receipt.claim_hash, Ends(0, None, "holds: structure, signature, on chain")),
+        (1, paid, Ends(14, Some("unexpected_receipt"), "receipt hash of the event")),
+        (0, paid, Ends(3, None, of_paid)),
+    ];
+    for (run, hash, ends) in cases {
+        let provider = receipt.attestation.as_ref().unwrap().statement.provider;
+        let event = Some((hash, provider, payment()));
+        let chain = FakeChain { run, event, receipt: paid, ..chain_of(&receipt) };
+        let node = Server::start(Says::Chain(Box::new(chain)));
+        check(program, "a later run", &[&file, "--rpc", &node.url, "--deployment", &place], &ends);
+    }
 }
 
 /// Nodes that are none, and deployments of something else.
@@ -324,13 +425,11 @@ pub(crate) fn nodes(program: Program) {
     // A failure of a lower tier goes before what cannot be attempted.
     let elsewhere = Domain { verifying_contract: Address::repeat_byte(1), ..domain };
     let wrong = deployment(folder.path(), &elsewhere);
-    let ends = Ends(13, Some("unexpected_receipt"), "deployment is not the expected one");
-    check(
-        program,
-        "another deployment",
-        &[&file, "--rpc", "http://127.0.0.1:1", "--deployment", &wrong],
-        &ends,
-    );
+    let ends = Ends(24, Some("wrong_contract"), "contract of the deployment is not the expected one");
+    let nobody = [&*file, "--rpc", "http://127.0.0.1:1", "--deployment", &wrong];
+    check(program, "another contract", &nobody, &ends);
+    deployment(folder.path(), &Domain { chain_id: 5, ..domain });
+    check(program, "another chain", &nobody, &Ends(23, Some("wrong_chain"), "expected 5, found 1337"));
     std::fs::write(folder.path().join("deployment.json"), "{}").unwrap();
     check(
         program,
@@ -360,7 +459,7 @@ pub(crate) fn log(program: Program) {
         program,
         "another key",
         &[&file, "--log-key", &other],
-        &Ends(15, Some("bad_checkpoint"), "by the log's key"),
+        &Ends(15, Some("wrong_log_key"), "key that signed the checkpoint"),
     );
     let text = std::fs::read_to_string(&file).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -400,10 +499,11 @@ pub(crate) fn log_key_of_the_ddo(program: Program) {
     let later = Server::start(Says::Files(repository(good)));
     let fork = Server::start(Says::Files(repository(fork)));
     let (plain, named) = (frozen("ddo.json"), frozen("log.key"));
-    let reached = "the log's key is the one in the DDO, not compared with the registry";
+    let not_compared = "whose DDO that is was not compared with the chain";
     let cases: [(&str, &[&str], Ends); 8] = [
-        ("alone", &["--ddo", &ddo], Ends(0, None, reached)),
-        ("with the log", &["--ddo", &ddo, "--log", &later.url], Ends(0, None, "has the same past")),
+        // Nothing but the receipt says that this is its data set's document, and nobody signed that.
+        ("alone", &["--ddo", &ddo], Ends(0, None, not_compared)),
+        ("with the log", &["--ddo", &ddo, "--log", &later.url], Ends(3, None, not_compared)),
         (
             "another past",
             &["--ddo", &ddo, "--log", &fork.url],
@@ -413,14 +513,10 @@ pub(crate) fn log_key_of_the_ddo(program: Program) {
         (
             "another key than named",
             &["--ddo", &other, "--log-key", &named],
-            Ends(15, Some("unexpected_receipt"), "log key in the DDO"),
+            Ends(15, Some("wrong_log_key"), "log key in the DDO"),
         ),
-        ("a key that did not sign", &["--ddo", &other], Ends(15, Some("bad_checkpoint"), "by the log's key")),
-        (
-            "of another data set",
-            &["--ddo", &foreign],
-            Ends(17, Some("unexpected_receipt"), "give the log's key"),
-        ),
+        ("a key that did not sign", &["--ddo", &other], Ends(15, Some("wrong_log_key"), "that signed")),
+        ("of another data set", &["--ddo", &foreign], Ends(17, Some("wrong_dataset"), "give the log's key")),
         ("no key", &["--ddo", &odd], Ends(1, None, "`logKey`: ")),
     ];
     for (about, args, ends) in &cases {
@@ -428,22 +524,39 @@ pub(crate) fn log_key_of_the_ddo(program: Program) {
     }
     let deployment = deployment(folder.path(), &receipt.attestation.as_ref().unwrap().domain);
     let anchor: (u64, B256) = serde_json::from_slice(&std::fs::read(frozen("anchor.json")).unwrap()).unwrap();
-    for (about, checksum, root, ends) in [
+    let did = number_of_the_did(&receipt);
+    for (about, checksum, root, did, ends) in [
         (
             "registered",
             content_digest(text.as_bytes()),
             anchor.1,
-            Ends(0, None, "in the DDO, which the registry has"),
+            did,
+            Ends(0, None, "in the DDO of the agreement, which the registry had"),
         ),
-        ("not registered", B256::ZERO, anchor.1, Ends(14, Some("unexpected_receipt"), "DDO in the registry")),
+        (
+            // Anybody can register a document that repeats a root, and has their own log's key.
+            "of somebody else",
+            content_digest(text.as_bytes()),
+            anchor.1,
+            B256::repeat_byte(0xaa),
+            Ends(14, Some("wrong_dataset"), "that of the agreement"),
+        ),
+        (
+            "not registered",
+            B256::ZERO,
+            anchor.1,
+            did,
+            Ends(14, Some("wrong_dataset"), "the registry when the receipt"),
+        ),
         (
             "contradicts its anchor",
             content_digest(text.as_bytes()),
             B256::ZERO,
+            did,
             Ends(16, Some("equivocation"), "signed or anchored"),
         ),
     ] {
-        let chain = FakeChain { checksum, anchors: vec![(anchor.0, root)], ..chain_of(&receipt) };
+        let chain = FakeChain { checksum, did, anchors: vec![(anchor.0, root)], ..chain_of(&receipt) };
         let node = Server::start(Says::Chain(Box::new(chain)));
         let args =
             [&*file, "--rpc", &node.url, "--deployment", &deployment, "--ddo", &ddo, "--log", &later.url];
