@@ -15,8 +15,8 @@ use crate::clock::wall_time;
 /// How much is read and hashed at a time; measured as the best size for streaming BLAKE3.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Blobs up to this length are read: to map so little takes longer, and to unmap it stops the other processors.
-const READ_WHOLE_MAX: u64 = 64 * 1024;
+/// Blobs up to this length, a page, are read: a mapping takes no less memory, and to take it back stops the other processors.
+const READ_WHOLE_MAX: u64 = 4_096;
 
 /// How much of a large blob is hashed at a time before it is served.
 const VERIFIED_AT_ONCE: usize = 4 << 20;
