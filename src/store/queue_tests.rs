@@ -268,3 +268,27 @@ fn what_is_asked_for_each_job_goes_through_no_jobs_that_are_over() {
         assert!(!goes_through || few, "{step}");
     }
 }
+
+/// With the worker's own numbers: a lease of 30 s, renewed every 10 s, through all states up to the commit.
+#[test]
+fn a_lease_that_is_renewed_stays_however_long() {
+    let store = store_of(&[1], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    let claimed = store.claim_job("a", NOW, 30).unwrap().unwrap();
+    let other = |now_s| store.claim_job("b", now_s, 30).unwrap();
+    let (mut now_s, until_s) = (NOW, NOW + 400);
+    for beat in 0..40 {
+        let state = if beat < 10 { State::Preparing } else { State::Running };
+        store.keep_lease(&claimed, state, until_s, now_s, 30).unwrap();
+        // Two beats may fail.
+        assert!(other(now_s + 30).is_none(), "beat {beat}");
+        now_s += 10;
+    }
+    // Not beyond the time that its state has, however often it is renewed.
+    for late in [0, 100, 200] {
+        store.keep_lease(&claimed, State::Running, until_s, until_s + late, 30).unwrap();
+    }
+    assert!(other(until_s + 30).is_none());
+    assert_eq!(other(until_s + 31).unwrap().attempt, 2);
+    assert!(matches!(store.commit_job(&claimed, &commit(), until_s + 31), Err(Error::LeaseLost(_))));
+}

@@ -43,6 +43,11 @@ impl Algorithm {
         if bytes > most {
             bail!("the algorithm has {bytes} bytes, the data set's ceiling is {most}");
         }
+        let found = content_digest(&algorithm.upload);
+        if let Some(digest) = file.algorithm_digest.filter(|digest| *digest != found) {
+            let path = file.algorithm.display();
+            bail!("{path} has the digest {found}, the job file names {digest}");
+        }
         Ok(algorithm)
     }
 

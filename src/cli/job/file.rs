@@ -7,69 +7,63 @@ use anyhow::{Context, Result, bail};
 use brizo_receipt::{Key, SecretKey};
 use serde::{Deserialize, Serialize};
 
+use super::written::{Deliver, Limits, Payment, Written};
 use crate::cli::format::{read_salt_key, read_text, write};
 use crate::config::{PRIVATE_KEY, key_of_environment, read_document, read_key};
 use crate::ids::{AgreementId, Did, JobId};
 
-/// A job file, in TOML or YAML. Paths are relative to it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A job file, in TOML or YAML, with its paths where they lead to from here.
+#[derive(Debug, Clone)]
 pub(super) struct JobFile {
     /// Where it was read from.
-    #[serde(skip)]
     pub(super) path: PathBuf,
     /// Else `NODE_URL` of the environment, as in Ocean's command line.
-    #[serde(default)]
     pub(super) provider: String,
     /// Else `RPC` of the environment.
-    #[serde(default)]
     pub(super) rpc: String,
     pub(super) deployment: PathBuf,
     /// Else the key itself is `PRIVATE_KEY` of the environment.
-    #[serde(default)]
     key_file: Option<PathBuf>,
     pub(super) did: Did,
     pub(super) algorithm: PathBuf,
+    /// BLAKE3 that what is uploaded must have.
+    pub(super) algorithm_digest: Option<brizo_receipt::B256>,
     /// BLAKE3 of the provider's runtime on which the algorithm, a script or a folder of them, is run.
-    #[serde(default)]
     pub(super) runtime: Option<brizo_receipt::B256>,
     /// The file of the folder that is started.
-    #[serde(default)]
     pub(super) main: Option<String>,
-    #[serde(default)]
     pub(super) args: Vec<String>,
-    #[serde(default)]
     pub(super) env: std::collections::BTreeMap<String, String>,
     pub(super) output: PathBuf,
     pub(super) limits: Limits,
     pub(super) payment: Payment,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Limits {
-    pub(super) fuel: u64,
-    pub(super) memory_bytes: u64,
-    pub(super) output_bytes: u64,
-    pub(super) output_files: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Payment {
-    #[serde(with = "crate::money::decimal")]
-    pub(super) max_price: U256,
+    pub(super) deliver: Deliver,
 }
 
 impl JobFile {
     pub(super) fn load(path: &Path) -> Result<Self> {
-        let mut file: Self = read_document(path)?;
-        file.path = path.to_path_buf();
+        let mut written: Written = read_document(path)?;
+        let (did, mut algorithm) =
+            written.one_way().map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        let paths = [&mut file.deployment, &mut file.output, &mut file.algorithm];
-        for relative in paths.into_iter().chain(&mut file.key_file) {
-            *relative = base.join(&*relative);
-        }
+        let mut file = Self {
+            path: path.to_path_buf(),
+            provider: written.provider,
+            rpc: written.rpc,
+            deployment: base.join(written.deployment),
+            key_file: written.key_file.map(|key| base.join(key)),
+            did,
+            args: algorithm.args(),
+            env: algorithm.env(),
+            algorithm: base.join(algorithm.path),
+            algorithm_digest: algorithm.digest,
+            runtime: algorithm.runtime,
+            main: algorithm.main,
+            output: base.join(written.output),
+            limits: written.limits,
+            payment: written.payment,
+            deliver: written.deliver,
+        };
         for (key, value, variable) in
             [("provider", &mut file.provider, "NODE_URL"), ("rpc", &mut file.rpc, "RPC")]
         {
@@ -179,8 +173,10 @@ provider = "http://localhost:8030/"
 rpc = "http://localhost:8545"
 deployment = "deployment.json"
 did = "did:op:1111111111111111111111111111111111111111111111111111111111111111"
-algorithm = "stats.wasm"
+algorithm = { path = "stats.wasm", digest = "0x3333333333333333333333333333333333333333333333333333333333333333" }
+deliver = { viewers = ["0x70997970C51812dc3A010C7d01b50e0d17dc79C8"] }
 runtime = "0x2222222222222222222222222222222222222222222222222222222222222222"
+main = "run.py"
 args = ["--by", "no", "1.5"]
 output = "out"
 env = { LANG = "C", YES = "y" }
@@ -192,8 +188,13 @@ provider: http://localhost:8030/
 rpc: http://localhost:8545
 deployment: deployment.json
 did: did:op:1111111111111111111111111111111111111111111111111111111111111111
-algorithm: stats.wasm
+algorithm:
+  path: stats.wasm
+  digest: 0x3333333333333333333333333333333333333333333333333333333333333333
+deliver:
+  viewers: [0x70997970C51812dc3A010C7d01b50e0d17dc79C8]
 runtime: 0x2222222222222222222222222222222222222222222222222222222222222222
+main: run.py
 args: [--by, no, 1.5]
 output: out   # one folder, one job
 env:
@@ -208,15 +209,66 @@ payment:
   max_price: 115792089237316195423570985008687907853269984665640564039457584007913129639935
 ";
 
+    const GROUPED: &str = "
+provider: http://localhost:8030/
+rpc: http://localhost:8545
+deployment: deployment.json
+inputs:
+  - did: did:op:1111111111111111111111111111111111111111111111111111111111111111
+algorithm:
+  path: stats.wasm
+  digest: 0x3333333333333333333333333333333333333333333333333333333333333333
+  runtime: 0x2222222222222222222222222222222222222222222222222222222222222222
+  main: run.py
+  args: [--by, no, 1.5]
+  env: { LANG: C, YES: y }
+output: out
+resources: { fuel: 18_446_744_073, memory: 64MiB, outputBytes: 1MiB, files: 16 }
+payment:
+  maxAmount: 115792089237316195423570985008687907853269984665640564039457584007913129639935
+deliver:
+  additionalViewers: [0x70997970C51812dc3A010C7d01b50e0d17dc79C8]
+  auditors: []
+";
+
     #[test]
     fn a_job_file_in_either_language_is_the_same_order() {
         let folder = tempfile::tempdir().unwrap();
         let load = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
-            let file = JobFile::load(&path).unwrap();
-            format!("{:?}", JobFile { path: PathBuf::new(), ..file })
+            let file = JobFile::load(&path).map_err(|error| format!("{error:#}"))?;
+            Ok::<_, String>(format!("{:?}", JobFile { path: PathBuf::new(), ..file }))
         };
-        assert_eq!(load("job.yaml", YAML), load("job.toml", TOML));
+        let expected = load("job.toml", TOML).unwrap();
+        assert_eq!(load("job.yaml", YAML).unwrap(), expected);
+        assert_eq!(load("job.yaml", GROUPED).unwrap(), expected, "grouped with what they belong to");
+
+        let with = |from: &str, to: &str| load("job.yaml", &GROUPED.replacen(from, to, 1)).unwrap_err();
+        for (from, to, word) in [
+            ("  main:", "  mian:", "`mian`"),
+            ("output: out", "output: out\nargs: [x]", "`args` stands in `algorithm`"),
+            ("output: out", "output: out\nmain: x", "`main` stands in `algorithm`"),
+            ("output: out", "output: out\nlimits: {fuel: 1}", "limits"),
+            (
+                "inputs:",
+                "did: did:op:1111111111111111111111111111111111111111111111111111111111111111\ninputs:",
+                "`did`",
+            ),
+            (
+                "inputs:",
+                "inputs:\n  - did: did:op:1111111111111111111111111111111111111111111111111111111111111111",
+                "has 2",
+            ),
+            ("memory: 64MiB", "memory: 64MB", "64MB"),
+            ("memory: 64MiB", "memory: -1", "u64"),
+            ("memory: 64MiB", "memory: 64MiB, memory_bytes: 1", "memory"),
+            ("deliver:", "deliver:\n  publisher: x", "`publisher`"),
+            ("  path: stats.wasm\n", "", "`path`"),
+        ] {
+            assert!(with(from, to).contains(word), "{to}: {}", with(from, to));
+        }
+        let neither = TOML.lines().filter(|line| !line.starts_with("did")).collect::<Vec<_>>().join("\n");
+        assert!(load("job.toml", &neither).unwrap_err().contains("no `did`"));
     }
 }

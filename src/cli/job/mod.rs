@@ -7,6 +7,7 @@ mod look;
 mod order;
 mod prepare;
 mod results;
+mod written;
 
 use std::path::PathBuf;
 
@@ -44,6 +45,10 @@ A job file (TOML, or YAML with the same keys where its name ends with .yaml or .
 
 Optional: a table [env] with variables for the guest; runtime = \"0x…\", the digest of one of the provider's runtimes
 (/api/v1/environments), for an algorithm that is a script or a folder of them, and main = \"run.py\", the script to start.
+A table [deliver] names others: viewers = [\"0x…\"] may have what the run leaves, auditors = [\"0x…\"] the receipt.
+What belongs together may be grouped: algorithm = { path, digest, runtime, main, args, env }, where the digest (BLAKE3, `brizo
+check` prints it) is compared before anything is signed; inputs = [{ did = \"did:op:…\" }]; resources, memory, outputBytes, files and
+maxAmount are other names for limits, memory_bytes, output_bytes, output_files and max_price. Sizes may be texts like \"64MiB\".
 Where provider, rpc or key_file is missing, NODE_URL, RPC and PRIVATE_KEY of the environment count.";
 
 /// Order, watch and fetch runs at a provider. Every verb takes the same job file.

@@ -212,6 +212,8 @@ async fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
         "runKey": B256::from(*run_key.bytes()),
         "args": file.args,
         "env": file.variables(),
+        "additionalViewers": file.deliver.viewers,
+        "auditors": file.deliver.auditors,
     }))
 }
 

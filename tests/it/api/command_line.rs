@@ -152,11 +152,24 @@ async fn a_large_algorithm_is_sent_in_pieces_and_gone_on_with() {
     assert!(module.len() > brizo::client::PIECE_BYTES);
     std::fs::write(inside(&world, "large.wasm"), &module).unwrap();
     let small = guest_path("column_stats").display().to_string();
-    std::fs::write(inside(&world, "job.toml"), job_file(&world).replace(&small, "large.wasm")).unwrap();
+    // In groups, and with somebody who may have what comes out.
+    let (digest, viewer) = (brizo_receipt::content_digest(&module), world.stranger().key.address());
+    let grouped = |digest| {
+        let flat = job_file(&world).replace(&format!("algorithm = \"{small}\"\nargs = "), "ARGS");
+        let (before, rest) = flat.split_once("ARGS").unwrap();
+        let (args, rest) = rest.split_once('\n').unwrap();
+        let algorithm = format!("{{ path = \"large.wasm\", digest = \"{digest}\", args = {args} }}");
+        let rest = rest.replace("memory_bytes = 67108864", "memory = \"64MiB\"");
+        format!("{before}algorithm = {algorithm}\n{rest}[deliver]\nviewers = [\"{viewer}\"]\n")
+    };
+    std::fs::write(inside(&world, "job.toml"), grouped(brizo_receipt::B256::ZERO)).unwrap();
+    let refused = world.brizo(&["job", "describe", "job.toml"]);
+    assert!(!refused.status.success() && said(&refused).contains(&digest.to_string()), "{}", said(&refused));
+    std::fs::write(inside(&world, "job.toml"), grouped(digest)).unwrap();
     let agreed = world.brizo(&["job", "order", "job.toml"]);
     assert_eq!(agreed.status.code(), Some(0), "{}", said(&agreed));
     // As far as an earlier command came.
-    let (consumer, digest) = (world.consumer(), brizo_receipt::content_digest(&module));
+    let consumer = world.consumer();
     let path = format!("/api/v1/algorithms/{digest}");
     let headers = [("upload-offset", "0"), ("upload-complete", "?0")];
     let sent = consumer.send("PATCH", &path, &headers, &module[..700_000]).await;
@@ -172,6 +185,9 @@ async fn a_large_algorithm_is_sent_in_pieces_and_gone_on_with() {
     let run = world.brizo(&["job", "run", "job.toml", "--format", "json"]);
     assert_eq!(run.status.code(), Some(0), "{}", said(&run));
     assert_eq!(json(&run)["state"], "settled");
+    let job = json(&run)["jobId"].as_str().unwrap().to_owned();
+    let list = world.stranger().client.get_json(&format!("/api/v1/jobs/{job}/outputs")).await.unwrap();
+    assert_eq!(list["jobId"], job, "the viewer may have them");
     // Other bytes under the same name are refused, and nothing is begun.
     let other = consumer.client.send_algorithm(digest, b"something else", &|_| {}).await.unwrap_err();
     assert_eq!(other.code(), Some("digest_mismatch"), "{other}");
