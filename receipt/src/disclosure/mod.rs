@@ -231,7 +231,7 @@ impl Disclosure {
     fn notes(&self, root: B256) -> Vec<String> {
         let Self { entry, position, .. } = self;
         let mut notes = vec![format!(
-            "{} {:?}, {} bytes with digest {}, is number {} of {} among the {}",
+            "{} {:?}, {} bytes with digest {}, is number {} of {} among the {}; that no other has this path is not shown",
             entry.kind.name(),
             entry.path,
             entry.size,
