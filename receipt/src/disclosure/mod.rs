@@ -166,7 +166,9 @@ pub struct Disclosure {
     pub shown: Shown,
 }
 
-impl strict::Document for Disclosure {}
+impl strict::Document for Disclosure {
+    type Item = ();
+}
 
 impl Disclosure {
     /// Reads a disclosure as strictly as a receipt; at most [`SMALL_BYTES_MAX`].
