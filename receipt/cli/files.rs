@@ -67,15 +67,18 @@ pub(crate) fn folder(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure
     while let Some((place, prefix)) = pending.pop() {
         for entry in fs::read_dir(&place).map_err(|e| failure(&place, e))? {
             let entry = entry.map_err(|e| failure(&place, e))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             let found = entry.path();
-            match entry.file_type().map_err(|e| failure(&found, e))?.is_dir() {
-                true => pending.push((found, path)),
-                false => {
-                    let bytes = fs::read(&found).map_err(|e| failure(&found, e))?;
-                    files.insert(path, bytes);
-                }
+            let kind = entry.file_type().map_err(|e| failure(&found, e))?;
+            // A link may lead anywhere, and no receipt can name what is not UTF-8.
+            let name = entry.file_name().into_string().ok().filter(|_| kind.is_dir() || kind.is_file());
+            let name = name.ok_or_else(|| {
+                Failure::File(format!("{}: outputs are plain files with names in UTF-8", found.display()))
+            })?;
+            let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            if kind.is_dir() {
+                pending.push((found, path));
+            } else {
+                files.insert(path, fs::read(&found).map_err(|e| failure(&found, e))?);
             }
         }
     }

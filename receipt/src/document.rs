@@ -186,6 +186,13 @@ impl strict::Document for Receipt {
         let leaves = opening.inputs.iter_mut().map(|mount| &mut mount.leaves);
         leaves.chain([&mut opening.algorithm]).collect()
     }
+
+    type Item = OutputEntry;
+    const LONG: &'static [&'static str] = &["opening", "outputs"];
+
+    fn long(&mut self) -> Option<&mut Vec<OutputEntry>> {
+        Some(&mut self.opening.outputs)
+    }
 }
 
 impl Receipt {

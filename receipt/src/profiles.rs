@@ -64,7 +64,9 @@ pub struct Profiles {
 static OWN: LazyLock<Result<Profiles>> =
     LazyLock::new(|| Profiles::parse(include_bytes!("../profiles.json")));
 
-impl strict::Document for Profiles {}
+impl strict::Document for Profiles {
+    type Item = ();
+}
 
 impl Profiles {
     /// Reads a list as strictly as a receipt; at most 1 MiB.

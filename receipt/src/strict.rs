@@ -1,5 +1,6 @@
 //! Strict reading of JSON documents: one spelling of every value, nothing unknown, nothing twice, nothing behind it.
 
+use std::cell::Cell;
 use std::fmt::Formatter;
 use std::marker::PhantomData;
 
@@ -23,6 +24,18 @@ pub(crate) trait Document: DeserializeOwned + Serialize {
     fn hashes(&mut self) -> Vec<&mut Vec<B256>> {
         Vec::new()
     }
+
+    /// What the list of structs has that can be long.
+    type Item: Serialize;
+
+    /// The path of that list, the outermost part first; nothing where there is none. It is compared one struct at a time: as JSON
+    /// in memory it would take seventeen times its file.
+    const LONG: &'static [&'static str] = &[];
+
+    /// The list.
+    fn long(&mut self) -> Option<&mut Vec<Self::Item>> {
+        None
+    }
 }
 
 /// Reads a document of at most `most` bytes. `what` is its name in errors.
@@ -43,13 +56,20 @@ pub(crate) fn parse<T: Document>(what: &str, bytes: &[u8], most: usize) -> Resul
     let text = std::str::from_utf8(bytes).map_err(|e| malformed(&e))?;
     let mut document: T = serde_json::from_str(text).map_err(|e| malformed(&e))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let read = Without(T::HASHES).deserialize(&mut reader).map_err(|e| malformed(&e))?;
     let lists: Vec<Vec<B256>> = document.hashes().into_iter().map(std::mem::take).collect();
+    let items = document.long().map(std::mem::take).unwrap_or_default();
+    let differs = Cell::new(None);
+    let again = Without::<T> { items: &items, differs: &differs };
+    let read = again.deserialize(&mut reader).map_err(|e| malformed(&e))?;
     let written = serde_json::to_value(&document).map_err(|e| malformed(&e))?;
     for (place, list) in document.hashes().into_iter().zip(lists) {
         *place = list;
     }
-    match first_difference(&read, &written, T::HASHES) {
+    if let Some(place) = document.long() {
+        *place = items;
+    }
+    let not: Vec<&str> = T::HASHES.iter().chain(T::LONG.last()).copied().collect();
+    match first_difference(&read, &written, &not).or(differs.take()) {
         Some(place) => Err(Error::Malformed(format!("{what}: {} is not in canonical form", named(place)))),
         None => Ok(document),
     }
@@ -170,11 +190,23 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
-/// Reads any JSON but the values of these fields, which are skipped.
-#[derive(Clone, Copy)]
-struct Without(&'static [&'static str]);
+/// Reads any JSON but the long lists of a document: those of hashes are skipped, the other one is compared and not kept.
+struct Without<'a, T: Document> {
+    /// That list as it was read first.
+    items: &'a [T::Item],
+    /// The first place where the long list differs, the innermost part first.
+    differs: &'a Cell<Option<Vec<String>>>,
+}
 
-impl<'de> DeserializeSeed<'de> for Without {
+impl<T: Document> Clone for Without<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Document> Copy for Without<'_, T> {}
+
+impl<'de, T: Document> DeserializeSeed<'de> for Without<'_, T> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> std::result::Result<Value, D::Error> {
@@ -182,7 +214,7 @@ impl<'de> DeserializeSeed<'de> for Without {
     }
 }
 
-impl<'de> Visitor<'de> for Without {
+impl<'de, T: Document> Visitor<'de> for Without<'_, T> {
     type Value = Value;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
@@ -224,14 +256,50 @@ impl<'de> Visitor<'de> for Without {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Value, A::Error> {
         let mut found = serde_json::Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            if self.0.contains(&name.as_str()) {
+            if T::HASHES.contains(&name.as_str()) {
                 map.next_value::<IgnoredAny>()?;
+            } else if T::LONG.last().is_some_and(|last| *last == name) {
+                map.next_value_seed(OneByOne(self))?;
             } else {
                 let value = map.next_value_seed(self)?;
                 found.insert(name, value);
             }
         }
         Ok(Value::Object(found))
+    }
+}
+
+/// Compares the long list of a document with what was read of it, one struct in memory at a time.
+struct OneByOne<'a, T: Document>(Without<'a, T>);
+
+impl<'de, T: Document> DeserializeSeed<'de> for OneByOne<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> std::result::Result<(), D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Document> Visitor<'de> for OneByOne<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<(), A::Error> {
+        let (mut index, mut found) = (0usize, None);
+        while let Some(read) = list.next_element_seed(self.0)? {
+            let item = self.0.items.get(index);
+            let written = serde_json::to_value(item).map_err(A::Error::custom)?;
+            found = found.or_else(|| inside(first_difference(&read, &written, &[]), index));
+            index += 1;
+        }
+        if let Some(mut place) = found {
+            place.extend(T::LONG.iter().rev().map(ToString::to_string));
+            self.0.differs.set(Some(place));
+        }
+        Ok(())
     }
 }
 

@@ -103,7 +103,9 @@ pub struct VerdictExpectation {
     pub domain: Option<Domain>,
 }
 
-impl strict::Document for SignedVerdict {}
+impl strict::Document for SignedVerdict {
+    type Item = ();
+}
 
 impl SignedVerdict {
     /// Signs what re-execution of a receipt gave: `replayed` is the hash that came out, `None` where a difference was

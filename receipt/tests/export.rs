@@ -197,6 +197,21 @@ fn a_container_is_no_module_in_any_format() {
     }
 }
 
+/// Also one under a profile that this release does not know.
+#[test]
+fn an_attested_receipt_is_exported_as_one() {
+    for (case, attested) in [("ok-attested", true), ("ok-container", true), ("ok-full", false)] {
+        let source = source(case);
+        for (format, document) in all_formats(&source) {
+            let text = document_text(&document);
+            assert_eq!(text.contains("nobody can recompute it"), attested, "{case} as {format}");
+            assert!(!(attested && text.contains("brizo replay")), "{case} as {format} can be repeated");
+        }
+        let microseconds = document_text(&statement(&source)).contains("microseconds");
+        assert_eq!(microseconds, case == "ok-container", "{case}");
+    }
+}
+
 #[test]
 fn a_receipt_that_does_not_hold_is_not_exported() {
     for (case, code) in [

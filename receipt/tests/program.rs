@@ -122,6 +122,26 @@ fn a_disclosure_is_checked_with_nothing_but_a_hash() {
     );
 }
 
+/// A list that is long costs a few times its bytes; as JSON in memory it took seventeen times as many.
+#[test]
+fn a_long_list_is_read_in_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/receipt/ok-all-withheld/receipt.json");
+    let text = std::fs::read_to_string(place).unwrap();
+    let leaf = format!("{{\"leaf\":\"0x{}\"}},", "11".repeat(32));
+    let long = text.replacen("\"outputs\": [", &format!("\"outputs\": [{}", leaf.repeat(200_000)), 1);
+    assert!(long.len() > 14 << 20, "{} bytes", long.len());
+    let path = folder.path().join("long.json");
+    std::fs::write(&path, long).unwrap();
+    // In kibibytes, of everything that the program maps.
+    let command =
+        format!("ulimit -v 200000 && exec {} {}", env!("CARGO_BIN_EXE_brizo-verify"), path.display());
+    let done = Command::new("sh").args(["-c", &command]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(done.status.code(), Some(10), "{said} {}", String::from_utf8_lossy(&done.stderr));
+    assert!(said.contains("receipt_contradiction"), "{said}");
+}
+
 #[test]
 fn a_verdict_is_checked_against_receipt_and_auditor() {
     let folder = tempfile::tempdir().unwrap();

@@ -168,9 +168,14 @@ pub(super) fn read_outputs(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     while let Some((place, prefix)) = pending.pop() {
         for entry in fs::read_dir(&place).with_context(|| format!("{}", place.display()))? {
             let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+            let kind = entry.file_type()?;
+            // A link may lead anywhere, and no receipt can name what is not UTF-8.
+            let name = entry.file_name().into_string().ok().filter(|_| kind.is_dir() || kind.is_file());
+            let name = name.with_context(|| {
+                format!("{}: outputs are plain files with names in UTF-8", entry.path().display())
+            })?;
             let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            if entry.file_type()?.is_dir() {
+            if kind.is_dir() {
                 pending.push((entry.path(), path));
             } else {
                 files.insert(path, fs::read(entry.path())?);

@@ -13,8 +13,8 @@ use super::folder::{Durable, Folder};
 /// Bytes of a full tile of hashes.
 const TILE_BYTES: usize = TILE_WIDTH as usize * HASH_SIZE;
 
-/// What was appended to the files so far.
-#[derive(Debug, Default)]
+/// What was appended to the files so far. A copy costs as much as a few tiles.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Edge {
     frontier: Frontier,
     /// Entries since the last full bundle, each with its length before it.

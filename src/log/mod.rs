@@ -128,7 +128,7 @@ pub struct Published {
 pub struct Log {
     folder: Folder,
     signer: Signer,
-    /// `None` after a failure: what was half done is then done again from the rows.
+    /// As of the last checkpoint; `None` before the first. A failure leaves it as it is.
     edge: Mutex<Option<Edge>>,
     published: RwLock<Published>,
     /// Why nothing is signed any more.
@@ -176,7 +176,8 @@ impl Log {
     /// Takes in new rows and signs a checkpoint over them. Returns whether there were any.
     ///
     /// # Errors
-    /// Of files and rows; the next call then begins from the rows again.
+    /// Of files and rows; the next call then begins again at the last checkpoint, and reads no row before it: a full disk
+    /// would have the whole log read at every look.
     pub fn advance(&self, rows: &impl Rows) -> Result<bool> {
         if let Some(why) = self.halted.get() {
             return Err(Error::Halted(why.clone()));
@@ -187,10 +188,10 @@ impl Log {
         if held.is_some() && size == published.tree.size {
             return Ok(false);
         }
-        // Taken out, so that a failure leaves nothing half done behind.
-        let mut edge = match held.take() {
-            Some(edge) => edge,
-            None => self.replay(&published.tree, size, rows)?,
+        // A copy, so that a failure leaves nothing half done behind.
+        let mut edge = match &*held {
+            Some(edge) => edge.clone(),
+            None => held.insert(self.replay(&published.tree, size, rows)?).clone(),
         };
         for_each(rows, edge.size(), size, |entry| edge.push(entry, &self.folder))?;
         edge.write_partial(&self.folder)?;

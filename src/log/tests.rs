@@ -11,9 +11,9 @@ use super::*;
 
 const ORIGIN: &str = "provider.example/log";
 
-/// Rows in memory.
+/// Rows in memory, and the positions from which they were asked for.
 #[derive(Default)]
-struct Table(Mutex<Vec<[u8; ENTRY_BYTES]>>);
+struct Table(Mutex<Vec<[u8; ENTRY_BYTES]>>, Mutex<Vec<u64>>);
 
 impl Table {
     fn of(size: u64) -> Self {
@@ -37,6 +37,7 @@ impl Rows for Table {
     }
 
     fn read(&self, from: u64, limit: u64) -> std::result::Result<Vec<[u8; ENTRY_BYTES]>, String> {
+        self.1.lock().unwrap().push(from);
         // Short answers are allowed.
         let limit = limit.min(300) as usize;
         Ok(self.0.lock().unwrap().iter().skip(from as usize).take(limit).copied().collect())
@@ -246,9 +247,12 @@ fn a_failed_write_signs_nothing_and_is_made_good_later() {
     let obstacle = folder.path().join("log/tile/0/000/x");
     fs::create_dir_all(&obstacle).unwrap();
     rows.grow(300);
+    rows.1.lock().unwrap().clear();
     assert!(matches!(log.advance(&rows), Err(Error::File { .. })));
     assert!(log.advance(&rows).is_err());
     assert_eq!(log.published(), before);
+    let asked = rows.1.lock().unwrap().clone();
+    assert!(asked.len() >= 2 && asked.iter().all(|from| *from >= 100), "rows are read again: {asked:?}");
     fs::remove_dir_all(folder.path().join("log/tile/0/000")).unwrap();
     assert!(log.advance(&rows).unwrap());
     check(&log, &folder, &rows);

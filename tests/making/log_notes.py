@@ -187,6 +187,8 @@ def keys():
     bad("a key of 31 bytes", log_key(public=LOG_PUBLIC[:31]))
     bad("a key of 33 bytes", log_key(public=LOG_PUBLIC + b"\0"))
     bad("a space in the name", log_key("provider.example/the log"))
+    bad("a control character in the name", log_key("provider.example/\x01log"))
+    bad("a separator below U+0020 in the name", log_key("provider.example/\x1clog"))
     bad("no name", log_key(""))
     bad("no key id", f"{ORIGIN}+{usual.split('+', 2)[2]}")
     bad("a key id in capitals", ORIGIN + "+" + usual.split("+")[1].upper() + "+" + usual.split("+", 2)[2])

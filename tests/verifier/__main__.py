@@ -199,7 +199,8 @@ def main():
         print(refused)
         return EXIT[refused.code]
     except OSError as error:
-        return _usage(f"cannot read {error.filename}: {error.strerror}")
+        print(f"cannot read {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def read_base64(text):
 
 
 def _is_name(name):
-    return bool(name) and "+" not in name and not any(letter.isspace() for letter in name)
+    return bool(name) and "+" not in name and not any(letter < " " or letter.isspace() for letter in name)
 
 
 def key_id(name, public):

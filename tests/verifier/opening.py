@@ -1,5 +1,6 @@
 """The tier "opening": what keys and bytes say about a receipt's roots (RECEIPT.md section 9.4)."""
 
+from errno import EINVAL, ENOENT
 from pathlib import Path
 
 from . import eip712, manifest
@@ -32,12 +33,15 @@ def check_salts(receipt, key):
 
 
 def read_folder(folder):
-    """Entries of kind file for every file below a folder, by path. A link or a device is nobody's output."""
+    """Entries of kind file for every file below a folder, by path. What can be nobody's output cannot be read."""
+    if not Path(folder).is_dir():
+        raise OSError(ENOENT, "there is no such folder", str(folder))
     entries = []
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder).as_posix()
-        need(path.is_dir() or path.is_file(), "bad_manifest", f"{name} is no file")
-        need(not path.is_symlink(), "bad_manifest", f"{name} is a link")
+        text = not any("\ud800" <= letter <= "\udfff" for letter in name)
+        if not text or path.is_symlink() or not (path.is_dir() or path.is_file()):
+            raise OSError(EINVAL, "outputs are plain files with names in UTF-8", ascii(name))
         if path.is_file():
             data = path.read_bytes()
             entries.append({"kind": "file", "path": name, "size": len(data), "digest": blake3(data)})

@@ -166,7 +166,9 @@ pub struct Disclosure {
     pub shown: Shown,
 }
 
-impl strict::Document for Disclosure {}
+impl strict::Document for Disclosure {
+    type Item = ();
+}
 
 impl Disclosure {
     /// Reads a disclosure as strictly as a receipt; at most [`SMALL_BYTES_MAX`].
@@ -231,7 +233,7 @@ impl Disclosure {
     fn notes(&self, root: B256) -> Vec<String> {
         let Self { entry, position, .. } = self;
         let mut notes = vec![format!(
-            "{} {:?}, {} bytes with digest {}, is number {} of {} among the {}",
+            "{} {:?}, {} bytes with digest {}, is number {} of {} among the {}; that no other has this path is not shown",
             entry.kind.name(),
             entry.path,
             entry.size,

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use serde_json::{Map, Value, json};
 
 use super::names::{hex, place, urn};
-use super::{ATTESTED, Source, UNSALTED, time};
+use super::{Source, UNSALTED, time};
 
 /// Type of the predicate. Not SLSA's own: a receipt has no builder that SLSA's levels speak of.
 pub const PREDICATE_TYPE: &str = "urn:brizo:predicate:run:v1";
@@ -133,8 +133,8 @@ fn beyond_slsa(source: &Source) -> Value {
         facts["unproven"] =
             json!({ "arguments": invocation.args, "environment": invocation.env, "note": UNPROVEN });
     }
-    if source.in_container {
-        facts["attested"] = json!(ATTESTED);
+    if let Some(text) = source.attested() {
+        facts["attested"] = json!(text);
     }
     if let Some(consent) = &receipt.consent {
         facts["consent"] = json!(consent);

@@ -17,8 +17,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    EntryKind, Error, Expectation, Invocation, Key, Profiles, Receipt, Result, RunInfo, Status, blind_commit,
-    check_signatures, check_structure, content_digest,
+    EntryKind, Error, Expectation, Invocation, Key, Kind, Profiles, Receipt, Result, RunInfo, Status,
+    blind_commit, check_signatures, check_structure, content_digest,
 };
 pub use dsse::{BadExportKey, ExportKey, IN_TOTO_TYPE, envelope, pre_authentication};
 pub use in_toto::{PREDICATE_TYPE, statement};
@@ -30,8 +30,11 @@ pub(crate) const UNSALTED: &str = "Digests are of the bytes alone, without a sal
      the guess. Outputs that the data owner withheld are counted and not described.";
 
 /// What an attested receipt does not prove; stands in every export of one.
-pub(crate) const ATTESTED: &str = "The receipt is attested: the provider says what ran and what came out, and nobody can \
-     recompute it. Fuel is microseconds of the host's clock.";
+const ATTESTED: &str = "The receipt is attested: the provider says what ran and what came out, and nobody can \
+     recompute it.";
+
+/// What `fuelUsed` of a container is (`docs/RECEIPT.md` §18).
+const MICROSECONDS: &str = "Fuel is microseconds of the host's clock.";
 
 /// A receipt that holds, and what an export says of the file that it came from.
 #[derive(Debug)]
@@ -119,6 +122,15 @@ impl Source {
     /// The algorithm by which the digest of what ran is made: an image has the digest that engines of containers use.
     fn program_algorithm(&self) -> &'static str {
         if self.in_container { "sha256" } else { "blake3" }
+    }
+
+    /// What an attested receipt does not prove, under whatever profile it is; `None` for one that can be recomputed.
+    fn attested(&self) -> Option<String> {
+        let text = match self.in_container {
+            true => format!("{ATTESTED} {MICROSECONDS}"),
+            false => ATTESTED.into(),
+        };
+        (self.receipt.kind == Kind::Attested).then_some(text)
     }
 
     /// What ran, for people.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::names::{escaped, hex, place, urn};
-use super::{ATTESTED, Shown, Source, UNSALTED, time};
+use super::{Shown, Source, UNSALTED, time};
 use crate::EntryKind;
 
 const CRATE: &str = "https://w3id.org/ro/crate/1.1";
@@ -69,9 +69,9 @@ fn root(source: &Source) -> Value {
     let hash = source.receipt.claim_hash;
     // The year 9999 is the latest that the format can write.
     let published = instant(source.issued_at()).unwrap_or_else(|| json!("9999-12-31"));
-    let proof = match source.in_container {
-        true => format!("The receipt says what ran; this description is a translation of it. {ATTESTED}"),
-        false => {
+    let proof = match source.attested() {
+        Some(text) => format!("The receipt says what ran; this description is a translation of it. {text}"),
+        None => {
             "The receipt says what ran and is the only proof; this description is a translation of it.".into()
         }
     };
@@ -123,7 +123,7 @@ fn receipt_file(source: &Source) -> Value {
         "@id": file_id(source),
         "@type": "File",
         "name": "Execution receipt",
-        "description": match source.in_container {
+        "description": match source.attested().is_some() {
             true => "Check it with `brizo verify`. Nobody can repeat the run so that it proves anything.",
             false => "Check it with `brizo verify`; repeat the run with `brizo replay`.",
         },

@@ -74,7 +74,7 @@ fn key_id(name: &str, public: &VerifyingKey) -> [u8; 4] {
 
 /// Whether a text can be the name of a key in a signed note.
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains('+') && !name.chars().any(char::is_whitespace)
+    !name.is_empty() && !name.contains('+') && !name.chars().any(|c| c < ' ' || c.is_whitespace())
 }
 
 impl fmt::Display for LogKey {

@@ -79,7 +79,8 @@ impl Audit {
         // Every log begins as the log of nothing, so that says nothing about this one.
         known.0.retain(|(tree, _)| tree.size > 0);
         known.0.sort_by_key(|(tree, _)| tree.size);
-        let found = pass(&remote, &checkpoint.tree, &known, &scratch)?;
+        let found = pass(&remote, &checkpoint.tree, &known, &scratch)
+            .map_err(|error| self.keep_evidence(error, &key, before.as_ref(), &note))?;
         let (committed, missing, first) = scratch.missing()?;
         if missing > 0 {
             let agreement = hex::encode(first.unwrap_or_default().get(..32).unwrap_or_default());
@@ -94,6 +95,23 @@ impl Audit {
         }
         self.report(&key, &checkpoint.tree, &found, (anchors, committed, before.is_some()))?;
         Ok(Exit::OK)
+    }
+
+    /// Two pasts that one key signed are the proof: both notes are kept beside the state, which stays as it was.
+    fn keep_evidence(
+        &self,
+        error: anyhow::Error,
+        key: &LogKey,
+        before: Option<&State>,
+        note: &str,
+    ) -> anyhow::Error {
+        let is_proof = matches!(error.downcast_ref(), Some(Error::Equivocation(_)));
+        let (true, Some(state), Some(before)) = (is_proof, &self.state, before) else { return error };
+        let path = state.with_extension("evidence.json");
+        match before.write_evidence(&path, key, note, &error.to_string()) {
+            Ok(()) => error.context(format!("both signed checkpoints are in {}", path.display())),
+            Err(why) => error.context(format!("the evidence was not kept: {why:#}")),
+        }
     }
 
     /// Anchors and paid receipts of the provider. Returns the number of anchors; `None` when no node was named.

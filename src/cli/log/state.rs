@@ -50,6 +50,16 @@ impl State {
         Ok(checkpoint.map_err(|e| anyhow!("the state's checkpoint was damaged: {e}"))?.tree)
     }
 
+    /// Writes what the log signed before and now into a file of its own; one that is there already stays, for it is evidence, too.
+    pub(super) fn write_evidence(&self, path: &Path, key: &LogKey, now: &str, why: &str) -> Result<()> {
+        let evidence = serde_json::json!({
+            "logKey": key, "contradiction": why, "before": self.checkpoint, "now": now,
+        });
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+        std::io::Write::write_all(&mut file, &serde_json::to_vec_pretty(&evidence)?)?;
+        file.sync_all().with_context(|| format!("{}", path.display()))
+    }
+
     /// Puts the file in its place at once, so that a crash leaves the old one or the new one.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
         let new = path.with_extension("new");

@@ -285,6 +285,17 @@ async fn a_provider_that_signs_another_past_is_found_out() {
     std::fs::remove_dir_all(inside(&world, "state/log")).unwrap();
     world.provider = Provider::start(world.folder.path()).await;
     fails(&audit(&world, &["--state", "auditor.json"]), 16, "the checkpoint of the last audit");
+    // Both notes are kept, and what is there is never written over.
+    let kept = world.folder.path().join("auditor.evidence.json");
+    let evidence: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+    let log_key = key(&world).await;
+    for note in ["before", "now"] {
+        Checkpoint::verify(evidence[note].as_str().unwrap(), &log_key).unwrap();
+    }
+    assert_ne!(evidence["before"], evidence["now"]);
+    std::fs::write(&kept, "kept").unwrap();
+    fails(&audit(&world, &["--state", "auditor.json"]), 16, "the evidence was not kept");
+    assert_eq!(std::fs::read(&kept).unwrap(), b"kept");
     let provider = world.publisher().to_string();
     let with_chain = ["--rpc", world.anvil.url(), "--deployment", "deployment.json", "--provider", &provider];
     fails(&audit(&world, &with_chain), 16, "an anchor on chain");

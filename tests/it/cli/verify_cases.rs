@@ -201,6 +201,10 @@ pub(crate) fn frozen_set(program: Program) {
         check(program, about, &[&receipt, "--outputs", &place], &Ends(17, Some("bad_manifest"), "output \""));
         std::fs::copy(frozen("outputs/mean.json"), outputs.join("mean.json")).unwrap();
     }
+    std::fs::remove_file(outputs.join("more.json")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", outputs.join("more.json")).unwrap();
+    let ends = Ends(1, None, "outputs are plain files");
+    check(program, "a link", &[&receipt, "--outputs", &place], &ends);
     let ddo = folder.path().join("ddo.json");
     let text = std::fs::read_to_string(frozen("ddo.json")).unwrap();
     let root = text.find("\"inputsRoot\": \"0x").unwrap() + 17;
