@@ -5,12 +5,15 @@
 mod fake_web;
 #[path = "../../tests/it/cli/verify_cases.rs"]
 mod verify_cases;
+#[path = "../../tests/it/cli/verify_log_cases.rs"]
+mod verify_log_cases;
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use brizo_receipt::{Address, B256, Disclosure, Domain, EntryKind, Key, Receipt, SecretKey, SignedVerdict};
 use verify_cases as cases;
+use verify_log_cases as log_cases;
 
 fn verify(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_brizo-verify")).args(args).current_dir(folder).output().unwrap()
@@ -40,9 +43,9 @@ fn a_node_that_is_none_proves_nothing_and_breaks_nothing() {
 
 #[test]
 fn the_log_is_asked_and_compared() {
-    cases::log(verify);
-    cases::anchors(verify);
-    cases::log_key_of_the_ddo(verify);
+    log_cases::log(verify);
+    log_cases::anchors(verify);
+    log_cases::log_key_of_the_ddo(verify);
 }
 
 #[test]

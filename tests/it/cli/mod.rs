@@ -12,6 +12,7 @@ mod twice;
 mod verdicts;
 mod verify;
 mod verify_cases;
+mod verify_log_cases;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

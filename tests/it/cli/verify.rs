@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use super::verify_cases as cases;
+use super::verify_log_cases as log_cases;
 use crate::world::brizo;
 
 fn verify(folder: &Path, args: &[&str]) -> Output {
@@ -34,9 +35,9 @@ fn a_node_that_is_none_proves_nothing_and_breaks_nothing() {
 
 #[test]
 fn the_log_is_asked_and_compared() {
-    cases::log(verify);
-    cases::anchors(verify);
-    cases::log_key_of_the_ddo(verify);
+    log_cases::log(verify);
+    log_cases::anchors(verify);
+    log_cases::log_key_of_the_ddo(verify);
 }
 
 #[test]
