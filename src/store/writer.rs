@@ -8,7 +8,7 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
@@ -26,8 +26,14 @@ pub(super) enum Durability {
     InSystem,
 }
 
-/// How the transaction of some writers ended; `None` inside means well.
-type Ending = Arc<OnceLock<Option<Failed>>>;
+/// How the transaction of some writers ends. Its members wait here and not at the lock of all writers, which they would
+/// otherwise take from those who write, each in turn, only to learn that they are done.
+#[derive(Debug, Default)]
+struct Ending {
+    /// Nothing until it has ended.
+    how: Mutex<Option<std::result::Result<(), Failed>>>,
+    over: Condvar,
+}
 
 /// A failed commit, told to each of its members.
 #[derive(Debug, Clone)]
@@ -40,8 +46,6 @@ struct Failed {
 #[derive(Debug)]
 pub(super) struct Connections {
     writing: Mutex<Writing>,
-    /// Wakes members when their transaction is over.
-    over: Condvar,
     /// Writers on their way to the lock.
     coming: AtomicUsize,
     /// Absent for a database in memory, which only one connection can see.
@@ -52,7 +56,7 @@ pub(super) struct Connections {
 struct Writing {
     connection: Connection,
     /// The open transaction, which others may join.
-    open: Option<Ending>,
+    open: Option<Arc<Ending>>,
     members: u32,
     durability: Durability,
 }
@@ -81,12 +85,7 @@ impl Deref for Reading<'_> {
 impl Connections {
     pub(super) fn new(writing: Connection, reading: Option<Connection>) -> Self {
         let writing = Writing { connection: writing, open: None, members: 0, durability: Durability::OnDisk };
-        Self {
-            writing: Mutex::new(writing),
-            over: Condvar::new(),
-            coming: AtomicUsize::new(0),
-            reading: reading.map(Mutex::new),
-        }
+        Self { writing: Mutex::new(writing), coming: AtomicUsize::new(0), reading: reading.map(Mutex::new) }
     }
 
     /// A connection that sees everything committed.
@@ -98,7 +97,7 @@ impl Connections {
         let mut writing = self.lock();
         // What is not committed yet may still come to nothing.
         if writing.open.is_some() {
-            self.end(&mut writing);
+            writing.end();
         }
         Reading::Shared(SharedReading(writing))
     }
@@ -121,58 +120,69 @@ impl Connections {
         // A panic in the body must not leave the others without their commit.
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writing.apply(body)));
         let result = caught.unwrap_or_else(|panic| {
-            self.end(&mut writing);
+            writing.end();
             std::panic::resume_unwind(panic)
         });
         if writing.connection.is_autocommit() {
             // The first member has failed, alone; or a full disk and the like have ended it for everybody in it.
             let failed = result.as_ref().err().map_or_else(Failed::unknown, Failed::of);
-            self.tell(&mut writing, Some(failed));
+            writing.tell(Err(failed));
             return result.and_then(|_| Err(Failed::unknown().into()));
         }
         let shared = writing.durability == Durability::OnDisk && writing.members < MEMBERS_MAX;
         if !shared || self.coming.load(Ordering::SeqCst) == 0 {
-            self.end(&mut writing);
-        } else if result.is_ok() {
-            // Whoever is coming commits for all, or leaves it to the next one behind.
-            while ending.get().is_none() {
-                writing = self.over.wait(writing).unwrap_or_else(PoisonError::into_inner);
-            }
+            writing.end();
         }
         drop(writing);
-        match (result, ending.get()) {
-            (Ok(_), Some(Some(failed))) => Err(failed.clone().into()),
-            (result, _) => result,
-        }
+        let result = result?;
+        // Whoever is coming commits for all, or leaves it to the next one behind.
+        ending.wait()?;
+        Ok(result)
     }
 
     fn lock(&self) -> MutexGuard<'_, Writing> {
         // A panic inside a query leaves no savepoint open (see `write`).
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Commits the open transaction and tells its members.
-    fn end(&self, writing: &mut Writing) {
-        let failed = writing.run("COMMIT").err().map(|error| {
-            // A transaction that cannot be committed would stand in the way of every later one.
-            let _ = writing.run("ROLLBACK");
-            Failed::of(&error)
-        });
-        self.tell(writing, failed);
+impl Ending {
+    // Nothing that holds the lock can panic between two changes that belong together.
+    fn tell(&self, how: std::result::Result<(), Failed>) {
+        *self.how.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
+        self.over.notify_all();
     }
 
-    fn tell(&self, writing: &mut Writing, failed: Option<Failed>) {
-        if let Some(ending) = writing.open.take() {
-            // Set once: a transaction ends once.
-            let _ = ending.set(failed);
+    fn wait(&self) -> std::result::Result<(), Failed> {
+        let mut how = self.how.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(how) = &*how {
+                return how.clone();
+            }
+            how = self.over.wait(how).unwrap_or_else(PoisonError::into_inner);
         }
-        self.over.notify_all();
     }
 }
 
 impl Writing {
+    /// Commits the open transaction and tells its members.
+    fn end(&mut self) {
+        let committed = self.run("COMMIT").map_err(|error| {
+            // A transaction that cannot be committed would stand in the way of every later one.
+            let _ = self.run("ROLLBACK");
+            Failed::of(&error)
+        });
+        self.tell(committed);
+    }
+
+    fn tell(&mut self, how: std::result::Result<(), Failed>) {
+        if let Some(ending) = self.open.take() {
+            ending.tell(how);
+        }
+    }
+
     /// Begins a transaction, or joins the open one, which is on disk before it is answered.
-    fn join(&mut self, durability: Durability) -> Result<Ending> {
+    fn join(&mut self, durability: Durability) -> Result<Arc<Ending>> {
         self.members += 1;
         if let Some(ending) = &self.open {
             return Ok(ending.clone());
@@ -188,7 +198,7 @@ impl Writing {
         // The write lock at once, so that nothing fails half-way for want of it.
         self.run("BEGIN IMMEDIATE")?;
         self.members = 1;
-        Ok(self.open.insert(Ending::default()).clone())
+        Ok(self.open.insert(Arc::default()).clone())
     }
 
     /// Does what a member wants, or nothing of it. The first one needs no savepoint: until it is done it is alone, and the
