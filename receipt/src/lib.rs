@@ -13,6 +13,7 @@
 //! depends on this crate alone.
 
 mod claim;
+mod curve;
 mod derive;
 mod disclosure;
 mod document;

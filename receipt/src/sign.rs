@@ -1,13 +1,10 @@
 //! Signatures: 65-byte secp256k1 over EIP-712 digests, low `s`, `v` 27 or 28.
 
 use alloy_primitives::{Address, B256, keccak256};
-use k256::ecdsa::{SigningKey, VerifyingKey};
-use k256::elliptic_curve::ff::PrimeField;
-use k256::elliptic_curve::ops::{Invert, LinearCombination, Reduce};
-use k256::elliptic_curve::point::DecompressPoint;
-use k256::{AffinePoint, ProjectivePoint, Scalar};
+use k256::ecdsa::SigningKey;
 use serde::{Deserialize, Serialize};
 
+use crate::curve::{self, Signed};
 use crate::hash::domain_separator;
 use crate::{Error, Result};
 
@@ -99,13 +96,11 @@ impl SecretKey {
     /// # Errors
     /// [`Error::Signature`] in the practically impossible case that the library finds no nonce.
     pub fn sign(&self, digest: B256) -> Result<Signature> {
-        let (signature, recovery) = self
-            .0
-            .sign_prehash_recoverable(digest.as_slice())
-            .map_err(|e| Error::Signature { who: "key's owner", why: e.to_string() })?;
+        let signed = curve::sign(&self.0, digest)
+            .ok_or_else(|| Error::Signature { who: "key's owner", why: "no nonce was found".into() })?;
         let mut bytes = [0u8; 65];
-        bytes[..64].copy_from_slice(&signature.to_bytes());
-        bytes[64] = 27 + recovery.to_byte();
+        bytes[..64].copy_from_slice(&signed.bytes);
+        bytes[64] = 27 + u8::from(signed.is_odd);
         Ok(Signature(bytes))
     }
 }
@@ -134,29 +129,17 @@ pub fn recover(digest: B256, signature: &Signature, who: &'static str) -> Result
     if found > most {
         return Err(Error::HighS { who, most, found });
     }
-    let key = recover_key(digest, signature);
-    key.map(|key| Address::from_public_key(&key)).ok_or_else(|| bad("no key makes such a signature".into()))
-}
-
-/// The only key whose signature of the digest this is: `Q = r⁻¹(sR − zG)` (SEC 1, 4.1.6), where `R` is the point with `x = r` and the
-/// parity that `v` says. The library's own recovery goes on to verify the signature with the key that it has just computed
-/// from it, which cannot fail and doubles the time.
-fn recover_key(digest: B256, signature: &Signature) -> Option<VerifyingKey> {
-    let (r, s) = k256::ecdsa::Signature::from_slice(&signature.0[..64]).ok()?.split_scalars();
-    let is_odd = u8::from(signature.0[64] == 28);
-    let point = AffinePoint::decompress(&r.to_repr(), is_odd.into());
-    let point = ProjectivePoint::from(Option::<AffinePoint>::from(point)?);
-    let hashed = <Scalar as Reduce<k256::U256>>::reduce_bytes(&digest.0.into());
-    let inverse = *r.invert();
-    let (of_generator, of_point) = (-(inverse * hashed), inverse * *s);
-    let key = ProjectivePoint::lincomb(&ProjectivePoint::GENERATOR, &of_generator, &point, &of_point);
-    VerifyingKey::from_affine(key.into()).ok()
+    let mut signed = Signed { bytes: [0; 64], is_odd: v == 28 };
+    signed.bytes.copy_from_slice(&signature.0[..64]);
+    curve::recover(digest, &signed).ok_or_else(|| bad("no key makes such a signature".into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy_primitives::U256;
+    use k256::elliptic_curve::ff::PrimeField;
+    use k256::{ProjectivePoint, Scalar};
 
     fn key() -> SecretKey {
         SecretKey::from_bytes(&[0x11; 32]).unwrap()
@@ -186,6 +169,26 @@ mod tests {
     #[test]
     fn the_largest_s_is_half_of_the_order() {
         assert_eq!(U256::from_be_bytes(LARGEST_S), U256::from_be_bytes(hex_order()) / U256::from(2));
+    }
+
+    /// A receipt's bytes must not depend on how the program was built that signed it.
+    #[test]
+    fn either_curve_makes_the_same_signatures() {
+        for number in 0u32..500 {
+            let random = |what: &str| keccak256(format!("{what}{number}"));
+            let (digest, key) = (random("digest"), SecretKey::from_bytes(&random("key").0).unwrap());
+            let theirs = curve::in_rust::sign(&key.0, digest).unwrap();
+            let ours = key.sign(digest).unwrap();
+            assert_eq!((&ours.0[..64], ours.0[64] == 28), (&theirs.bytes[..], theirs.is_odd), "{number}");
+            assert_eq!(curve::in_rust::recover(digest, &theirs), Some(key.address()), "{number}");
+        }
+        // Digests beyond the curve's order, which RFC 6979 and the equation reduce.
+        for digest in [[0xff; 32], hex_order(), [0; 32]].map(B256::new) {
+            let theirs = curve::in_rust::sign(&key().0, digest).unwrap();
+            let ours = key().sign(digest).unwrap();
+            assert_eq!(recover(digest, &ours, "tester").unwrap(), key().address(), "{digest}");
+            assert_eq!(curve::in_rust::recover(digest, &theirs), Some(key().address()), "{digest}");
+        }
     }
 
     #[test]
