@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use alloy_primitives::Address;
 use brizo_receipt::Status;
@@ -17,14 +17,47 @@ use cedar_policy::{
 use super::manifest::{Ceilings, Consumers, Manifest};
 use super::request::{ReleaseRequest, RunRequest};
 
-/// Attributes of the data set, made once from the manifest.
-pub(super) type Attributes = HashMap<String, Value>;
+/// Attributes of an entity.
+type Attributes = HashMap<String, Value>;
 
-/// A request with the entities that it names.
+/// Data sets that one policy has made into entities; mostly it is one. Beyond it all are forgotten.
+const DATASETS_MAX: usize = 64;
+
+/// The data sets of a policy: the same attributes, made once from the manifest, under the name that each request says.
+#[derive(Debug)]
+pub(super) struct Datasets {
+    attributes: Attributes,
+    /// To make one of them takes longer than to decide.
+    made: Mutex<HashMap<String, Arc<Entities>>>,
+}
+
+impl Datasets {
+    pub(super) fn of(manifest: &Manifest) -> Result<Self, Unclear> {
+        Ok(Self { attributes: dataset_attributes(manifest)?, made: Mutex::default() })
+    }
+
+    /// The data set of this name, checked against the schema.
+    fn named(&self, schema: &Schema, name: &str) -> Result<Arc<Entities>, Unclear> {
+        // Nothing that holds the lock can panic between two changes that belong together.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entities) = made.get(name) {
+            return Ok(entities.clone());
+        }
+        let entity = Entity::new(uid("Dataset", name)?, self.attributes.clone(), HashSet::new())?;
+        let entities = Arc::new(Entities::from_entities([entity], Some(schema))?);
+        if made.len() >= DATASETS_MAX {
+            made.clear();
+        }
+        made.insert(name.to_owned(), entities.clone());
+        Ok(entities)
+    }
+}
+
+/// A request with the entities that it names. Consumers are not among them: the schema gives them nothing but a name.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) request: Request,
-    pub(super) entities: Entities,
+    pub(super) entities: Arc<Entities>,
 }
 
 /// Why a question could not even be put; the answer is a refusal.
@@ -39,7 +72,7 @@ impl<E: std::error::Error> From<E> for Unclear {
     }
 }
 
-pub(super) fn dataset_attributes(manifest: &Manifest) -> Result<Attributes, Unclear> {
+fn dataset_attributes(manifest: &Manifest) -> Result<Attributes, Unclear> {
     let algorithms = manifest.algorithms.iter().map(|a| Value::new_string(a.digest.to_string()));
     let consumers = match &manifest.consumers {
         Consumers::Any => Vec::new(),
@@ -71,7 +104,7 @@ fn ceilings(c: &Ceilings) -> Result<Value, Unclear> {
     ])
 }
 
-pub(super) fn of_run(schema: &Schema, dataset: &Attributes, run: &RunRequest) -> Result<Question, Unclear> {
+pub(super) fn of_run(schema: &Schema, datasets: &Datasets, run: &RunRequest) -> Result<Question, Unclear> {
     let imports = run.imports_refused.iter().map(|name| Value::new_string(name.clone()));
     let runtime = run.runtime.map(|digest| ("runtime".to_owned(), Value::new_string(digest.to_string())));
     let algorithm = [
@@ -87,12 +120,12 @@ pub(super) fn of_run(schema: &Schema, dataset: &Attributes, run: &RunRequest) ->
         ("output_files", long(run.output_files)?),
     ])?;
     let context = [("algorithm", algorithm), ("limits", limits), ("now_s", long(run.now_s)?)];
-    question(schema, "run", &run.consumer, (&run.dataset, dataset), context)
+    question(schema, "run", &run.consumer, (datasets, &run.dataset), context)
 }
 
 pub(super) fn of_release(
     schema: &Schema,
-    dataset: &Attributes,
+    datasets: &Datasets,
     release: &ReleaseRequest,
     declared: bool,
 ) -> Result<Question, Unclear> {
@@ -112,23 +145,19 @@ pub(super) fn of_release(
         ("status", Value::new_entity_uid(uid("Status", status.text())?)),
         ("now_s", long(release.now_s)?),
     ];
-    question(schema, "release", &release.consumer, (&release.dataset, dataset), context)
+    question(schema, "release", &release.consumer, (datasets, &release.dataset), context)
 }
 
 fn question<const N: usize>(
     schema: &Schema,
     action: &'static str,
     principal: &Address,
-    dataset: (&str, &Attributes),
+    (datasets, dataset): (&Datasets, &str),
     context: [(&str, Value); N],
 ) -> Result<Question, Unclear> {
-    let (principal, resource) = (consumer(principal)?, uid("Dataset", dataset.0)?);
+    let (principal, resource) = (consumer(principal)?, uid("Dataset", dataset)?);
     let context = Context::from_pairs(context.map(|(key, value)| (key.to_owned(), value)))?;
-    let known = [
-        Entity::new_no_attrs(principal.clone(), HashSet::new()),
-        Entity::new(resource.clone(), dataset.1.clone(), HashSet::new())?,
-    ];
-    let entities = Entities::from_entities(known, Some(schema))?;
+    let entities = datasets.named(schema, dataset)?;
     let request = Request::new(principal, uid("Action", action)?, resource, context, Some(schema))?;
     Ok(Question { request, entities })
 }

@@ -59,7 +59,7 @@ struct Inner {
     digest: B256,
     manifest: Manifest,
     rules: rules::Rules,
-    dataset: facts::Attributes,
+    datasets: facts::Datasets,
 }
 
 impl Policy {
@@ -71,10 +71,10 @@ impl Policy {
         let manifest = Manifest::parse(manifest_toml)?;
         let rules = rules::Rules::load(rules_cedar)?;
         unread::check(&manifest, &rules)?;
-        let dataset = facts::dataset_attributes(&manifest)
+        let datasets = facts::Datasets::of(&manifest)
             .map_err(|unclear| PolicyError::Manifest { text: unclear.0.clone() })?;
         let digest = digest(manifest_toml, rules_cedar);
-        Ok(Self(Arc::new(Inner { digest, manifest, rules, dataset })))
+        Ok(Self(Arc::new(Inner { digest, manifest, rules, datasets })))
     }
 
     /// As [`Policy::parse`], which takes longer than a small job: the policies that were asked for last are remembered by
@@ -115,7 +115,7 @@ impl Policy {
         if let Some(refusal) = refusal {
             return Decision::Refuse(refusal);
         }
-        self.ask(facts::of_run(self.0.rules.schema(), &self.0.dataset, request))
+        self.ask(facts::of_run(self.0.rules.schema(), &self.0.datasets, request))
     }
 
     /// May this output of a finished run leave?
@@ -125,7 +125,7 @@ impl Policy {
             return Decision::Refuse(refusal);
         }
         let declared = outputs.declares(&request.output);
-        self.ask(facts::of_release(self.0.rules.schema(), &self.0.dataset, request, declared))
+        self.ask(facts::of_release(self.0.rules.schema(), &self.0.datasets, request, declared))
     }
 
     fn ask(&self, question: Result<facts::Question, facts::Unclear>) -> Decision {
