@@ -66,9 +66,14 @@ pub(crate) fn geomean(ratios: &[f64]) -> f64 {
 
 /// Seconds of processor time that `work` took in this process, on all its threads.
 pub(crate) fn cpu<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
-    let before = used(libc::RUSAGE_SELF)?;
+    let before = own_cpu()?;
     let result = work()?;
-    Ok((used(libc::RUSAGE_SELF)? - before, result))
+    Ok((own_cpu()? - before, result))
+}
+
+/// Seconds of processor time that this process has used until now, on all its threads.
+pub(crate) fn own_cpu() -> Result<f64> {
+    used(libc::RUSAGE_SELF)
 }
 
 /// Seconds by the clock.
