@@ -1,5 +1,6 @@
 //! Every hash of the format. BLAKE3 for bytes and trees, keccak-256 (EIP-712) for what a contract recomputes.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use alloy_primitives::{B256, keccak256};
@@ -71,6 +72,21 @@ pub fn order_hash(agreement_id: B256, run_index: u64, spec_hash: B256) -> B256 {
 /// The EIP-712 domain separator of a deployment.
 #[must_use]
 pub fn domain_separator(domain: &Domain) -> B256 {
+    thread_local! {
+        /// A program knows one deployment, and asks some ten times for each job; the library writes out the type each time.
+        static LAST: Cell<Option<(Domain, B256)>> = const { Cell::new(None) };
+    }
+    match LAST.get() {
+        Some((last, separator)) if last == *domain => separator,
+        _ => {
+            let separator = separator_of(domain);
+            LAST.set(Some((*domain, separator)));
+            separator
+        }
+    }
+}
+
+fn separator_of(domain: &Domain) -> B256 {
     Eip712Domain {
         name: Some("Brizo".into()),
         version: Some("1".into()),

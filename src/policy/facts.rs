@@ -1,10 +1,11 @@
 //! What a rule may see: request and manifest as Cedar entities and context, checked against the schema.
 //!
-//! The names here are those of `policies/brizo.cedarschema`. Cedar compares the two at every request, and a difference
-//! is a refusal, so that they cannot drift apart unseen.
+//! The names here are those of `policies/brizo.cedarschema`. Cedar compares the two at the first request of each shape, and a
+//! difference is a refusal, so that they cannot drift apart unseen.
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use alloy_primitives::Address;
@@ -29,11 +30,25 @@ pub(super) struct Datasets {
     attributes: Attributes,
     /// To make one of them takes longer than to decide.
     made: Mutex<HashMap<String, Arc<Entities>>>,
+    /// Which shapes of questions the schema was asked about. It knows names and types, which a shape always has alike.
+    checked: [AtomicBool; 3],
+}
+
+/// The shapes of questions.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Run,
+    RunOnRuntime,
+    Release,
 }
 
 impl Datasets {
     pub(super) fn of(manifest: &Manifest) -> Result<Self, Unclear> {
-        Ok(Self { attributes: dataset_attributes(manifest)?, made: Mutex::default() })
+        Ok(Self {
+            attributes: dataset_attributes(manifest)?,
+            made: Mutex::default(),
+            checked: Default::default(),
+        })
     }
 
     /// The data set of this name, checked against the schema.
@@ -120,7 +135,8 @@ pub(super) fn of_run(schema: &Schema, datasets: &Datasets, run: &RunRequest) -> 
         ("output_files", long(run.output_files)?),
     ])?;
     let context = [("algorithm", algorithm), ("limits", limits), ("now_s", long(run.now_s)?)];
-    question(schema, "run", &run.consumer, (datasets, &run.dataset), context)
+    let shape = if run.runtime.is_some() { Shape::RunOnRuntime } else { Shape::Run };
+    question(schema, ("run", shape), &run.consumer, (datasets, &run.dataset), context)
 }
 
 pub(super) fn of_release(
@@ -145,12 +161,12 @@ pub(super) fn of_release(
         ("status", Value::new_entity_uid(uid("Status", status.text())?)),
         ("now_s", long(release.now_s)?),
     ];
-    question(schema, "release", &release.consumer, (datasets, &release.dataset), context)
+    question(schema, ("release", Shape::Release), &release.consumer, (datasets, &release.dataset), context)
 }
 
 fn question<const N: usize>(
     schema: &Schema,
-    action: &'static str,
+    (action, shape): (&'static str, Shape),
     principal: &Address,
     (datasets, dataset): (&Datasets, &str),
     context: [(&str, Value); N],
@@ -158,7 +174,10 @@ fn question<const N: usize>(
     let (principal, resource) = (consumer(principal)?, uid("Dataset", dataset)?);
     let context = Context::from_pairs(context.map(|(key, value)| (key.to_owned(), value)))?;
     let entities = datasets.named(schema, dataset)?;
-    let request = Request::new(principal, uid("Action", action)?, resource, context, Some(schema))?;
+    let checked = &datasets.checked[shape as usize];
+    let unchecked = (!checked.load(Ordering::Relaxed)).then_some(schema);
+    let request = Request::new(principal, uid("Action", action)?, resource, context, unchecked)?;
+    checked.store(true, Ordering::Relaxed);
     Ok(Question { request, entities })
 }
 

@@ -81,7 +81,8 @@ impl Rules {
     }
 
     pub(super) fn decide(&self, question: &Question) -> Decision {
-        let response = Authorizer::new().is_authorized(&question.request, &self.set, question.entities.as_ref());
+        let response =
+            Authorizer::new().is_authorized(&question.request, &self.set, question.entities.as_ref());
         // Cedar skips a rule that fails, a forbid too. Here one failing rule refuses everything.
         let failed = response.diagnostics().errors().map(ToString::to_string).collect::<BTreeSet<_>>();
         if let Some(first) = failed.first() {
