@@ -12,7 +12,7 @@ use brizo_receipt::{B256, Entry, EntryKind, content_digest};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::api::{ApiState, Health, Readiness, Shared, metrics_router, router};
+use crate::api::{ApiParts, ApiState, Health, Readiness, Shared, metrics_router, router};
 use crate::chain::{Chain, is_public_key, is_test_chain};
 use crate::clock::Clock;
 use crate::config::{Config, HealthConfig, read_deployment, read_key, read_runtime};
@@ -142,7 +142,7 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
         options: options(&config),
         nudge: nudge.clone(),
     };
-    let api = ApiState {
+    let api = ApiState::from(ApiParts {
         uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS_MAX)),
         store,
         chain,
@@ -156,7 +156,7 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
         health: Health::new(room, readiness(&config)),
         executing: Arc::default(),
         shared: shared(&config, stopped)?,
-    };
+    });
     Ok((api, worker))
 }
 

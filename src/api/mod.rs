@@ -45,4 +45,4 @@ pub use metrics::metrics_router;
 pub use ready::{Health, Readiness};
 pub use router::router;
 pub use settings::ApiSettings;
-pub use state::{ApiState, Shared};
+pub use state::{ApiParts, ApiState, Shared};

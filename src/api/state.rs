@@ -30,9 +30,27 @@ const READERS_EACH: usize = 2;
 const ARCHIVES_MAX: usize = 4;
 const ARCHIVES_EACH: usize = 2;
 
-/// Everything a handler may use. Cheap to clone.
+/// Everything a handler may use. It is cloned some dozen times for each request, so it is one reference.
 #[derive(Debug, Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<ApiParts>);
+
+impl From<ApiParts> for ApiState {
+    fn from(parts: ApiParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for ApiState {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
+    }
+}
+
+/// What an [`ApiState`] is made of.
+#[derive(Debug)]
+pub struct ApiParts {
     /// The store.
     pub store: Store,
     /// The chain, with the publisher's key.
