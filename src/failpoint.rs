@@ -28,6 +28,12 @@ pub fn check() -> Result<(), String> {
     }
 }
 
+/// Whether this place is the one that a test has named.
+#[must_use]
+pub fn is_armed(place: &str) -> bool {
+    cfg!(debug_assertions) && debug::is_armed(place)
+}
+
 /// Runs a write between its two places.
 ///
 /// # Errors
@@ -95,6 +101,10 @@ mod debug {
             _ => return None,
         };
         Some(Armed { place: place.into(), kill, after, time: time.parse().ok()? })
+    }
+
+    pub(super) fn is_armed(place: &str) -> bool {
+        armed().is_some_and(|armed| armed.place == place)
     }
 
     /// Counts, and says whether this is the time.

@@ -3,7 +3,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
+
+use crate::ids::JobId;
+
+/// Jobs that a listener may be behind; beyond it, it looks at all.
+const JOBS_BEHIND_MAX: usize = 256;
 
 /// What there may be something new of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +33,14 @@ impl Topic {
 pub struct Nudge {
     numbers: Arc<[watch::Sender<u64>; 4]>,
     heard: [watch::Receiver<u64>; 4],
+    jobs: broadcast::Sender<JobId>,
 }
 
 impl Default for Nudge {
     fn default() -> Self {
         let numbers = Topic::ALL.map(|_| watch::Sender::new(0));
         let heard = Topic::ALL.map(|topic| numbers[topic as usize].subscribe());
-        Self { numbers: Arc::new(numbers), heard }
+        Self { numbers: Arc::new(numbers), heard, jobs: broadcast::Sender::new(JOBS_BEHIND_MAX) }
     }
 }
 
@@ -49,6 +55,18 @@ impl Nudge {
         for topic in topics {
             self.numbers[*topic as usize].send_modify(|number| *number = number.wrapping_add(1));
         }
+    }
+
+    /// Something happened to this job, for those who follow jobs: they need not ask which one it was.
+    pub fn about_job(&self, id: JobId) {
+        // Mostly nobody follows.
+        let _ = self.jobs.send(id);
+    }
+
+    /// What [`Nudge::about_job`] says from now on.
+    #[must_use]
+    pub fn jobs(&self) -> broadcast::Receiver<JobId> {
+        self.jobs.subscribe()
     }
 
     /// Waits for a nudge about a topic that this clone has not heard yet: one between its last look and this call counts,

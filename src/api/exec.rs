@@ -179,9 +179,9 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     let job_id = JobId { agreement: id, run_index: new.spec.run_index };
     let inserted = {
         let new = new.clone();
-        state.store.with(move |store| store.admit_job(&new, &parties, &decision, now_s))
+        state.store.write_soon(move |store| store.admit_job(&new, &parties, &decision, now_s))
     };
-    match inserted.await {
+    let admitted = match inserted.await {
         // Two orders at once: the other one was first.
         Err(StoreError::Exists(_)) => match ordered_before().await? {
             Some(job) if again => return Ok(Ordered { job, before: true }),
@@ -195,7 +195,11 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
         },
         other => other?,
     };
-    state.nudge.about(&[Topic::Queue, Topic::Jobs, Topic::Log]);
+    // Nobody follows a job that is not known yet.
+    if !admitted.is_taken {
+        state.nudge.about(&[Topic::Queue]);
+    }
+    state.nudge.about(&[Topic::Log]);
     span.set("brizo.consumer", caller.address.to_string());
     span.end();
     tracing::info!(job = %job_id, "job admitted");

@@ -79,7 +79,7 @@ impl Pulse {
 /// Looks as long as anybody follows.
 async fn beat(state: ApiState) {
     let (pulse, mut known) = (&state.shared.pulse, None);
-    let mut nudge = state.nudge.clone();
+    let (mut nudge, mut told) = (state.nudge.clone(), state.nudge.jobs());
     loop {
         // What happened before the first look may have come after a hub's own, so that all are told then.
         let news = state.store.read(move |store| {
@@ -105,9 +105,17 @@ async fn beat(state: ApiState) {
                 return;
             }
         }
-        tokio::select! {
-            () = nudge.next(Topic::Jobs) => {}
-            () = tokio::time::sleep(BEAT) => {}
+        let end = Instant::now() + BEAT;
+        loop {
+            tokio::select! {
+                // What came too fast to be told by name is asked for.
+                job = told.recv() => match job {
+                    Ok(job) => pulse.tell(&[job]),
+                    Err(_) => break,
+                },
+                () = nudge.next(Topic::Jobs) => break,
+                () = tokio::time::sleep_until(end) => break,
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 mod agreements;
 mod asked;
 mod chain;
+mod claims;
 mod copy;
 mod datasets;
 mod health;
@@ -29,12 +30,14 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::failpoint;
 
 pub use agreements::AgreementRow;
 pub use asked::{Asked, Stopped};
 pub use chain::{BLOCKS_KEPT, SeenBlock};
+pub use claims::{Lease, Offer};
 pub use datasets::DatasetRow;
 pub use health::{Depths, Examined};
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
@@ -42,7 +45,7 @@ pub use log::{Bearer, LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
 pub use overdue::Overdue;
 pub use parties::{JobPage, PageAt};
-pub use queue::{GivenUp, QueuedJob};
+pub use queue::{Admitted, GivenUp, QueuedJob};
 pub use rules::QueueRules;
 pub use scratch::Scratch;
 
@@ -113,6 +116,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct Store {
     connections: Arc<Connections>,
     nonces: Arc<Nonces>,
+    offers: Arc<claims::Offers>,
     rules: Arc<QueueRules>,
 }
 
@@ -155,7 +159,12 @@ impl Store {
     }
 
     fn over(connections: Connections) -> Self {
-        Self { connections: Arc::new(connections), nonces: Arc::default(), rules: Arc::default() }
+        Self {
+            connections: Arc::new(connections),
+            nonces: Arc::default(),
+            offers: Arc::default(),
+            rules: Arc::default(),
+        }
     }
 
     /// The same store, with a queue that has these rules.
@@ -180,6 +189,25 @@ impl Store {
     ) -> Result<T> {
         let store = self.clone();
         tokio::task::spawn_blocking(move || query(&store)).await.map_err(|_| Error::Task)?
+    }
+
+    /// Writes from async code: at once where nobody else is writing, because handing it to another thread and back takes
+    /// as long as many a transaction.
+    ///
+    /// # Errors
+    /// As for [`Store::with`].
+    pub async fn write_soon<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        // Other tasks of this thread go on elsewhere meanwhile, which only a runtime of several threads can do.
+        let can_block =
+            Handle::try_current().is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+        if can_block && self.connections.can_write_now() {
+            tokio::task::block_in_place(|| query(self))
+        } else {
+            self.with(query).await
+        }
     }
 
     /// Reads a few rows from async code: at once if the connection to read from is free, because handing such a query to
@@ -255,6 +283,8 @@ fn exists(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
     }
 }
 
+#[cfg(test)]
+mod claims_tests;
 #[cfg(test)]
 mod queue_tests;
 #[cfg(test)]

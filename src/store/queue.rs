@@ -1,20 +1,17 @@
-//! The queue with its leases, and the commit point. `overdue` has what time does to a job, `rules` the numbers.
-//!
-//! Order: higher priority first; among equals the consumer with the fewest jobs at work, then the one served longest ago,
-//! then the oldest job. A job is only taken when what it ordered of memory and output fits into the budget beside what is
-//! at work; smaller ones may pass it, but not for ever.
+//! The queue with its leases, and the commit point. `claims` says which job is next, `overdue` what time does to a job, and
+//! `rules` has the numbers.
 
 use alloy_primitives::U256;
+use brizo_receipt::Address;
 use brizo_receipt::log::Event;
-use brizo_receipt::{Address, JobSpec, Key, Signature};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::{Place, to_json};
-use super::rules::{CANDIDATES_MAX, PASSED_MAX, QueueRules};
+use super::rules::QueueRules;
 use super::{
-    Claimed, Commit, Error, NewJob, OutputRow, Result, Step, Store, exists, log, outbox, overdue, parties,
+    Claimed, Commit, Error, Lease, NewJob, OutputRow, Result, Step, Store, claims, exists, log, outbox,
+    overdue, parties,
 };
-use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
 use crate::job::{End, Role, State};
 
@@ -27,6 +24,15 @@ pub enum GivenUp {
     Failed(String),
     /// Trying again will not help.
     Ended(End, String),
+}
+
+/// A job that was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    /// Its id.
+    pub id: JobId,
+    /// Whether a worker has it already; otherwise it waits for one.
+    pub is_taken: bool,
 }
 
 /// How long a later run may wait for a worker, in seconds.
@@ -59,35 +65,17 @@ pub struct QueuedJob {
     pub since_s: u64,
 }
 
-/// Jobs that wait, in their order. It must not look at jobs that are over, of which there are any number.
-pub(super) const CANDIDATES: &str = "WITH held AS MATERIALIZED (
-         SELECT ordered_by, count(*) AS jobs FROM job INDEXED BY job_held
-         WHERE state IN ('preparing', 'running') GROUP BY ordered_by)
-     SELECT id, memory_bytes, passed, crashes FROM job INDEXED BY job_waiting
-         LEFT JOIN served ON served.consumer = job.ordered_by
-         LEFT JOIN held ON held.ordered_by = job.ordered_by
-     WHERE state = 'queued' AND not_before_s <= ?1 AND start_by_s >= ?1
-     ORDER BY priority DESC, coalesce(held.jobs, 0), coalesce(turn, 0), created_s, id
-     LIMIT ?2";
-
-/// A job that could be taken next.
-struct Candidate {
-    id: String,
-    memory_bytes: u64,
-    passed: u32,
-    suspect: bool,
-}
-
 impl Store {
     /// [`Store::admit_job`] for an order that names nobody.
     ///
     /// # Errors
     /// The same.
     pub fn insert_job(&self, job: &NewJob, decision: &str, now_s: u64) -> Result<JobId> {
-        self.admit_job(job, &[], decision, now_s)
+        Ok(self.admit_job(job, &[], decision, now_s)?.id)
     }
 
-    /// Records an admitted job with those whom its order names, and logs the decision about it, in words that stay here.
+    /// Records an admitted job with those whom its order names, and logs the decision about it, in words that stay here. A
+    /// worker that offers a place takes the job whose turn it is at once.
     ///
     /// # Errors
     /// [`Error::Exists`] when the run was ordered before; [`Error::QueueFull`] when too many wait.
@@ -97,10 +85,11 @@ impl Store {
         parties: &[(Address, Role)],
         decision: &str,
         now_s: u64,
-    ) -> Result<JobId> {
+    ) -> Result<Admitted> {
         let id = JobId { agreement: AgreementId(job.spec.agreement_id), run_index: job.spec.run_index };
         let memory_bytes = job.spec.memory_limit.saturating_add(job.spec.output_limit).min(i64::MAX as u64);
-        self.write_at("admit", |sql| {
+        let (offer, mut taken) = (self.offers.next(), None);
+        let admitted = self.write_at("admit", |sql| {
             let agreement = id.agreement.to_string();
             let (consumer, start_by_s): (String, u64) = sql
                 .prepare_cached("SELECT consumer, grant_deadline_s FROM agreement WHERE id = ?1")?
@@ -136,9 +125,18 @@ impl Store {
             .map_err(exists("this job"))?;
             parties::name(sql, &id.to_string(), parties)?;
             log::append_about(sql, &job.spec, Event::Permitted, decision, None, now_s)?;
-            note(sql, &id.to_string(), now_s, "admitted; waits for a worker")
-        })?;
-        Ok(id)
+            note(sql, &id.to_string(), now_s, "admitted; waits for a worker")?;
+            if let Some(offer) = &offer {
+                taken = claims::take_besides(sql, self.rules(), offer.lease, now_s)?;
+            }
+            Ok(())
+        });
+        self.keep_if(admitted, taken.as_ref(), now_s)?;
+        let is_taken = taken.as_ref().is_some_and(|claimed| claimed.id == id);
+        if let (Some(offer), Some(claimed)) = (offer, taken) {
+            (offer.take)(claimed);
+        }
+        Ok(Admitted { id, is_taken })
     }
 
     fn check_room(&self, sql: &Connection, consumer: &str) -> Result<()> {
@@ -155,62 +153,6 @@ impl Store {
             return Err(Error::QueueFull { own: false, waiting: all });
         }
         Ok(())
-    }
-
-    /// Takes the job whose turn it is under a lease, and gives it `prepare_s` seconds to be prepared. Jobs whose worker's
-    /// lease has run out wait again first.
-    ///
-    /// # Errors
-    /// Of SQLite or of a damaged row.
-    pub fn claim_job(&self, owner: &str, now_s: u64, lease_s: u64) -> Result<Option<Claimed>> {
-        // Most looks find nothing; they need not write.
-        if !self.anything_to_claim(now_s)? {
-            return Ok(None);
-        }
-        let take = || {
-            self.write_lightly(|sql| {
-                overdue::reclaim(sql, self.rules(), now_s)?;
-                let Some(id) = choose(sql, self.rules(), now_s)? else { return Ok(None) };
-                let taken = sql
-                    .prepare_cached(
-                        "UPDATE job SET state = ?2, lease_owner = ?3, lease_until_s = ?4, state_until_s = ?5,
-                            attempt = attempt + 1
-                     WHERE id = ?1 RETURNING spec, spec_signature, run_key, invocation, attempt",
-                    )?
-                    .query_row(
-                        params![
-                            id,
-                            State::Preparing.word(),
-                            owner,
-                            now_s + lease_s,
-                            now_s.saturating_add(self.rules().prepare_s)
-                        ],
-                        |row| claimed_columns(&id, row),
-                    )?;
-                take_turn(sql, &id)?;
-                let claimed = match taken {
-                    // One row that cannot be read must not stand in the way of all the others.
-                    Err(damaged @ Error::Damaged { .. }) => {
-                        overdue::put_aside(sql, &id, &damaged.to_string(), now_s)?;
-                        return Ok(None);
-                    }
-                    other => other?,
-                };
-                note(sql, &id, now_s, &format!("preparing, attempt {}", claimed.attempt))?;
-                Ok(Some(claimed))
-            })
-        };
-        failpoint::around("claim", take)
-    }
-
-    fn anything_to_claim(&self, now_s: u64) -> Result<bool> {
-        let connection = self.lock();
-        let mut waiting =
-            connection.prepare_cached("SELECT 1 FROM job WHERE state = 'queued' AND not_before_s <= ?1")?;
-        let mut lapsed = connection.prepare_cached(
-            "SELECT 1 FROM job WHERE state IN ('preparing', 'running') AND lease_until_s < ?1",
-        )?;
-        Ok(waiting.exists([now_s])? || lapsed.exists([now_s])?)
     }
 
     /// Extends a lease, and moves the job on if `state` says so; it then has until `until_s` for this state. No lease
@@ -255,8 +197,23 @@ impl Store {
     /// # Errors
     /// [`Error::LeaseLost`] when another worker has the job; then nothing is written.
     pub fn commit_job(&self, claimed: &Claimed, commit: &Commit, now_s: u64) -> Result<()> {
+        self.commit_and_claim(claimed, commit, None, now_s).map(drop)
+    }
+
+    /// As [`Store::commit_job`], and claims the next job, if there is one, for a worker that has a place for it.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn commit_and_claim(
+        &self,
+        claimed: &Claimed,
+        commit: &Commit,
+        place: Option<Lease>,
+        now_s: u64,
+    ) -> Result<Option<Claimed>> {
         let id = claimed.id.to_string();
-        self.write_at("commit", |sql| {
+        let mut taken = None;
+        let committed = self.write_at("commit", |sql| {
             let committed = sql
                 .prepare_cached(
                     "UPDATE job SET state = ?3, end = ?4, outcome = ?5, receipt_hash = ?6, receipt = ?7,
@@ -281,8 +238,23 @@ impl Store {
             }
             log::append_receipt(sql, &claimed.order.spec, commit.receipt_hash, commit.attested, now_s)?;
             let text = format!("{}; receipt {}; publishing", commit.outcome.text(), commit.receipt_hash);
-            note(sql, &id, now_s, &text)
-        })
+            note(sql, &id, now_s, &text)?;
+            if let Some(lease) = place {
+                taken = claims::take_besides(sql, self.rules(), lease, now_s)?;
+            }
+            Ok(())
+        });
+        self.keep_if(committed, taken.as_ref(), now_s)?;
+        Ok(taken)
+    }
+
+    /// Hands back what was claimed in a transaction that is said to have failed, in case it was done all the same.
+    fn keep_if(&self, done: Result<()>, taken: Option<&Claimed>, now_s: u64) -> Result<()> {
+        if let (Err(_), Some(claimed)) = (&done, taken) {
+            // Where it was not done there is no such attempt, and where nothing can be written the lease runs out.
+            let _ = self.give_up(claimed, &GivenUp::HandedBack, now_s);
+        }
+        done
     }
 
     /// The worker lets go of a job without a claim. Returns the state it is in now: queued again, or aborted.
@@ -369,73 +341,6 @@ pub(super) fn unsettle(sql: &Connection, id: JobId, problem: &str, now_s: u64) -
         params![id.to_string(), State::Unsettled.word(), problem, now_s],
     )?;
     if ended == 0 { Ok(()) } else { note(sql, &id.to_string(), now_s, &format!("not settled: {problem}")) }
-}
-
-/// The first candidate that fits, counting those that it passes.
-fn choose(sql: &Connection, rules: &QueueRules, now_s: u64) -> Result<Option<String>> {
-    let (reserved, suspects): (u64, u64) = sql
-        .prepare_cached(
-            "SELECT coalesce(sum(memory_bytes), 0), count(*) FILTER (WHERE crashes > 0) FROM job
-             WHERE state IN ('preparing', 'running')",
-        )?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut passed = Vec::new();
-    for candidate in candidates(sql, now_s)? {
-        // One suspect at a time: if the worker ends again, it is known which one it was.
-        if candidate.suspect && suspects > 0 {
-            continue;
-        }
-        let budget = rules.memory_bytes;
-        if budget == 0 || reserved.saturating_add(candidate.memory_bytes) <= budget {
-            for id in passed {
-                sql.prepare_cached("UPDATE job SET passed = passed + 1 WHERE id = ?1")?.execute([id])?;
-            }
-            return Ok(Some(candidate.id));
-        }
-        if candidate.passed >= PASSED_MAX {
-            return Ok(None);
-        }
-        passed.push(candidate.id);
-    }
-    Ok(None)
-}
-
-fn candidates(sql: &Connection, now_s: u64) -> Result<Vec<Candidate>> {
-    let mut statement = sql.prepare_cached(CANDIDATES)?;
-    let read = |row: &Row<'_>| {
-        let suspect = row.get::<_, u32>(3)? > 0;
-        Ok(Candidate { id: row.get(0)?, memory_bytes: row.get(1)?, passed: row.get(2)?, suspect })
-    };
-    Ok(statement.query_map(params![now_s, CANDIDATES_MAX], read)?.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The consumer goes to the end of the line.
-fn take_turn(sql: &Connection, job: &str) -> Result<()> {
-    sql.prepare_cached(
-        "INSERT INTO served (consumer, turn)
-         SELECT ordered_by, (SELECT coalesce(max(turn), 0) + 1 FROM served) FROM job WHERE id = ?1
-         ON CONFLICT (consumer) DO UPDATE SET turn = excluded.turn",
-    )?
-    .execute([job])?;
-    Ok(())
-}
-
-fn claimed_columns(id: &str, row: &Row<'_>) -> rusqlite::Result<Result<Claimed>> {
-    let (spec, invocation): (String, String) = (row.get(0)?, row.get(3)?);
-    let (signature, key): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
-    let attempt = row.get(4)?;
-    let place = Place { table: "job", row: id };
-    let read = || {
-        let spec: JobSpec = place.json("spec", &spec)?;
-        let order = NewJob {
-            spec,
-            signature: Signature(place.array("spec_signature", &signature)?),
-            run_key: Key::new(place.array("run_key", &key)?),
-            invocation: place.json("invocation", &invocation)?,
-        };
-        Ok(Claimed { id: place.parse("id", id)?, order, attempt })
-    };
-    Ok(read())
 }
 
 fn fenced(claimed: &Claimed, changed: usize) -> Result<()> {

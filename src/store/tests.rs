@@ -123,7 +123,8 @@ fn whom_an_order_names_is_written_with_it_or_not_at_all() {
     assert_eq!(count(), 0);
     let id = store
         .admit_job(&new_job(4), &[(viewer, Role::Viewer), (viewer, Role::Auditor)], "permitted", NOW)
-        .unwrap();
+        .unwrap()
+        .id;
     assert_eq!(store.party(id, viewer).unwrap(), Some(Role::Viewer), "the first role is kept");
     // A second order for the same run names nobody and takes nobody away.
     let again = store.admit_job(&new_job(4), &[(auditor, Role::Auditor)], "permitted", NOW);

@@ -107,6 +107,11 @@ impl Connections {
         self.reading.as_ref().is_some_and(|reading| reading.try_lock().is_ok())
     }
 
+    /// Whether a writer would not wait for another one.
+    pub(super) fn can_write_now(&self) -> bool {
+        self.coming.load(Ordering::SeqCst) == 0 && self.writing.try_lock().is_ok()
+    }
+
     /// Runs `body` in a transaction: all of it is written, or nothing. Returns when it is committed.
     pub(super) fn write<T>(
         &self,

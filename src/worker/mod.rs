@@ -29,7 +29,7 @@ use crate::data::BlobStore;
 use crate::log::Log;
 use crate::nudge::{Nudge, Topic};
 use crate::sandbox::Engine;
-use crate::store::Store;
+use crate::store::{Lease, Store};
 
 pub use gate::Gate;
 pub use journal::ChainRows;
@@ -38,6 +38,9 @@ pub use publish::LogRows;
 
 /// Seconds a worker may be silent before its job goes to another one.
 const LEASE_S: u64 = 30;
+
+/// How a worker holds its jobs.
+const LEASE: Lease = Lease { owner: "worker", seconds: LEASE_S };
 
 /// Settings of a worker.
 #[derive(Debug, Clone, Copy)]

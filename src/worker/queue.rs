@@ -1,118 +1,288 @@
-//! The queue's loop: takes jobs while there are places for them, and starts each by itself.
+//! The queue's loop: takes jobs while there are places for them, and starts each by itself. A place that finds nothing to do is
+//! offered to the store, and a job that ends hands its place to the next one, so that most jobs need no look at the queue.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tracing::Instrument as _;
 
 use super::run::Failure;
 use super::stages::Stages;
-use super::{LEASE_S, Worker};
+use super::{LEASE, LEASE_S, Worker};
 use crate::job::State;
 use crate::nudge::Topic;
 use crate::sandbox::Control;
-use crate::store::Claimed;
+use crate::store::{Claimed, Offer};
 
-/// Jobs that are being committed while as many others run as may run.
-const COMMITS_MAX: usize = 16;
+/// Jobs that are being committed while as many others run as may run. They share turns of the disk, so more of them cost little.
+const COMMITS_MAX: usize = 64;
 
-impl Worker {
-    /// Runs jobs until `stop`, and those that run then until `cut`; nothing else of a worker.
-    pub async fn run_queue(mut self, mut stop: watch::Receiver<bool>, cut: watch::Receiver<bool>) {
-        let concurrency = self.options.concurrency.max(1);
-        let places = Arc::new(Semaphore::new(concurrency));
-        let mut at_work = JoinSet::new();
-        while !*stop.borrow() {
-            while let Some(ended) = at_work.try_join_next() {
-                report(ended);
-            }
-            // A place is free before its job is committed; what waits for the disk is bounded by itself.
-            if at_work.len() >= concurrency.saturating_add(COMMITS_MAX) {
-                if let Some(ended) = at_work.join_next().await {
-                    report(ended);
-                }
-                continue;
-            }
-            let place = tokio::select! {
-                place = places.clone().acquire_owned() => place,
-                _ = stop.changed() => continue,
-            };
-            // The semaphore is never closed.
-            let Ok(place) = place else { break };
-            match self.begin(place).await {
-                Ok(Some(begun)) => {
-                    at_work.spawn(self.clone().see_through(begun, cut.clone()));
-                    continue;
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(error = %format!("{error:#}"), "the queue cannot be worked on");
-                }
-            }
-            self.pause(Topic::Queue, &mut stop).await;
-        }
-        while let Some(ended) = at_work.join_next().await {
-            report(ended);
-        }
-    }
+/// What one look for a job ends with.
+type Look = anyhow::Result<Option<Begun>>;
 
-    /// Takes the job whose turn it is, if there is one and jobs may begin. The thread that takes it goes on with its work.
-    async fn begin(&self, place: OwnedSemaphorePermit) -> anyhow::Result<Option<Begun>> {
-        if !self.gate.is_open() {
-            return Ok(None);
-        }
-        let (tell, told) = oneshot::channel();
-        let worker = self.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            let control = Control::default();
-            let claimed = match worker.store.claim_job("worker", worker.clock.now_s(), LEASE_S) {
-                Ok(Some(claimed)) => claimed,
-                none => {
-                    let _ = tell.send(none.map(|_| None));
-                    return Ok(());
-                }
-            };
-            let stage = worker.stage(State::Preparing, worker.store.rules().prepare_s);
-            let stages = Arc::new(Stages::new(stage, control.clone(), place));
-            let id = claimed.id;
-            let _span = tracing::info_span!("run", job = %id, agreement = %id.agreement).entered();
-            tracing::info!(attempt = claimed.attempt, "job claimed");
-            // Nobody listens when the queue's loop has died; the lease then runs out.
-            if tell.send(Ok(Some((claimed.clone(), stages.clone())))).is_err() {
-                return Err(Failure::Stopped);
-            }
-            worker.run(&claimed, &stages, &control)
-        });
-        // Nothing is told when the thread has died.
-        let told = told.await.context("the claim of a job died")?;
-        Ok(told?.map(|(claimed, stages)| Begun { claimed, stages, work }))
-    }
-
-    /// Watches over a job until its commit point or its end.
-    async fn see_through(self, begun: Begun, cut: watch::Receiver<bool>) {
-        let Begun { claimed, stages, work } = begun;
-        let id = claimed.id;
-        let span = tracing::info_span!("run", job = %id, agreement = %id.agreement);
-        if let Err(failure) = self.watch(&claimed, &stages, work, cut).instrument(span).await {
-            if let Err(error) = self.give_up(claimed, failure).await {
-                // Its lease runs out, and it is taken up again.
-                tracing::error!(job = %id, error = %format!("{error:#}"), "the job cannot be given up");
-            }
-            self.nudge.now();
-        }
-    }
+/// A job with the place that it was claimed for.
+pub(super) struct Handed {
+    pub(super) claimed: Claimed,
+    pub(super) place: OwnedSemaphorePermit,
 }
 
 /// A job that is being worked on.
 struct Begun {
     claimed: Claimed,
     stages: Arc<Stages>,
-    work: JoinHandle<Result<(), Failure>>,
+    work: JoinHandle<Result<Option<Handed>, Failure>>,
 }
 
-fn report(ended: Result<(), tokio::task::JoinError>) {
+/// A place that waits in the store for a job.
+struct Offered {
+    number: u64,
+    told: oneshot::Receiver<Begun>,
+}
+
+/// What the loop knows.
+struct Queue {
+    worker: Worker,
+    places: Arc<Semaphore>,
+    /// Looks go on side by side: each waits for the database, and one after the other they would be the queue's speed.
+    looks: JoinSet<Look>,
+    at_work: JoinSet<()>,
+    offered: Option<Offered>,
+    /// Whether there may be a job that nobody takes yet.
+    may_wait: bool,
+    /// Whether a place may be offered; not while the disk is full.
+    may_offer: bool,
+    stop: watch::Receiver<bool>,
+    cut: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// Runs jobs until `stop`, and those that run then until `cut`; nothing else of a worker.
+    pub async fn run_queue(self, stop: watch::Receiver<bool>, cut: watch::Receiver<bool>) {
+        let queue = Queue {
+            places: Arc::new(Semaphore::new(self.options.concurrency.max(1))),
+            worker: self,
+            looks: JoinSet::new(),
+            at_work: JoinSet::new(),
+            offered: None,
+            may_wait: true,
+            may_offer: true,
+            stop,
+            cut,
+        };
+        queue.run().await;
+    }
+}
+
+impl Queue {
+    async fn run(mut self) {
+        let mut nudge = self.worker.nudge.clone();
+        let mut stop = self.stop.clone();
+        let most = self.worker.options.concurrency.max(1).saturating_add(COMMITS_MAX);
+        while !*stop.borrow() {
+            // A place is free before its job is committed; what waits for the disk is bounded by itself.
+            let has_room = self.looks.len() + self.at_work.len() < most;
+            let wants_place = self.may_wait || (self.may_offer && self.offered.is_none());
+            let poll = tokio::time::sleep(self.worker.options.poll_interval);
+            tokio::select! {
+                Some(look) = self.looks.join_next() => self.looked(look),
+                Some(ended) = self.at_work.join_next() => report(ended),
+                told = answer(&mut self.offered) => self.told(told),
+                // The semaphore is never closed.
+                Ok(place) = self.places.clone().acquire_owned(), if wants_place && has_room => self.use_place(place).await,
+                () = nudge.next(Topic::Queue) => self.look_again(),
+                () = poll => self.look_again(),
+                changed = stop.changed() => if changed.is_err() { break },
+            }
+        }
+        self.end().await;
+    }
+
+    /// There may be something new to do.
+    fn look_again(&mut self) {
+        // An offer that somebody is about to answer is waited for.
+        if self.offered.as_ref().is_some_and(|offered| self.worker.store.withdraw(offered.number)) {
+            self.offered = None;
+        }
+        (self.may_wait, self.may_offer) = (true, true);
+    }
+
+    /// Looks for a job with a free place, or offers it.
+    async fn use_place(&mut self, place: OwnedSemaphorePermit) {
+        if !self.worker.gate.is_open() {
+            (self.may_wait, self.may_offer) = (false, false);
+            return;
+        }
+        self.may_wait = self.may_wait && self.worker.has_more_than(self.looks.len()).await;
+        if self.may_wait {
+            self.looks.spawn(self.worker.clone().look(place));
+        } else if self.offered.is_none() {
+            self.offered = Some(self.worker.offer(place));
+        }
+    }
+
+    fn looked(&mut self, look: Result<Look, JoinError>) {
+        self.may_wait = match look.context("a look for a job died").flatten() {
+            Ok(Some(begun)) => {
+                self.see_through(begun);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "the queue cannot be worked on");
+                false
+            }
+        };
+    }
+
+    fn told(&mut self, told: Option<Begun>) {
+        self.offered = None;
+        match told {
+            Some(begun) => self.see_through(begun),
+            // What came was not for this place, or came to nothing.
+            None => self.may_wait = true,
+        }
+    }
+
+    fn see_through(&mut self, begun: Begun) {
+        let worker = self.worker.clone();
+        self.at_work.spawn(worker.see_through(begun, self.stop.clone(), self.cut.clone()));
+    }
+
+    async fn end(mut self) {
+        self.look_again();
+        if self.offered.is_some() {
+            let told = answer(&mut self.offered).await;
+            self.told(told);
+        }
+        while let Some(look) = self.looks.join_next().await {
+            self.looked(look);
+        }
+        while let Some(ended) = self.at_work.join_next().await {
+            report(ended);
+        }
+    }
+}
+
+impl Worker {
+    /// Whether more jobs may begin than are being looked for.
+    async fn has_more_than(&self, looks: usize) -> bool {
+        let (now_s, looks) = (self.clock.now_s(), looks as u64);
+        let waiting = self.store.read(move |store| store.waiting_jobs(now_s, looks + 1)).await;
+        waiting.map(|waiting| waiting > looks).unwrap_or_else(|error| {
+            tracing::error!(%error, "the queue cannot be looked at");
+            false
+        })
+    }
+
+    /// Offers a place to whichever job comes next. Its work begins where it was claimed, and the loop is told.
+    fn offer(&self, place: OwnedSemaphorePermit) -> Offered {
+        let (tell, told) = oneshot::channel();
+        let (worker, runtime) = (self.clone(), Handle::current());
+        // The loop waits for the answer even at the end, so somebody listens.
+        let take =
+            Box::new(move |claimed| drop(tell.send(worker.begin(Handed { claimed, place }, &runtime))));
+        Offered { number: self.store.offer(Offer { lease: LEASE, take }), told }
+    }
+
+    /// Takes the job whose turn it is, if there is one. The thread that takes it goes on with its work.
+    async fn look(self, place: OwnedSemaphorePermit) -> Look {
+        let (tell, told) = oneshot::channel();
+        let work = tokio::task::spawn_blocking(move || {
+            match self.store.claim_job(LEASE.owner, self.clock.now_s(), LEASE_S) {
+                Ok(Some(claimed)) => {
+                    let (stages, control) = self.stages(place);
+                    // Nobody listens when the queue's loop has died; the lease then runs out.
+                    if tell.send(Ok(Some((claimed.clone(), stages.clone())))).is_err() {
+                        return Err(Failure::Stopped);
+                    }
+                    self.work_on(&claimed, &stages, &control)
+                }
+                none => {
+                    let _ = tell.send(none.map(|_| None));
+                    Ok(None)
+                }
+            }
+        });
+        // Nothing is told when the thread has died.
+        let told = told.await.context("the claim of a job died")?;
+        Ok(told?.map(|(claimed, stages)| Begun { claimed, stages, work }))
+    }
+
+    /// Starts a job that was claimed.
+    fn begin(&self, handed: Handed, runtime: &Handle) -> Begun {
+        let Handed { claimed, place } = handed;
+        let (stages, control) = self.stages(place);
+        let (worker, job, its_stages) = (self.clone(), claimed.clone(), stages.clone());
+        let work = runtime.spawn_blocking(move || worker.work_on(&job, &its_stages, &control));
+        Begun { claimed, stages, work }
+    }
+
+    fn stages(&self, place: OwnedSemaphorePermit) -> (Arc<Stages>, Control) {
+        let control = Control::default();
+        let stage = self.stage(State::Preparing, self.store.rules().prepare_s);
+        (Arc::new(Stages::new(stage, control.clone(), place)), control)
+    }
+
+    fn work_on(
+        &self,
+        claimed: &Claimed,
+        stages: &Stages,
+        control: &Control,
+    ) -> Result<Option<Handed>, Failure> {
+        let id = claimed.id;
+        let _span = tracing::info_span!("run", job = %id, agreement = %id.agreement).entered();
+        tracing::info!(attempt = claimed.attempt, "job claimed");
+        self.run(claimed, stages, control)
+    }
+
+    /// Watches over a job until its commit point or its end, and over those that come to its place.
+    async fn see_through(self, mut begun: Begun, stop: watch::Receiver<bool>, cut: watch::Receiver<bool>) {
+        loop {
+            let Begun { claimed, stages, work } = begun;
+            let id = claimed.id;
+            let span = tracing::info_span!("run", job = %id, agreement = %id.agreement);
+            let next = match self.watch(&claimed, &stages, work, cut.clone()).instrument(span).await {
+                Ok(next) => next,
+                Err(failure) => {
+                    self.let_go(claimed, failure).await;
+                    None
+                }
+            };
+            begun = match next {
+                None => return,
+                Some(handed) if *stop.borrow() => return self.hand_back(handed).await,
+                Some(handed) => self.begin(handed, &Handle::current()),
+            };
+        }
+    }
+
+    /// Gives back a job that was claimed when no more may begin.
+    async fn hand_back(&self, handed: Handed) {
+        self.let_go(handed.claimed, Failure::Stopped).await;
+    }
+
+    async fn let_go(&self, claimed: Claimed, failure: Failure) {
+        let id = claimed.id;
+        if let Err(error) = self.give_up(claimed, failure).await {
+            // Its lease runs out, and it is taken up again.
+            tracing::error!(job = %id, error = %format!("{error:#}"), "the job cannot be given up");
+        }
+        self.nudge.now();
+    }
+}
+
+/// What came of an offer; for ever pending without one. Nothing when it was turned down.
+async fn answer(offered: &mut Option<Offered>) -> Option<Begun> {
+    match offered {
+        Some(offered) => (&mut offered.told).await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a job's task died; the job is taken up again when its lease has run out");
     }

@@ -6,24 +6,29 @@ use std::time::Duration;
 use anyhow::Context as _;
 use brizo_receipt::{B256, Consent, Manifest, RunInfo, content_digest};
 
-use super::Worker;
 use super::execute::{Executed, Program};
 use super::gate::is_for_want_of_room;
+use super::queue::Handed;
 use super::stages::{Stage, Stages};
+use super::{LEASE, Worker};
 use crate::container::{self, Image};
 use crate::data::Error as DataError;
 use crate::failpoint;
 use crate::job::{self, End, Released, State};
 use crate::metrics;
+use crate::nudge::Topic;
 use crate::policy::Policy;
 use crate::sandbox::{
     Aborted, Control, Ending, Error as SandboxError, InputFile, Module, Order, Outputs, profile_digest_for,
 };
-use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, GivenUp, OutputRow};
+use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, GivenUp, Lease, OutputRow};
 use crate::trace;
 
 /// Seconds that a guest may need, beyond its wall clock, to be set up and to be stopped.
 const RUN_MARGIN_S: u64 = 60;
+
+/// Bytes of outputs that are stored sooner than another look at the queue takes.
+const QUICKLY_STORED: u64 = 65_536;
 
 /// Why a job could not be brought to a claim.
 pub(super) enum Failure {
@@ -79,14 +84,27 @@ struct Prepared {
 }
 
 impl Worker {
-    /// A claimed job's work, from its data to the commit point. Blocks; [`Worker::watch`] watches over it.
-    pub(super) fn run(&self, claimed: &Claimed, stages: &Stages, control: &Control) -> Result<(), Failure> {
+    /// A claimed job's work, from its data to the commit point. Blocks; [`Worker::watch`] watches over it. Returns the next job,
+    /// with this one's place, if the commit claimed one.
+    pub(super) fn run(
+        &self,
+        claimed: &Claimed,
+        stages: &Stages,
+        control: &Control,
+    ) -> Result<Option<Handed>, Failure> {
         let prepared = traced(claimed, "prepare", || self.prepare(claimed, control))?;
         let (ending, outputs, run_info) = traced(claimed, "run", || self.run_prepared(&prepared, stages))?;
-        stages.finish(self.stage(State::Running, self.store.rules().prepare_s));
-        traced(claimed, "commit", || self.commit(claimed, &prepared, &ending, &outputs, &run_info))?;
-        self.nudge.now();
-        Ok(())
+        let place = stages.finish(self.stage(State::Running, self.store.rules().prepare_s));
+        // Outputs that take a while to be stored must not keep the place from others.
+        let place = place.filter(|_| outputs.bytes() <= QUICKLY_STORED && self.gate.is_open());
+        let lease = place.as_ref().map(|_| LEASE);
+        let next = traced(claimed, "commit", || {
+            self.commit(claimed, &prepared, &ending, &outputs, &run_info, lease)
+        })?;
+        // First those that a caller waits for.
+        self.nudge.about_job(claimed.id);
+        self.nudge.about(&[Topic::Chain, Topic::Log, Topic::Queue]);
+        Ok(next.zip(place).map(|(claimed, place)| Handed { claimed, place }))
     }
 
     /// A stage that begins now.
@@ -204,7 +222,8 @@ impl Worker {
         ))
     }
 
-    /// Stores the outputs, decides what may leave, signs the receipt, and commits it all.
+    /// Stores the outputs, decides what may leave, signs the receipt, and commits it all. Returns the next job, if there is a
+    /// place for it.
     fn commit(
         &self,
         claimed: &Claimed,
@@ -212,7 +231,8 @@ impl Worker {
         ending: &Ending,
         outputs: &Outputs,
         run_info: &RunInfo,
-    ) -> Result<(), Failure> {
+        place: Option<Lease>,
+    ) -> Result<Option<Claimed>, Failure> {
         let (spec, run_key, dataset) = (&claimed.order.spec, &claimed.order.run_key, &prepared.dataset);
         let outputs_key = job::outputs_key(spec, run_key, &dataset.key);
         let manifest = outputs.manifest()?;
@@ -250,12 +270,12 @@ impl Worker {
             outputs: released.iter().map(output_row).collect(),
             outcome,
         };
-        self.store.commit_job(claimed, &commit, self.clock.now_s())?;
+        let next = self.store.commit_and_claim(claimed, &commit, place, self.clock.now_s())?;
         // Names of outputs can carry data, so how many were withheld by which rule is all that the log says.
         let rules = rules(&released);
         metrics::job_ended(end.word());
         tracing::info!(job = %claimed.id, end = end.word(), receipt = %commit.receipt_hash, withheld = rules, "job committed");
-        Ok(())
+        Ok(next)
     }
 
     fn store_outputs(&self, outputs: &Outputs) -> Result<(), Failure> {

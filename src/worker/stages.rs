@@ -71,11 +71,11 @@ impl Stages {
         Ok(())
     }
 
-    /// The guest has ended well; what remains is not stopped any more, and leaves its place to another one.
-    pub(super) fn finish(&self, stage: Stage) {
+    /// The guest has ended well; what remains is not stopped any more. Returns the job's place, for another one.
+    pub(super) fn finish(&self, stage: Stage) -> Option<OwnedSemaphorePermit> {
         let mut inner = self.lock();
         (inner.stage, inner.control) = (stage, Control::default());
-        inner.place = None;
+        inner.place.take()
     }
 
     /// The stage now.
@@ -126,11 +126,13 @@ mod tests {
         let places = Arc::new(Semaphore::new(1));
         let finished = stages(&places, &Control::default());
         assert_eq!(places.available_permits(), 0);
-        finished.finish(Stage::new(State::Running, 5, 1_000));
+        let place = finished.finish(Stage::new(State::Running, 5, 1_000));
+        assert_eq!(places.available_permits(), 0, "whoever has it now frees it");
+        drop(place);
         assert_eq!(places.available_permits(), 1);
         let left_alone = stages(&places, &Control::default());
         left_alone.abandon();
-        left_alone.finish(Stage::new(State::Running, 5, 1_000));
+        assert!(left_alone.finish(Stage::new(State::Running, 5, 1_000)).is_none());
         assert_eq!(places.available_permits(), 1);
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::queue::Handed;
 use super::run::Failure;
 use super::stages::{Stage, Stages};
 use super::{LEASE_S, Worker};
@@ -39,14 +40,14 @@ struct Watched<'a> {
 }
 
 impl Worker {
-    /// Waits for a job's work.
+    /// Waits for a job's work, which ends with the next job, if it has claimed one.
     pub(super) async fn watch(
         &self,
         claimed: &Claimed,
         stages: &Stages,
-        mut work: JoinHandle<Result<(), Failure>>,
+        mut work: JoinHandle<Result<Option<Handed>, Failure>>,
         mut cut: watch::Receiver<bool>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Handed>, Failure> {
         let mut watched = Watched { worker: self, claimed, stages, kept: None, lost: false, late: None };
         let mut look = interval_at(Instant::now() + BLINK, LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -71,8 +72,10 @@ impl Worker {
 }
 
 impl Watched<'_> {
-    fn end(&self, ended: Result<(), Failure>) -> Result<(), Failure> {
+    fn end(&self, ended: Result<Option<Handed>, Failure>) -> Result<Option<Handed>, Failure> {
         match (ended, self.late) {
+            // A commit that went through was of this attempt all the same, and so is what it claimed.
+            (Ok(handed), _) => Ok(handed),
             _ if self.lost => Err(Failure::Lost),
             (Err(Failure::Stopped), Some((stage, _))) => Err(too_long(stage)),
             (ended, _) => ended,

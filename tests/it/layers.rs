@@ -8,8 +8,8 @@ use crate::guests::repository;
 
 /// Layers, lowest first. Modules of one layer do not name each other.
 const LAYERS: [&[&str]; 9] = [
-    &["ids", "money", "clock", "failpoint", "signed_request", "nudge", "metrics"],
-    &["policy", "trace"],
+    &["ids", "money", "clock", "failpoint", "signed_request", "metrics"],
+    &["policy", "trace", "nudge"],
     &["job"],
     &["store", "chain", "sandbox", "data", "log"],
     &["container"],

@@ -8,8 +8,19 @@ use crate::guests::guest;
 use crate::world::{Consumer, MINTED, Provider, World, eventually, persist};
 
 /// The places, in the order of a life; a number behind `#` means that time in this process.
-const PLACES: [&str; 12] = [
-    "admit", "claim", "blob", "blob#2", "commit", "log", "register", "grant", "release", "settle", "step",
+const PLACES: [&str; 13] = [
+    "admit",
+    "claim",
+    "claim-besides",
+    "blob",
+    "blob#2",
+    "commit",
+    "log",
+    "register",
+    "grant",
+    "release",
+    "settle",
+    "step",
     "step#3",
 ];
 const WAYS: [&str; 4] = ["kill-before", "kill-after", "fail-before", "fail-after"];

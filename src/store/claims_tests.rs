@@ -1,0 +1,113 @@
+//! Claims that are made in somebody else's transaction.
+
+use std::sync::mpsc;
+
+use super::queue_tests::{id, order, state, store_of};
+use super::tests::{NOW, commit, new_job};
+use super::*;
+use crate::job::State;
+
+const LEASE: Lease = Lease { owner: "w", seconds: 30 };
+
+/// Offers a place; what comes to it is received, and its end is heard.
+fn offer(store: &Store) -> (u64, mpsc::Receiver<Claimed>) {
+    let (tell, told) = mpsc::channel();
+    let number =
+        store.offer(Offer { lease: LEASE, take: Box::new(move |claimed| tell.send(claimed).unwrap()) });
+    (number, told)
+}
+
+#[test]
+fn a_job_comes_to_the_place_that_is_offered_with_the_order_itself() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    let (number, told) = offer(&store);
+    order(&store, 0, 1, NOW);
+    let claimed = told.try_recv().unwrap();
+    assert_eq!((claimed.id, claimed.attempt), (id(0), 1));
+    assert_eq!(state(&store, 0).0, State::Preparing);
+    assert!(!store.withdraw(number), "it is used up");
+    order(&store, 1, 1, NOW);
+    assert_eq!(state(&store, 1).0, State::Queued, "nobody offers a place for it");
+    assert_eq!(store.waiting_jobs(NOW, 9).unwrap(), 1);
+    assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn an_offer_that_was_withdrawn_is_given_nothing() {
+    let store = store_of(&[1], QueueRules::default());
+    let (number, told) = offer(&store);
+    assert!(store.withdraw(number) && !store.withdraw(number));
+    order(&store, 0, 1, NOW);
+    assert_eq!(state(&store, 0).0, State::Queued);
+    assert_eq!(told.try_recv().unwrap_err(), mpsc::TryRecvError::Disconnected);
+}
+
+#[test]
+fn an_order_that_is_refused_turns_the_offer_down() {
+    let store = store_of(&[1], QueueRules { waiting_max: 0, ..QueueRules::default() });
+    let (_, told) = offer(&store);
+    assert!(store.insert_job(&new_job(10), "permitted", NOW).is_err());
+    assert_eq!(told.try_recv().unwrap_err(), mpsc::TryRecvError::Disconnected);
+    assert_eq!(store.waiting_jobs(NOW, 9).unwrap(), 0);
+}
+
+#[test]
+fn a_job_that_does_not_fit_turns_the_offer_down_and_waits() {
+    let store = store_of(&[1], QueueRules { memory_bytes: 1, ..QueueRules::default() });
+    let (_, told) = offer(&store);
+    order(&store, 0, 2, NOW);
+    assert_eq!(told.try_recv().unwrap_err(), mpsc::TryRecvError::Disconnected);
+    assert_eq!(state(&store, 0).0, State::Queued);
+}
+
+#[test]
+fn whose_turn_it_is_gets_the_place_and_not_who_came() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    let (_, told) = offer(&store);
+    order(&store, 1, 1, NOW + 1);
+    assert_eq!(told.try_recv().unwrap().id, id(0));
+    assert_eq!(state(&store, 1).0, State::Queued);
+}
+
+#[test]
+fn a_commit_takes_the_next_job_or_none() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    order(&store, 1, 1, NOW);
+    let claimed = store.claim_job("w", NOW, 30).unwrap().unwrap();
+    assert_eq!(claimed.id, id(0));
+    let next = store.commit_and_claim(&claimed, &commit(), Some(LEASE), NOW + 1).unwrap().unwrap();
+    assert_eq!((next.id, next.attempt), (id(1), 1));
+    assert_eq!(state(&store, 0).0, State::Publishing);
+    assert!(store.commit_and_claim(&next, &commit(), Some(LEASE), NOW + 2).unwrap().is_none());
+    assert!(store.claim_job("w", NOW + 100, 30).unwrap().is_none(), "nothing is left behind under a lease");
+}
+
+#[test]
+fn a_commit_that_is_fenced_out_claims_nothing() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    let claimed = store.claim_job("w", NOW, 10).unwrap().unwrap();
+    order(&store, 1, 1, NOW);
+    store.stop_job(id(0), NOW + 1).unwrap();
+    let late = store.commit_and_claim(&claimed, &commit(), Some(LEASE), NOW + 2);
+    assert!(matches!(late, Err(Error::LeaseLost(_))), "{late:?}");
+    assert_eq!(state(&store, 1).0, State::Queued);
+}
+
+#[test]
+fn a_claim_that_fails_leaves_the_commit_as_it_is() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    order(&store, 1, 1, NOW);
+    let claimed = store.claim_job("w", NOW, 30).unwrap().unwrap();
+    // What a claim writes and a commit does not.
+    store
+        .lock()
+        .execute_batch("CREATE TRIGGER t BEFORE INSERT ON served BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    assert!(store.commit_and_claim(&claimed, &commit(), Some(LEASE), NOW + 1).unwrap().is_none());
+    assert_eq!(state(&store, 0).0, State::Publishing);
+    assert_eq!(state(&store, 1).0, State::Queued, "nothing of the claim is left");
+}
