@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     let mut rows = Vec::new();
     let mut promises = Vec::new();
     for (name, module, args, what, most) in [
-        ("empty", &trivial, &["kernels"][..], "nothing by bare wasmtime with a pool", 2.0),
+        ("empty", &trivial, &["kernels"][..], "nothing by bare wasmtime with a pool", 1.5),
         (
             "Rust program that prints a line",
             &kernels,

@@ -5,8 +5,8 @@
 //! versions). Pure: bytes in, bytes out, no engine, no clock, no I/O.
 //!
 //! # What the rewritten module looks like
-//! It has one more memory of one page, exported as [`CELLS`], with three signed 64-bit little-endian cells: fuel left at
-//! [`FUEL_CELL`], units of stack left at [`DEPTH_CELL`], and the floor, of which below, at [`FLOOR_CELL`]. The host sets
+//! It has one more memory of [`CELLS_BYTES`], exported as [`CELLS`], with three signed 64-bit little-endian cells: fuel left
+//! at [`FUEL_CELL`], units of stack left at [`DEPTH_CELL`], and the floor, of which below, at [`FLOOR_CELL`]. The host sets
 //! the first two before it calls [`ENTRY`], reads and charges fuel in host calls, and reads both at the end. A module
 //! that has used up either traps and leaves that cell negative. The entry function sets the floor, takes the stack of all
 //! frames that nobody counts, calls the start function, if there is one, and then the program, and gives the stack back.
@@ -67,6 +67,9 @@ pub use outline::startup;
 pub const ENTRY: &str = "brizo:entry";
 /// Export name of the memory that holds the cells.
 pub const CELLS: &str = "brizo:cells";
+/// Bytes of that memory. Its pages have one byte (custom page sizes), so that it need not be larger than a page of the
+/// host, which engines clear without asking the system.
+pub const CELLS_BYTES: usize = 4096;
 /// Offset of the fuel that is left, a signed 64-bit number.
 pub const FUEL_CELL: u64 = 0;
 /// Offset of the units of stack that are left, a signed 64-bit number.

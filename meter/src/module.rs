@@ -15,7 +15,7 @@ use wasmparser::{
 use crate::body::{self, Surroundings, Written};
 use crate::calls::{Calls, Rules, Summary};
 use crate::outline::Outline;
-use crate::{CELLS, DEPTH_CELL, ENTRY, Error, FLOOR_CELL, FUEL_CELL, Options, SLICE, analysis};
+use crate::{CELLS, CELLS_BYTES, DEPTH_CELL, ENTRY, Error, FLOOR_CELL, FUEL_CELL, Options, SLICE, analysis};
 
 /// Numbers of sections.
 const TYPE: u8 = 1;
@@ -23,6 +23,12 @@ const FUNCTION: u8 = 3;
 const MEMORY: u8 = 5;
 const EXPORT: u8 = 7;
 const CODE: u8 = 10;
+/// Type of the memory with the cells: a maximum, which is what it begins with, and pages of 2⁰ bytes.
+const CELLS_TYPE: [u8; 6] = {
+    // The size as a number of two bytes, seven bits in each.
+    let (low, high) = ((CELLS_BYTES & 0x7f) as u8 | 0x80, (CELLS_BYTES >> 7) as u8);
+    [0b1001, low, high, low, high, 0]
+};
 /// What a function type begins with; the number of its parameters follows.
 const FUNCTION_TYPE: u8 = 0x60;
 /// The order in which sections stand. The start section is missing: the entry function calls the start function.
@@ -109,8 +115,7 @@ impl Assembly<'_> {
                     self.entry_type.encode(&mut added);
                     self.appended(&mut out, FUNCTION, 1, &added)?;
                 }
-                // One page, and never more.
-                MEMORY => self.appended(&mut out, MEMORY, 1, &[1, 1, 1])?,
+                MEMORY => self.appended(&mut out, MEMORY, 1, &CELLS_TYPE)?,
                 EXPORT => {
                     out.section(&self.exports());
                 }

@@ -89,9 +89,10 @@ mod tests {
 
     #[test]
     fn features_are_named_in_the_order_in_which_they_are_met() {
-        let table: [(&str, Option<&[&str]>); 7] = [
+        let table: [(&str, Option<&[&str]>); 8] = [
             ("(module (memory i64 1))", Some(&["memory64"])),
             ("(module (memory 1) (memory 1))", Some(&["multi-memory"])),
+            ("(module (memory 4096 4096 (pagesize 1)))", Some(&["custom-page-sizes"])),
             ("(module (memory 1 1 shared) (func return_call 0))", Some(&["threads", "tail-call"])),
             ("(module (func (result i32) (ref.test (ref i31) (ref.null any))))", Some(&["gc-types", "gc"])),
             ("(module (func return_call 0) (memory i64 1))", Some(&["memory64", "tail-call"])),

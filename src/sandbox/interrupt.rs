@@ -10,8 +10,8 @@ use rustix::mm::{MprotectFlags, mprotect};
 
 use super::ending::Aborted;
 
-/// What is sealed. The cells lie at its start; a linear memory begins on a page of the host.
-const SEALED_BYTES: usize = 4096;
+/// What is sealed: the memory with the cells. A linear memory begins on a page of the host.
+const SEALED_BYTES: usize = brizo_meter::CELLS_BYTES;
 
 /// A request to stop, and the pages of the runs that listen to it.
 #[derive(Debug, Default)]

@@ -36,8 +36,9 @@ pub(super) const CREATE: u64 = 5_000;
 
 /// Settings that rewritten modules need.
 pub(super) fn configure(config: &mut Config) {
-    // The cells are a second memory; the hints lay the code for exhaustion and NaNs out of the way.
-    config.wasm_multi_memory(true).wasm_branch_hinting(true);
+    // The cells are a second memory, smaller than a page of WebAssembly; the hints lay the code for exhaustion and NaNs
+    // out of the way.
+    config.wasm_multi_memory(true).wasm_custom_page_sizes(true).wasm_branch_hinting(true);
 }
 
 /// Where in a rewritten module that lies which the host asks for; looked up once and not in each run.
@@ -117,7 +118,7 @@ impl Cells {
     fn read(&self, store: impl AsContext<Data = State>, offset: u64) -> i64 {
         let start = offset as usize;
         let bytes = self.memory.data(&store).get(start..start + 8).and_then(|bytes| bytes.try_into().ok());
-        // The memory of the cells has one page, so the bytes are there.
+        // The memory of the cells is larger, so the bytes are there.
         bytes.map_or(-1, i64::from_le_bytes)
     }
 

@@ -71,6 +71,7 @@ pub(super) fn prepare(plain: &[u8]) -> Result<Prepared, Error> {
     let metered = brizo_meter::rewrite(plain, inspect::features(), &meter::OPTIONS).map_err(unmeterable)?;
     let failed = |e: wasmi::Error| Error::Compile(e.to_string());
     let mut config = Config::default();
+    config.wasm_custom_page_sizes(true);
     config.set_max_stack_height(STACK_BYTES_MAX).set_max_recursion_depth(FRAMES_MAX);
     let engine = wasmi::Engine::new(&config);
     let module = wasmi::Module::new(&engine, &metered[..]).map_err(failed)?;

@@ -4,7 +4,10 @@ use wasm_encoder::{Instruction as I, ValType};
 
 use super::Writer;
 use crate::analysis::{Point, PointKind};
-use crate::{DEPTH_CELL, FLOOR_CELL, FUEL_CELL, SLICE};
+use crate::{CELLS_BYTES, DEPTH_CELL, FLOOR_CELL, FUEL_CELL, SLICE};
+
+/// Moves a number's sign to the bit that the address behind the last cell has, and no other address of that memory.
+const SIGN_TO_END: i64 = 63 - CELLS_BYTES.trailing_zeros() as i64;
 
 impl Writer<'_, '_> {
     /// Whether some region's charge stands only in the local variable when the function ends.
@@ -144,15 +147,16 @@ impl Writer<'_, '_> {
     }
 
     /// The look of a function with a floor: what is left above the floor is negative. Then all fuel that is left goes on
-    /// record and the floor is set anew, at an address that does not exist if the fuel is negative: one way through, so
-    /// that the whole of it is laid out of the way.
+    /// record and the floor is set anew, behind the end of the memory if the fuel is negative: one way through, so that the
+    /// whole of it is laid out of the way.
     pub(super) fn look(&mut self) {
         let (fuel, cell, floor) = (self.fuel(), self.cell(FUEL_CELL), self.cell(FLOOR_CELL));
         self.put_all(&[I::LocalGet(fuel), I::I64Const(0), I::I64LtS]);
         self.put_unlikely_if();
         self.put_all(&[I::I32Const(0), I::LocalGet(fuel), I::I32Const(0), I::I64Load(floor), I::I64Add]);
         self.put_all(&[I::LocalTee(fuel), I::I64Store(cell)]);
-        self.put_all(&[I::LocalGet(fuel), I::I64Const(63), I::I64ShrS, I::I32WrapI64]);
+        self.put_all(&[I::LocalGet(fuel), I::I64Const(SIGN_TO_END), I::I64ShrU, I::I32WrapI64]);
+        self.put_all(&[I::I32Const(CELLS_BYTES as i32), I::I32And]);
         self.put_all(&[I::LocalGet(fuel), I::I64Const(-SLICE), I::I64And, I::I64Store(floor)]);
         self.put_all(&[I::LocalGet(fuel), I::I64Const(SLICE - 1), I::I64And, I::LocalSet(fuel), I::End]);
     }

@@ -15,8 +15,12 @@ pub(crate) const DEPTH: i64 = 1 << 20;
 
 fn config() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
-    config.wasm_multi_memory(true).wasm_branch_hinting(true).wasm_exceptions(true).max_wasm_stack(64 << 20);
-    config.async_stack_size(65 << 20);
+    config
+        .wasm_multi_memory(true)
+        .wasm_custom_page_sizes(true)
+        .wasm_branch_hinting(true)
+        .wasm_exceptions(true);
+    config.max_wasm_stack(64 << 20).async_stack_size(65 << 20);
     config
 }
 
@@ -81,7 +85,7 @@ pub(crate) fn wasmtime(metered: &[u8], fuel: i64) -> End {
 /// The rewritten module in wasmi, an interpreter.
 pub(crate) fn wasmi(metered: &[u8], fuel: i64) -> End {
     let mut config = wasmi::Config::default();
-    config.wasm_multi_memory(true);
+    config.wasm_multi_memory(true).wasm_custom_page_sizes(true);
     config.set_max_recursion_depth(100_000);
     config.set_max_stack_height(64 << 20);
     let engine = wasmi::Engine::new(&config);

@@ -22,9 +22,11 @@ pub(crate) const UNIFORM: Options =
 
 pub(crate) fn metered(module: &[u8], options: &Options) -> Vec<u8> {
     let metered = rewrite(module, features(), options).unwrap();
-    wasmparser::Validator::new_with_features(features() | WasmFeatures::MULTI_MEMORY)
-        .validate_all(&metered)
-        .unwrap_or_else(|e| panic!("the rewritten module is not valid: {e}"));
+    wasmparser::Validator::new_with_features(
+        features() | WasmFeatures::MULTI_MEMORY | WasmFeatures::CUSTOM_PAGE_SIZES,
+    )
+    .validate_all(&metered)
+    .unwrap_or_else(|e| panic!("the rewritten module is not valid: {e}"));
     metered
 }
 

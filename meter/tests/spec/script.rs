@@ -152,9 +152,11 @@ impl Script {
                 return None;
             }
         };
-        let valid = Validator::new_with_features(features() | WasmFeatures::MULTI_MEMORY)
-            .validate_all(&rewritten)
-            .err();
+        let valid = Validator::new_with_features(
+            features() | WasmFeatures::MULTI_MEMORY | WasmFeatures::CUSTOM_PAGE_SIZES,
+        )
+        .validate_all(&rewritten)
+        .err();
         if let Some(error) = valid {
             self.differ(&format!("the rewritten module is not valid: {error}"));
             return None;

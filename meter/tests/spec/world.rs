@@ -46,7 +46,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(form: Form) -> Self {
         let mut config = wasmtime::Config::new();
-        config.wasm_multi_memory(true).wasm_branch_hinting(true).wasm_exceptions(true);
+        config
+            .wasm_multi_memory(true)
+            .wasm_custom_page_sizes(true)
+            .wasm_branch_hinting(true)
+            .wasm_exceptions(true);
         config.max_wasm_stack(NATIVE_STACK).async_stack_size(NATIVE_STACK + (1 << 20));
         let engine = Engine::new(&config).unwrap();
         let mut store = Store::new(&engine, ());

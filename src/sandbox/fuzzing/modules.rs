@@ -103,7 +103,7 @@ pub(super) fn engine() -> &'static sandbox::Engine {
 }
 
 fn validate(metered: &[u8], features: WasmFeatures) {
-    let features = features | WasmFeatures::MULTI_MEMORY;
+    let features = features | WasmFeatures::MULTI_MEMORY | WasmFeatures::CUSTOM_PAGE_SIZES;
     if let Err(error) = Validator::new_with_features(features).validate_all(metered) {
         panic!("the rewritten module is not valid: {error}");
     }
@@ -159,7 +159,8 @@ fn bare(rewritten: bool) -> &'static Engine {
     static ENGINES: OnceLock<[Engine; 2]> = OnceLock::new();
     let engine = |rewritten: bool| {
         let mut config = wasmtime::Config::new();
-        config.wasm_multi_memory(true).wasm_branch_hinting(true).cranelift_opt_level(OptLevel::None);
+        config.wasm_multi_memory(true).wasm_custom_page_sizes(true).wasm_branch_hinting(true);
+        config.cranelift_opt_level(OptLevel::None);
         config.cranelift_nan_canonicalization(!rewritten);
         Engine::new(&config).unwrap()
     };
