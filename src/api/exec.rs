@@ -178,10 +178,18 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     let now_s = state.clock.now_s();
     let job_id = JobId { agreement: id, run_index: new.spec.run_index };
     let inserted = {
-        let new = new.clone();
-        state.store.write_soon(move |store| store.admit_job(&new, &parties, &decision, now_s))
+        let (new, nudge) = (new.clone(), state.nudge.clone());
+        state.store.write_soon(move |store| {
+            let admitted = store.admit_job(&new, &parties, &decision, now_s)?;
+            // Here, because a caller who goes away takes what comes after this with them. Nobody follows a job that is not
+            // known yet.
+            let queue: &[Topic] = if admitted.is_taken { &[] } else { &[Topic::Queue] };
+            nudge.about(queue);
+            nudge.about(&[Topic::Log]);
+            Ok(admitted)
+        })
     };
-    let admitted = match inserted.await {
+    match inserted.await {
         // Two orders at once: the other one was first.
         Err(StoreError::Exists(_)) => match ordered_before().await? {
             Some(job) if again => return Ok(Ordered { job, before: true }),
@@ -193,13 +201,8 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
                 .hint("look at the job with `brizo job status`"));
             }
         },
-        other => other?,
-    };
-    // Nobody follows a job that is not known yet.
-    if !admitted.is_taken {
-        state.nudge.about(&[Topic::Queue]);
+        other => drop(other?),
     }
-    state.nudge.about(&[Topic::Log]);
     span.set("brizo.consumer", caller.address.to_string());
     span.end();
     tracing::info!(job = %job_id, "job admitted");

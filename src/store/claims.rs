@@ -7,6 +7,7 @@
 //! A claim by itself is one more turn of the database for each job. So a worker with a free place offers it, and the
 //! transaction that admits a job, or ends the one before, claims the next job for it.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,10 +25,10 @@ use crate::job::State;
 const CLAIM: &str = "claim";
 
 /// How a worker holds the jobs that it takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Lease {
     /// Who the worker is.
-    pub owner: &'static str,
+    pub owner: Cow<'static, str>,
     /// Seconds that it may be silent.
     pub seconds: u64,
 }
@@ -66,6 +67,12 @@ impl Offers {
             return None;
         }
         self.open().pop().map(|(_, offer)| offer)
+    }
+
+    /// The same lease under a name that no other claim has.
+    pub(super) fn named(&self, lease: &Lease) -> Lease {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        Lease { owner: format!("{}-{number}", lease.owner).into(), ..lease.clone() }
     }
 }
 
@@ -118,8 +125,8 @@ impl Store {
     /// # Errors
     /// Of SQLite or of a damaged row.
     pub fn claim_job(&self, owner: &'static str, now_s: u64, lease_s: u64) -> Result<Option<Claimed>> {
-        let lease = Lease { owner, seconds: lease_s };
-        failpoint::around(CLAIM, || self.write_lightly(|sql| take(sql, self.rules(), lease, now_s)))
+        let lease = Lease { owner: owner.into(), seconds: lease_s };
+        failpoint::around(CLAIM, || self.write_lightly(|sql| take(sql, self.rules(), &lease, now_s)))
     }
 
     /// How many jobs could be claimed now, counted up to `most`: those that wait, and those whose worker's lease has run out.
@@ -134,7 +141,7 @@ impl Store {
 }
 
 /// Claims the job whose turn it is, if there is one.
-fn take(sql: &Connection, rules: &QueueRules, lease: Lease, now_s: u64) -> Result<Option<Claimed>> {
+fn take(sql: &Connection, rules: &QueueRules, lease: &Lease, now_s: u64) -> Result<Option<Claimed>> {
     overdue::reclaim(sql, rules, now_s)?;
     let Some(id) = choose(sql, rules, now_s)? else { return Ok(None) };
     let taken = sql
@@ -170,7 +177,7 @@ fn take(sql: &Connection, rules: &QueueRules, lease: Lease, now_s: u64) -> Resul
 pub(super) fn take_besides(
     sql: &Connection,
     rules: &QueueRules,
-    lease: Lease,
+    lease: &Lease,
     now_s: u64,
 ) -> Result<Option<Claimed>> {
     let waiting: u64 = sql.prepare_cached(WAITING)?.query_row([now_s, 1], |row| row.get(0))?;

@@ -7,7 +7,7 @@ use super::tests::{NOW, commit, new_job};
 use super::*;
 use crate::job::State;
 
-const LEASE: Lease = Lease { owner: "w", seconds: 30 };
+const LEASE: Lease = Lease { owner: std::borrow::Cow::Borrowed("w"), seconds: 30 };
 
 /// Offers a place; what comes to it is received, and its end is heard.
 fn offer(store: &Store) -> (u64, mpsc::Receiver<Claimed>) {
@@ -110,4 +110,35 @@ fn a_claim_that_fails_leaves_the_commit_as_it_is() {
     assert!(store.commit_and_claim(&claimed, &commit(), Some(LEASE), NOW + 1).unwrap().is_none());
     assert_eq!(state(&store, 0).0, State::Publishing);
     assert_eq!(state(&store, 1).0, State::Queued, "nothing of the claim is left");
+}
+
+#[test]
+fn what_a_failed_transaction_had_claimed_is_handed_back_by_its_name_and_by_no_other() {
+    let store = store_of(&[1], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    let claimed = store.claim_job("w-7", NOW, 30).unwrap().unwrap();
+    let failed = |owner: &'static str| {
+        let lease = Lease { owner: owner.into(), seconds: 30 };
+        store.keep_if(Err(Error::Task), Some((lease, &claimed)), NOW + 1).unwrap_err();
+        state(&store, 0).0
+    };
+    assert_eq!(failed("w-8"), State::Preparing, "it was taken back, and somebody else has the same attempt");
+    assert_eq!(failed("w-7"), State::Queued);
+    let again = store.claim_job("w", NOW + 1, 30).unwrap().unwrap();
+    assert_eq!(again.attempt, 2, "at once: a job that was handed back has nothing to rest from");
+}
+
+#[test]
+fn each_claim_in_passing_has_a_name_of_its_own() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    let mut names = Vec::new();
+    for number in 0..2 {
+        let (_, told) = offer(&store);
+        order(&store, number, 1, NOW);
+        told.try_recv().unwrap();
+        let query = "SELECT lease_owner FROM job WHERE id = ?1";
+        let name = store.lock().query_row(query, [id(number).to_string()], |row| row.get::<_, String>(0));
+        names.push(name.unwrap());
+    }
+    assert!(names[0].starts_with("w-") && names[1].starts_with("w-") && names[0] != names[1], "{names:?}");
 }

@@ -89,6 +89,7 @@ impl Store {
         let id = JobId { agreement: AgreementId(job.spec.agreement_id), run_index: job.spec.run_index };
         let memory_bytes = job.spec.memory_limit.saturating_add(job.spec.output_limit).min(i64::MAX as u64);
         let (offer, mut taken) = (self.offers.next(), None);
+        let lease = offer.as_ref().map(|offer| self.offers.named(&offer.lease));
         let admitted = self.write_at("admit", |sql| {
             let agreement = id.agreement.to_string();
             let (consumer, start_by_s): (String, u64) = sql
@@ -126,12 +127,12 @@ impl Store {
             parties::name(sql, &id.to_string(), parties)?;
             log::append_about(sql, &job.spec, Event::Permitted, decision, None, now_s)?;
             note(sql, &id.to_string(), now_s, "admitted; waits for a worker")?;
-            if let Some(offer) = &offer {
-                taken = claims::take_besides(sql, self.rules(), offer.lease, now_s)?;
+            if let Some(lease) = &lease {
+                taken = claims::take_besides(sql, self.rules(), lease, now_s)?;
             }
             Ok(())
         });
-        self.keep_if(admitted, taken.as_ref(), now_s)?;
+        self.keep_if(admitted, lease.zip(taken.as_ref()), now_s)?;
         let is_taken = taken.as_ref().is_some_and(|claimed| claimed.id == id);
         if let (Some(offer), Some(claimed)) = (offer, taken) {
             (offer.take)(claimed);
@@ -212,7 +213,7 @@ impl Store {
         now_s: u64,
     ) -> Result<Option<Claimed>> {
         let id = claimed.id.to_string();
-        let mut taken = None;
+        let (place, mut taken) = (place.map(|lease| self.offers.named(&lease)), None);
         let committed = self.write_at("commit", |sql| {
             let committed = sql
                 .prepare_cached(
@@ -239,22 +240,38 @@ impl Store {
             log::append_receipt(sql, &claimed.order.spec, commit.receipt_hash, commit.attested, now_s)?;
             let text = format!("{}; receipt {}; publishing", commit.outcome.text(), commit.receipt_hash);
             note(sql, &id, now_s, &text)?;
-            if let Some(lease) = place {
+            if let Some(lease) = &place {
                 taken = claims::take_besides(sql, self.rules(), lease, now_s)?;
             }
             Ok(())
         });
-        self.keep_if(committed, taken.as_ref(), now_s)?;
+        self.keep_if(committed, place.zip(taken.as_ref()), now_s)?;
         Ok(taken)
     }
 
-    /// Hands back what was claimed in a transaction that is said to have failed, in case it was done all the same.
-    fn keep_if(&self, done: Result<()>, taken: Option<&Claimed>, now_s: u64) -> Result<()> {
-        if let (Err(_), Some(claimed)) = (&done, taken) {
-            // Where it was not done there is no such attempt, and where nothing can be written the lease runs out.
+    /// Hands back what was claimed in a transaction that is said to have failed, in case it was done all the same. Where it was
+    /// not, the next claim has the same attempt, but another name.
+    pub(super) fn keep_if(
+        &self,
+        done: Result<()>,
+        taken: Option<(Lease, &Claimed)>,
+        now_s: u64,
+    ) -> Result<()> {
+        if let (Err(_), Some((lease, claimed))) = (&done, taken)
+            && self.is_held_by(claimed.id, &lease.owner)
+        {
+            // Where nothing can be written the lease runs out.
             let _ = self.give_up(claimed, &GivenUp::HandedBack, now_s);
         }
         done
+    }
+
+    fn is_held_by(&self, id: JobId, owner: &str) -> bool {
+        let held = self
+            .lock()
+            .prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND lease_owner = ?2")
+            .and_then(|mut held| held.exists([id.to_string().as_str(), owner]));
+        held.unwrap_or(false)
     }
 
     /// The worker lets go of a job without a claim. Returns the state it is in now: queued again, or aborted.

@@ -14,6 +14,7 @@ mod settle;
 mod stages;
 mod watching;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +40,11 @@ pub use publish::LogRows;
 /// Seconds a worker may be silent before its job goes to another one.
 const LEASE_S: u64 = 30;
 
+/// Who a worker is.
+const OWNER: &str = "worker";
+
 /// How a worker holds its jobs.
-const LEASE: Lease = Lease { owner: "worker", seconds: LEASE_S };
+const LEASE: Lease = Lease { owner: Cow::Borrowed(OWNER), seconds: LEASE_S };
 
 /// Settings of a worker.
 #[derive(Debug, Clone, Copy)]

@@ -10,8 +10,8 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tracing::Instrument as _;
 
 use super::run::Failure;
-use super::stages::Stages;
-use super::{LEASE, LEASE_S, Worker};
+use super::stages::{Stages, is_over};
+use super::{LEASE, LEASE_S, OWNER, Worker};
 use crate::job::State;
 use crate::nudge::Topic;
 use crate::sandbox::Control;
@@ -42,16 +42,36 @@ struct Offered {
     told: oneshot::Receiver<Begun>,
 }
 
+/// What was heard of the queue.
+#[derive(Debug, Clone, Copy)]
+struct News {
+    /// Whether there may be a job that nobody takes yet.
+    may_wait: bool,
+    /// How often something was heard.
+    number: u64,
+}
+
+impl News {
+    fn hear(&mut self) {
+        self.may_wait = true;
+        self.number += 1;
+    }
+
+    /// A look that began at this number has found nothing. What was heard since then may be of something that it did not see.
+    fn looked_in_vain(&mut self, began: u64) {
+        self.may_wait = began != self.number;
+    }
+}
+
 /// What the loop knows.
 struct Queue {
     worker: Worker,
     places: Arc<Semaphore>,
     /// Looks go on side by side: each waits for the database, and one after the other they would be the queue's speed.
-    looks: JoinSet<Look>,
+    looks: JoinSet<(u64, Look)>,
     at_work: JoinSet<()>,
     offered: Option<Offered>,
-    /// Whether there may be a job that nobody takes yet.
-    may_wait: bool,
+    news: News,
     /// Whether a place may be offered; not while the disk is full.
     may_offer: bool,
     stop: watch::Receiver<bool>,
@@ -67,7 +87,7 @@ impl Worker {
             looks: JoinSet::new(),
             at_work: JoinSet::new(),
             offered: None,
-            may_wait: true,
+            news: News { may_wait: true, number: 0 },
             may_offer: true,
             stop,
             cut,
@@ -84,7 +104,7 @@ impl Queue {
         while !*stop.borrow() {
             // A place is free before its job is committed; what waits for the disk is bounded by itself.
             let has_room = self.looks.len() + self.at_work.len() < most;
-            let wants_place = self.may_wait || (self.may_offer && self.offered.is_none());
+            let wants_place = self.news.may_wait || (self.may_offer && self.offered.is_none());
             let poll = tokio::time::sleep(self.worker.options.poll_interval);
             tokio::select! {
                 Some(look) = self.looks.join_next() => self.looked(look),
@@ -106,35 +126,38 @@ impl Queue {
         if self.offered.as_ref().is_some_and(|offered| self.worker.store.withdraw(offered.number)) {
             self.offered = None;
         }
-        (self.may_wait, self.may_offer) = (true, true);
+        self.may_offer = true;
+        self.news.hear();
     }
 
     /// Looks for a job with a free place, or offers it.
     async fn use_place(&mut self, place: OwnedSemaphorePermit) {
         if !self.worker.gate.is_open() {
-            (self.may_wait, self.may_offer) = (false, false);
+            (self.news.may_wait, self.may_offer) = (false, false);
             return;
         }
-        self.may_wait = self.may_wait && self.worker.has_more_than(self.looks.len()).await;
-        if self.may_wait {
-            self.looks.spawn(self.worker.clone().look(place));
+        self.news.may_wait = self.news.may_wait && self.worker.has_more_than(self.looks.len()).await;
+        if self.news.may_wait {
+            let (worker, began, stop) = (self.worker.clone(), self.news.number, self.stop.clone());
+            self.looks.spawn(async move { (began, worker.look(place, stop).await) });
         } else if self.offered.is_none() {
-            self.offered = Some(self.worker.offer(place));
+            self.offered = Some(self.worker.offer(place, self.stop.clone()));
         }
     }
 
-    fn looked(&mut self, look: Result<Look, JoinError>) {
-        self.may_wait = match look.context("a look for a job died").flatten() {
+    fn looked(&mut self, look: Result<(u64, Look), JoinError>) {
+        let (began, look) = look.unwrap_or_else(|error| (self.news.number, Err(error.into())));
+        match look {
             Ok(Some(begun)) => {
                 self.see_through(begun);
-                true
+                self.news.may_wait = true;
             }
-            Ok(None) => false,
+            Ok(None) => self.news.looked_in_vain(began),
             Err(error) => {
                 tracing::error!(error = %format!("{error:#}"), "the queue cannot be worked on");
-                false
+                self.news.looked_in_vain(began);
             }
-        };
+        }
     }
 
     fn told(&mut self, told: Option<Begun>) {
@@ -142,7 +165,7 @@ impl Queue {
         match told {
             Some(begun) => self.see_through(begun),
             // What came was not for this place, or came to nothing.
-            None => self.may_wait = true,
+            None => self.news.hear(),
         }
     }
 
@@ -166,6 +189,15 @@ impl Queue {
     }
 }
 
+impl Drop for Queue {
+    /// An offer that nobody listens to any more would be given a job that nobody watches over.
+    fn drop(&mut self) {
+        if let Some(offered) = &self.offered {
+            let _ = self.worker.store.withdraw(offered.number);
+        }
+    }
+}
+
 impl Worker {
     /// Whether more jobs may begin than are being looked for.
     async fn has_more_than(&self, looks: usize) -> bool {
@@ -178,22 +210,22 @@ impl Worker {
     }
 
     /// Offers a place to whichever job comes next. Its work begins where it was claimed, and the loop is told.
-    fn offer(&self, place: OwnedSemaphorePermit) -> Offered {
+    fn offer(&self, place: OwnedSemaphorePermit, stop: watch::Receiver<bool>) -> Offered {
         let (tell, told) = oneshot::channel();
         let (worker, runtime) = (self.clone(), Handle::current());
-        // The loop waits for the answer even at the end, so somebody listens.
+        // The loop waits for the answer even at the end; whoever comes after it has died finds the lease run out.
         let take =
-            Box::new(move |claimed| drop(tell.send(worker.begin(Handed { claimed, place }, &runtime))));
+            Box::new(move |claimed| drop(tell.send(worker.begin(Handed { claimed, place }, stop, &runtime))));
         Offered { number: self.store.offer(Offer { lease: LEASE, take }), told }
     }
 
     /// Takes the job whose turn it is, if there is one. The thread that takes it goes on with its work.
-    async fn look(self, place: OwnedSemaphorePermit) -> Look {
+    async fn look(self, place: OwnedSemaphorePermit, stop: watch::Receiver<bool>) -> Look {
         let (tell, told) = oneshot::channel();
         let work = tokio::task::spawn_blocking(move || {
-            match self.store.claim_job(LEASE.owner, self.clock.now_s(), LEASE_S) {
+            match self.store.claim_job(OWNER, self.clock.now_s(), LEASE_S) {
                 Ok(Some(claimed)) => {
-                    let (stages, control) = self.stages(place);
+                    let (stages, control) = self.stages(place, stop);
                     // Nobody listens when the queue's loop has died; the lease then runs out.
                     if tell.send(Ok(Some((claimed.clone(), stages.clone())))).is_err() {
                         return Err(Failure::Stopped);
@@ -212,18 +244,18 @@ impl Worker {
     }
 
     /// Starts a job that was claimed.
-    fn begin(&self, handed: Handed, runtime: &Handle) -> Begun {
+    fn begin(&self, handed: Handed, stop: watch::Receiver<bool>, runtime: &Handle) -> Begun {
         let Handed { claimed, place } = handed;
-        let (stages, control) = self.stages(place);
+        let (stages, control) = self.stages(place, stop);
         let (worker, job, its_stages) = (self.clone(), claimed.clone(), stages.clone());
         let work = runtime.spawn_blocking(move || worker.work_on(&job, &its_stages, &control));
         Begun { claimed, stages, work }
     }
 
-    fn stages(&self, place: OwnedSemaphorePermit) -> (Arc<Stages>, Control) {
+    fn stages(&self, place: OwnedSemaphorePermit, stop: watch::Receiver<bool>) -> (Arc<Stages>, Control) {
         let control = Control::default();
         let stage = self.stage(State::Preparing, self.store.rules().prepare_s);
-        (Arc::new(Stages::new(stage, control.clone(), place)), control)
+        (Arc::new(Stages::new(stage, control.clone(), place, stop)), control)
     }
 
     fn work_on(
@@ -253,8 +285,8 @@ impl Worker {
             };
             begun = match next {
                 None => return,
-                Some(handed) if *stop.borrow() => return self.hand_back(handed).await,
-                Some(handed) => self.begin(handed, &Handle::current()),
+                Some(handed) if is_over(&stop) => return self.hand_back(handed).await,
+                Some(handed) => self.begin(handed, stop.clone(), &Handle::current()),
             };
         }
     }
@@ -285,5 +317,24 @@ async fn answer(offered: &mut Option<Offered>) -> Option<Begun> {
 fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a job's task died; the job is taken up again when its lease has run out");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_in_vain_ends_the_looking_but_not_for_what_came_meanwhile() {
+        let mut news = News { may_wait: true, number: 0 };
+        news.looked_in_vain(news.number);
+        assert!(!news.may_wait);
+        news.hear();
+        let began = news.number;
+        news.hear();
+        news.looked_in_vain(began);
+        assert!(news.may_wait, "an order came while it looked");
+        news.looked_in_vain(news.number);
+        assert!(!news.may_wait, "and it does not look for ever");
     }
 }

@@ -94,17 +94,26 @@ impl Worker {
     ) -> Result<Option<Handed>, Failure> {
         let prepared = traced(claimed, "prepare", || self.prepare(claimed, control))?;
         let (ending, outputs, run_info) = traced(claimed, "run", || self.run_prepared(&prepared, stages))?;
-        let place = stages.finish(self.stage(State::Running, self.store.rules().prepare_s));
+        let stage = self.stage(State::Running, self.store.rules().prepare_s);
         // Outputs that take a while to be stored must not keep the place from others.
-        let place = place.filter(|_| outputs.bytes() <= QUICKLY_STORED && self.gate.is_open());
-        let lease = place.as_ref().map(|_| LEASE);
+        let keeps = outputs.bytes() <= QUICKLY_STORED && !stages.is_last() && self.gate.is_open();
+        stages.finish(stage, keeps);
         let next = traced(claimed, "commit", || {
-            self.commit(claimed, &prepared, &ending, &outputs, &run_info, lease)
+            self.commit(claimed, &prepared, &ending, &outputs, &run_info, keeps.then_some(LEASE))
         })?;
+        let place = stages.take_place();
         // First those that a caller waits for.
         self.nudge.about_job(claimed.id);
         self.nudge.about(&[Topic::Chain, Topic::Log, Topic::Queue]);
-        Ok(next.zip(place).map(|(claimed, place)| Handed { claimed, place }))
+        match (next, place) {
+            (Some(claimed), Some(place)) => Ok(Some(Handed { claimed, place })),
+            // This thread was left alone meanwhile, and nobody listens to what it returns.
+            (Some(claimed), None) => {
+                self.store.give_up(&claimed, &GivenUp::HandedBack, self.clock.now_s())?;
+                Ok(None)
+            }
+            (None, _) => Ok(None),
+        }
     }
 
     /// A stage that begins now.

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::run::Failure;
 use crate::job::State;
@@ -36,26 +36,35 @@ impl Stage {
 
 /// The stages of one job's work.
 #[derive(Debug)]
-pub(super) struct Stages(Mutex<Inner>);
+pub(super) struct Stages {
+    inner: Mutex<Inner>,
+    /// Turns true when no more jobs may begin.
+    stop: watch::Receiver<bool>,
+}
 
 #[derive(Debug)]
 struct Inner {
     stage: Stage,
     control: Control,
     stopped: bool,
-    /// The place among those that run, until the guest has ended.
+    /// The place among those that run, until the guest has ended, or until its commit where that is soon over.
     place: Option<OwnedSemaphorePermit>,
 }
 
 impl Stages {
     /// Begins with a stage that `control` stops.
-    pub(super) fn new(stage: Stage, control: Control, place: OwnedSemaphorePermit) -> Self {
-        Self(Mutex::new(Inner { stage, control, stopped: false, place: Some(place) }))
+    pub(super) fn new(
+        stage: Stage,
+        control: Control,
+        place: OwnedSemaphorePermit,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { inner: Mutex::new(Inner { stage, control, stopped: false, place: Some(place) }), stop }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing in here panics between two changes that belong together.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The work goes on to another stage, which `control` stops.
@@ -71,11 +80,23 @@ impl Stages {
         Ok(())
     }
 
-    /// The guest has ended well; what remains is not stopped any more. Returns the job's place, for another one.
-    pub(super) fn finish(&self, stage: Stage) -> Option<OwnedSemaphorePermit> {
+    /// The guest has ended well; what remains is not stopped any more, and leaves its place to another one unless it `keeps` it.
+    pub(super) fn finish(&self, stage: Stage, keeps: bool) {
         let mut inner = self.lock();
         (inner.stage, inner.control) = (stage, Control::default());
-        inner.place.take()
+        if !keeps {
+            inner.place = None;
+        }
+    }
+
+    /// The job's place, for the next one. None where it was left alone meanwhile.
+    pub(super) fn take_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.lock().place.take()
+    }
+
+    /// Whether no more jobs may begin.
+    pub(super) fn is_last(&self) -> bool {
+        is_over(&self.stop)
     }
 
     /// The stage now.
@@ -96,6 +117,11 @@ impl Stages {
     }
 }
 
+/// Whether the word to stop was given, or can be given no more.
+pub(super) fn is_over(stop: &watch::Receiver<bool>) -> bool {
+    *stop.borrow() || stop.has_changed().is_err()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,7 +130,8 @@ mod tests {
 
     fn stages(places: &Arc<Semaphore>, control: &Control) -> Stages {
         let stage = Stage::new(State::Preparing, 60, 1_000);
-        Stages::new(stage, control.clone(), places.clone().try_acquire_owned().unwrap())
+        let (_, stop) = watch::channel(false);
+        Stages::new(stage, control.clone(), places.clone().try_acquire_owned().unwrap(), stop)
     }
 
     #[test]
@@ -126,14 +153,29 @@ mod tests {
         let places = Arc::new(Semaphore::new(1));
         let finished = stages(&places, &Control::default());
         assert_eq!(places.available_permits(), 0);
-        let place = finished.finish(Stage::new(State::Running, 5, 1_000));
-        assert_eq!(places.available_permits(), 0, "whoever has it now frees it");
-        drop(place);
+        finished.finish(Stage::new(State::Running, 5, 1_000), false);
+        assert_eq!(places.available_permits(), 1);
+        let kept = stages(&places, &Control::default());
+        kept.finish(Stage::new(State::Running, 5, 1_000), true);
+        assert_eq!(places.available_permits(), 0);
+        drop(kept.take_place().unwrap());
         assert_eq!(places.available_permits(), 1);
         let left_alone = stages(&places, &Control::default());
         left_alone.abandon();
-        assert!(left_alone.finish(Stage::new(State::Running, 5, 1_000)).is_none());
+        left_alone.finish(Stage::new(State::Running, 5, 1_000), true);
+        assert!(left_alone.take_place().is_none());
         assert_eq!(places.available_permits(), 1);
+    }
+
+    #[test]
+    fn it_is_the_last_once_the_word_was_given_or_nobody_can_give_it() {
+        let (tell, stop) = watch::channel(false);
+        assert!(!is_over(&stop));
+        tell.send(true).unwrap();
+        assert!(is_over(&stop));
+        let (tell, stop) = watch::channel(false);
+        drop(tell);
+        assert!(is_over(&stop));
     }
 
     #[test]
