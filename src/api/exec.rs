@@ -181,11 +181,10 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
         let (new, nudge) = (new.clone(), state.nudge.clone());
         state.store.write_soon(move |store| {
             let admitted = store.admit_job(&new, &parties, &decision, now_s)?;
-            // Here, because a caller who goes away takes what comes after this with them. Nobody follows a job that is not
-            // known yet.
-            let queue: &[Topic] = if admitted.is_taken { &[] } else { &[Topic::Queue] };
-            nudge.about(queue);
-            nudge.about(&[Topic::Log]);
+            // Here, because a caller who goes away takes what comes after this with them.
+            let topics: &[Topic] =
+                if admitted.is_taken { &[Topic::Log] } else { &[Topic::Queue, Topic::Log] };
+            nudge.about(topics);
             Ok(admitted)
         })
     };

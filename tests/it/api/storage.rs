@@ -19,11 +19,11 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     let module = guest("hostile");
     let (id, paid) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
     let (first, second) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
-    let job = consumer.order(id, &module, &["loop"], 5_000_000_000).await;
+    let job = consumer.order(id, &module, &["loop"], 20_000_000_000).await;
     consumer.wait_for(job, "running").await;
     // Two more, which run or wait behind it.
-    let first = consumer.order(first, &module, &["loop"], 20_000_000_000).await;
-    let second = consumer.order(second, &module, &["loop"], 20_000_000_000).await;
+    let first = consumer.order(first, &module, &["loop"], 100_000_000_000).await;
+    let second = consumer.order(second, &module, &["loop"], 100_000_000_000).await;
     consumer.wait_for(first, "running").await;
 
     // The disk fills up to the last byte while the job runs, so that its end cannot be written down.

@@ -215,6 +215,10 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
         manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 1_000_000_000_000");
         manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1");
     }
+    if settings.disk_bytes.is_some() {
+        // Jobs that are stopped on a full disk must still run then, however busy the machine is.
+        manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 100_000_000_000");
+    }
     if let Some(bytes) = settings.output_bytes {
         for key in ["output_bytes", "file_bytes_max"] {
             manifest = manifest.replace(&format!("{key} = 1048576"), &format!("{key} = {bytes}"));
