@@ -1,5 +1,6 @@
 //! Signing and recovering on secp256k1: in Rust alone, or by the C library where the feature `libsecp256k1` is on. Both make
-//! the same signatures (RFC 6979, low `s`) and find the same keys, which the tests of [`crate::sign`] hold for either.
+//! the same signatures (RFC 6979, low `s`; for the one digest in 2^128 beyond the curve's order with another nonce) and find
+//! the same keys, which the tests of [`crate::sign`] hold for either.
 
 use alloy_primitives::{Address, B256};
 
