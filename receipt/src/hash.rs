@@ -73,7 +73,7 @@ pub fn order_hash(agreement_id: B256, run_index: u64, spec_hash: B256) -> B256 {
 #[must_use]
 pub fn domain_separator(domain: &Domain) -> B256 {
     thread_local! {
-        /// A program knows one deployment, and asks some ten times for each job; the library writes out the type each time.
+        /// A program knows one deployment, and asks several times for each job; the library writes out the type each time.
         static LAST: Cell<Option<(Domain, B256)>> = const { Cell::new(None) };
     }
     match LAST.get() {

@@ -30,7 +30,7 @@ const READERS_EACH: usize = 2;
 const ARCHIVES_MAX: usize = 4;
 const ARCHIVES_EACH: usize = 2;
 
-/// Everything a handler may use. It is cloned some dozen times for each request, so it is one reference.
+/// Everything a handler may use. It is cloned again and again for each request, so it is one reference.
 #[derive(Debug, Clone)]
 pub struct ApiState(Arc<ApiParts>);
 
