@@ -92,7 +92,7 @@ pub(crate) fn analyse<'a, R: WasmModuleResources>(
         ops.push(Op { operator, start, end, depth, live });
     }
     operators.finish()?;
-    walk.record_for_caught_loops();
+    walk.record_where_exceptions_arrive();
     let locals = validator.len_locals() as usize;
     let wide = (0..validator.len_locals()).filter(|i| validator.get_local_type(*i) == Some(ValType::V128));
     let slots = locals + wide.count() + walk.height_max;

@@ -82,6 +82,10 @@ pub const SLICE: i64 = 1 << 16;
 /// Version of the rules; part of the execution profile.
 pub const VERSION: &str = "brizo-meter/1";
 
+/// Number of the code that rewriting writes, for whoever keeps it: with every change of what comes out it is one higher. The
+/// rules, and with them the fuel, may be the same.
+pub const REVISION: u32 = 2;
+
 /// How a module is rewritten.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {

@@ -77,7 +77,27 @@ pub(crate) fn arithmetic(operator: &Operator<'_>) -> Option<(Shape, Option<Shape
     })
 }
 
-/// Whether the operator makes a number that is never a NaN.
+/// Whether the operator changes nothing of its operand but the sign. Then a NaN goes through with its payload, and can as
+/// well be made canonical before it.
+pub(crate) fn changes_sign(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    matches!(
+        operator,
+        O::F32Neg
+            | O::F32Abs
+            | O::F64Neg
+            | O::F64Abs
+            | O::F32Copysign
+            | O::F64Copysign
+            | O::F32x4Neg
+            | O::F32x4Abs
+            | O::F64x2Neg
+            | O::F64x2Abs
+    )
+}
+
+/// Whether the operator makes a number that is never a NaN; a vector must be none in either shape, and half of a double can
+/// look like a float's NaN.
 pub(crate) fn makes_number(operator: &Operator<'_>) -> bool {
     use Operator as O;
     match operator {
@@ -86,7 +106,6 @@ pub(crate) fn makes_number(operator: &Operator<'_>) -> bool {
         O::F32ConvertI32S | O::F32ConvertI32U | O::F32ConvertI64S | O::F32ConvertI64U => true,
         O::F64ConvertI32S | O::F64ConvertI32U | O::F64ConvertI64S | O::F64ConvertI64U => true,
         O::F32x4ConvertI32x4S | O::F32x4ConvertI32x4U => true,
-        O::F64x2ConvertLowI32x4S | O::F64x2ConvertLowI32x4U => true,
         O::V128Const { value } => {
             // Not a NaN in either reading.
             let bytes = value.bytes();
@@ -117,6 +136,8 @@ struct Node {
     fixed: bool,
     /// Something of unknown NaN bits flows in, and in this shape.
     arithmetic: Option<Shape>,
+    /// Such things flow in in both shapes that a vector can have.
+    torn: bool,
 }
 
 impl Flow {
@@ -151,30 +172,61 @@ impl Flow {
     }
 
     /// Operators after which the top of the stack is made canonical, with its shape, sorted by index.
+    ///
+    /// What is seen is made canonical where it is seen, if all that can be there was made by arithmetic of one shape. Where
+    /// fixed bits can be there too, it is made canonical before it comes to those: such a node is *settled*. A node
+    /// that nobody sees is not, whatever flows through it.
     pub(crate) fn solve(&self) -> Vec<(usize, Shape)> {
-        if self.seen.is_empty() && self.moves.is_empty() {
+        if self.seen.is_empty() {
             return Vec::new();
         }
         let nodes = self.nodes();
         let shape = |class| match class {
             Class::Arithmetic(shape) => Some(shape),
-            Class::Node(node) if !nodes[node].fixed => nodes[node].arithmetic,
+            Class::Node(node) if !nodes[node].is_mixed() => nodes[node].arithmetic,
             _ => None,
         };
-        let mut sites = Vec::new();
-        for (value, harmless) in &self.seen {
-            if let Some(found) = shape(value.class).filter(|found| Some(*found) != *harmless) {
-                sites.push((value.site, found));
-            }
-        }
-        for (value, node) in &self.moves {
-            if let Some(found) = shape(value.class).filter(|_| nodes[*node].fixed) {
-                sites.push((value.site, found));
-            }
-        }
+        let settled = self.settled(&nodes);
+        let seen = self.seen.iter().filter_map(|(value, harmless)| {
+            shape(value.class).filter(|found| Some(*found) != *harmless).map(|found| (value.site, found))
+        });
+        let moved = self.moves.iter().filter_map(|(value, to)| {
+            shape(value.class).filter(|_| settled[*to]).map(|found| (value.site, found))
+        });
+        let mut sites: Vec<_> = seen.chain(moved).collect();
         sites.sort_by_key(|(site, _)| *site);
         sites.dedup();
         sites
+    }
+
+    /// Which mixed nodes are seen, or flow into one that is.
+    fn settled(&self, nodes: &[Node]) -> Vec<bool> {
+        let mut settled = vec![false; nodes.len()];
+        let mut pending = Vec::new();
+        let mut settle = |node: usize, pending: &mut Vec<usize>| {
+            if nodes[node].is_mixed() && !std::mem::replace(&mut settled[node], true) {
+                pending.push(node);
+            }
+        };
+        for (value, harmless) in &self.seen {
+            if let Class::Node(node) = value.class
+                && (nodes[node].torn || nodes[node].arithmetic != *harmless)
+            {
+                settle(node, &mut pending);
+            }
+        }
+        let mut sources = vec![Vec::new(); nodes.len()];
+        for (value, to) in &self.moves {
+            if let Class::Node(from) = value.class {
+                sources[*to].push(from);
+            }
+        }
+        while let Some(node) = pending.pop() {
+            for from in &sources[node] {
+                settle(*from, &mut pending);
+            }
+        }
+        settled
     }
 
     /// The least solution: what flows into each node, through however many others. Each node changes at most three
@@ -185,8 +237,8 @@ impl Flow {
         let mut pending = Vec::new();
         for (value, to) in &self.moves {
             let source = match value.class {
-                Class::Fixed => Node { fixed: true, arithmetic: None },
-                Class::Arithmetic(shape) => Node { fixed: false, arithmetic: Some(shape) },
+                Class::Fixed => Node { fixed: true, ..Node::default() },
+                Class::Arithmetic(shape) => Node { arithmetic: Some(shape), ..Node::default() },
                 Class::Number => continue,
                 Class::Node(node) => {
                     successors[node].push(*to);
@@ -210,14 +262,19 @@ impl Flow {
 }
 
 impl Node {
+    /// Whether a NaN in it cannot be made canonical, because its bits may be fixed or of either shape.
+    fn is_mixed(self) -> bool {
+        self.torn || self.fixed && self.arithmetic.is_some()
+    }
+
     /// Lets another node flow into this one; says whether anything changed.
     fn take(&mut self, source: Self) -> bool {
         let before = *self;
         self.fixed |= source.fixed;
-        // What comes out of a node with fixed bits is fixed: the rest was made canonical before it went in.
-        match (self.arithmetic, source.arithmetic.filter(|_| !source.fixed)) {
+        self.torn |= source.torn;
+        match (self.arithmetic, source.arithmetic) {
             (None, found) => self.arithmetic = found,
-            (Some(one), Some(other)) if one != other => self.fixed = true,
+            (Some(one), Some(other)) if one != other => self.torn = true,
             _ => {}
         }
         *self != before

@@ -85,10 +85,10 @@ impl<'o> Walk<'o> {
         self.points.push(Point { before, kind, cost: 0, recorded: false });
     }
 
-    /// Who arrives at such a loop by a branch has its fuel in the local variable, who arrives by an exception on record.
-    /// With every region on record it is there for both.
-    pub(super) fn record_for_caught_loops(&mut self) {
-        if self.points.iter().any(|point| point.kind == PointKind::CaughtLoop) {
+    /// Where an exception may arrive, what is on record counts, and whoever arrives there by another way has its fuel in the
+    /// local variable. With every region on record it is there for both.
+    pub(super) fn record_where_exceptions_arrive(&mut self) {
+        if self.summary.catches {
             self.points.iter_mut().for_each(|point| point.recorded = true);
         }
     }
@@ -254,6 +254,11 @@ impl<'o> Walk<'o> {
                 self.flow.computes(value, takes);
             }
             self.push(makes.map_or(Class::Fixed, Class::Arithmetic), at);
+            return Ok(());
+        }
+        if nan::changes_sign(operator) {
+            // What has its sign copied stands on top of what gets it.
+            self.see(pops - 1);
             return Ok(());
         }
         self.see(pops);

@@ -124,6 +124,40 @@ fn it_counts_what_the_engine_counts() {
     }
 }
 
+/// What is used between a call and a place where an exception may arrive is paid, whichever way one comes there.
+#[test]
+fn ways_that_meet_an_exception_are_paid() {
+    let spin = |turns: u32| {
+        format!(
+            "(local.set $i (i32.const 0)) (loop $s (br_if $s (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {turns}))))"
+        )
+    };
+    let tries = [
+        format!("(block $h (try_table (catch_all $h) (call $quiet)) {})", spin(1000)),
+        format!("(block $h (try_table (catch_all $h) (call $quiet) {}))", spin(1000)),
+        format!("(block $h (try_table (catch_all $h) (call $quiet) {} (br $h)))", spin(1000)),
+        format!("(block $h (try_table (catch_all $h) {} (call $loud)) {})", spin(1000), spin(10)),
+        format!("(block $h (try_table (catch_all $h) {} (throw $t)) {})", spin(1000), spin(10)),
+        format!(
+            "(loop $a (block $h (try_table (catch_all $h) (call $quiet)) {}) (br_if $a (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (i32.const 9))))",
+            spin(100)
+        ),
+    ];
+    for body in tries {
+        let turns = if body.contains("$a") { 9 } else { 1 };
+        let module = wat(&format!(
+            "(module (memory (export \"memory\") 1) (tag $t) (func $quiet) (func $loud (throw $t))
+               (func (export \"_start\") (local $i i32) (local $j i32) {body}))"
+        ));
+        let (used, _) = plain(&module, "_start", LIMIT as u64);
+        // The engine's meter takes one for a `try_table`, ours nothing.
+        let used = used.unwrap_or_else(|e| panic!("{body}: {e:#}")) - turns;
+        let end = wasmtime(&metered(&module, &UNIFORM), LIMIT);
+        assert!(!end.trapped, "{body}: {end:?}");
+        assert_eq!((LIMIT - end.fuel) as u64, used, "{body}");
+    }
+}
+
 #[test]
 fn the_limit_is_exact() {
     for (name, text) in programs() {
@@ -155,4 +189,16 @@ fn a_tower_of_calls_is_seen_in_time() {
     assert_eq!(one, other);
     // Two calls of what may use 10,000 unseen, and the callers' own operators.
     assert!(one.trapped && (-21_000..0).contains(&one.fuel), "{} left", one.fuel);
+}
+
+/// Whoever keeps what was written asks for the number; so what is written may not change under one.
+#[test]
+fn other_code_has_another_revision() {
+    let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = programs().iter().fold(0xcbf2_9ce4_8422_2325, |hash, (_, text)| {
+        let written = brizo_meter::rewrite(&wat(text), super::features(), &brizo_meter::Options::PROFILE);
+        written.unwrap().iter().fold(hash, fnv)
+    });
+    let known = (2, 4_186_849_098_255_102_436);
+    assert_eq!((brizo_meter::REVISION, hash), known, "a change of what comes out raises REVISION by one");
 }

@@ -36,12 +36,43 @@ fn bodies() -> Vec<String> {
                (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 5))))
              (f64.store (i32.const 0) (local.get $x))"
         ),
+        // Fixed bits and arithmetic's in one variable that is only computed with, and one that is stored behind it.
+        format!(
+            "(local.set $x {quiet}) (if (i32.load (i32.const 4088)) (then (local.set $x (f64.sub (f64.const inf) (f64.const inf)))))
+             (local.set $y (f64.neg (local.get $x))) (f64.store (i32.const 0) (f64.add (local.get $y) (f64.const 1)))"
+        ),
+        format!(
+            "(local.set $x {quiet}) (if (i32.load (i32.const 4088)) (then (local.set $x (f64.sub (f64.const inf) (f64.const inf)))))
+             (local.set $y (local.get $x)) (f64.store (i32.const 0) (f64.neg (local.get $y)))"
+        ),
+        format!(
+            "(local.set $x {quiet}) (local.set $y (f64.mul {negative} (f64.const 2)))
+             (if (i32.load (i32.const 4088)) (then (local.set $x (local.get $y))))
+             (f64.store (i32.const 0) (local.get $x)) (f64.store (i32.const 8) (f64.abs (local.get $y)))"
+        ),
+        // A vector that was made in either shape, computed with in either, and seen.
+        "(local.set $v (f32x4.mul (v128.const i32x4 0x7fc00001 0xffc00000 0x7f800000 0) (v128.const i32x4 0x7fc00001 0 0 0)))
+         (if (i32.load (i32.const 4080)) (then (local.set $v (f64x2.sqrt (v128.const f64x2 -1 -1)))))
+         (v128.store (i32.const 0) (f64x2.add (local.get $v) (v128.const f64x2 0 0)))"
+            .into(),
+        "(local.set $v (f32x4.mul (v128.const i32x4 0x7fc00001 0xffc00000 0x7f800000 0) (v128.const i32x4 0x7fc00001 0 0 0)))
+         (if (i32.load (i32.const 4088)) (then (local.set $v (f64x2.sqrt (v128.const f64x2 -1 -1)))))
+         (v128.store (i32.const 0) (f64x2.neg (local.get $v)))"
+            .into(),
+        // A double whose half looks like a float's NaN, in a variable that also holds floats.
+        "(local.set $v (f64x2.convert_low_i32x4_s (v128.const i32x4 0x7fffffff 0 0 0))) (v128.store (i32.const 0) (local.get $v))
+         (local.set $v (f32x4.add (v128.load (i32.const 16)) (v128.load (i32.const 32)))) (v128.store (i32.const 16) (local.get $v))"
+            .into(),
         // Seen by other means than a store.
         format!("(i64.store (i32.const 0) (i64.reinterpret_f64 (f64.mul {negative} (f64.const 2))))"),
         format!("(f64.store (i32.const 0) (f64.neg (f64.mul {negative} (f64.const 2))))"),
         format!("(f64.store (i32.const 0) (f64.abs (f64.mul {negative} (f64.const 2))))"),
         format!("(f64.store (i32.const 0) (f64.copysign (f64.const 1) (f64.mul {negative} (f64.const 2))))"),
         format!("(f64.store (i32.const 0) (f64.copysign (f64.mul {quiet} (f64.const 2)) (f64.const -1)))"),
+        format!("(f64.store (i32.const 0) (f64.neg (f64.abs (f64.neg (f64.sqrt {negative})))))"),
+        format!("(f64.store (i32.const 0) (f64.copysign (f64.neg (f64.mul {quiet} (f64.const 2))) (f64.mul {quiet} (f64.const 2))))"),
+        format!("(f32.store (i32.const 0) (f32.neg (f32.demote_f64 {quiet}))) (f32.store (i32.const 4) (f32.abs (f32.demote_f64 {negative})))"),
+        format!("(local.set $x (f64.mul {negative} (f64.const 2))) (f64.store (i32.const 0) (f64.neg (local.get $x))) (f64.store (i32.const 8) (local.get $x))"),
         format!("(f64.store (i32.const 0) (call $same (f64.mul {quiet} (f64.const 2))))"),
         format!("(f64.store (i32.const 0) (call $twice {quiet}))"),
         format!("(global.set $g (f64.mul {negative} (f64.const 2))) (f64.store (i32.const 0) (global.get $g))"),
@@ -68,6 +99,17 @@ fn bodies() -> Vec<String> {
         bodies.push(format!(
             "(v128.store (i32.const 0) (f64x2.add (f32x4.{operator} {words} {words}) {lanes}))"
         ));
+        for sign in ["neg", "abs"] {
+            bodies.push(format!(
+                "(v128.store (i32.const 0) (f64x2.{sign} (f64x2.{operator} {lanes} {lanes})))"
+            ));
+            bodies.push(format!(
+                "(v128.store (i32.const 0) (f64x2.{sign} (f32x4.{operator} {words} {words})))"
+            ));
+            bodies.push(format!(
+                "(v128.store (i32.const 0) (f64x2.add (f32x4.{sign} (f64x2.{operator} {lanes} {lanes})) {lanes}))"
+            ));
+        }
         bodies.push(format!("(v128.store (i32.const 0) (v128.not (f64x2.{operator} {lanes} {lanes})))"));
         bodies.push(format!(
             "(local.set $v (f32x4.{operator} {words} {words})) (if (i32.const 1) (then (local.set $v (f64x2.{operator} {lanes} {lanes})))) (v128.store (i32.const 0) (local.get $v))"
@@ -120,6 +162,9 @@ fn nothing_is_added_where_no_bits_are_seen() {
         "(i32.store (i32.const 0) (i32.trunc_sat_f64_s (f64.sqrt (f64.load (i32.const 0)))))",
         "(f64.store (i32.const 0) (f64.load (i32.const 8)))",
         "(f64.store (i32.const 0) (f64.convert_i32_s (i32.const 8)))",
+        "(i32.store (i32.const 0) (f64.lt (f64.neg (f64.sqrt (f64.load (i32.const 0)))) (f64.const 3)))",
+        "(if (i32.load (i32.const 0)) (then (local.set $x (f64.load (i32.const 0)))) (else (local.set $x (f64.sqrt (local.get $y)))))
+         (local.set $y (f64.abs (local.get $x))) (i32.store (i32.const 0) (f64.lt (local.get $y) (f64.const 3)))",
     ];
     // The functions around the program have something to hide.
     let around = with("") - without("");
