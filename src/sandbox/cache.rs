@@ -48,6 +48,7 @@ impl ArtefactCache {
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Cache { path: folder.to_path_buf(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        remove_leftovers(folder).map_err(failed)?;
         let path = folder.join(KEY_FILE);
         let mut fresh = [0u8; 32];
         getrandom::fill(&mut fresh).map_err(|e| failed(std::io::Error::other(e.to_string())))?;
@@ -122,13 +123,31 @@ impl ArtefactCache {
     }
 }
 
-/// Writes a new private file beside the others and returns its path.
+/// Removes what a process left that was killed while it wrote. What is younger than a day may still be written.
+fn remove_leftovers(folder: &Path) -> std::io::Result<()> {
+    const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let age = entry.metadata().and_then(|file| file.modified()).ok().and_then(|at| at.elapsed().ok());
+        let aside = entry.path().extension().is_some_and(|extension| extension == "tmp");
+        // Another process may be first.
+        if aside && age.is_some_and(|age| age > DAY) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Writes a new private file beside the others and returns its path. Of what cannot be written nothing stays.
 fn write_aside(folder: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
     let mut name = [0u8; 8];
     getrandom::fill(&mut name).map_err(|e| std::io::Error::other(e.to_string()))?;
     let path = folder.join(format!("{}.tmp", hex::encode(name)));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    file.write_all(bytes)?;
+    if let Err(error) = file.write_all(bytes) {
+        let _ = fs::remove_file(&path);
+        return Err(error);
+    }
     Ok(path)
 }
 
@@ -154,6 +173,17 @@ mod tests {
         fs::write(folder.path().join("aside"), b"native c0de").unwrap();
         fs::rename(folder.path().join("aside"), &path).unwrap();
         assert_eq!(cache.get("a"), None, "what was verified once is not trusted when it has changed");
+    }
+
+    #[test]
+    fn what_was_left_half_written_goes_after_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, young) = (folder.path().join("old.tmp"), folder.path().join("young.tmp"));
+        let file = fs::File::create(&old).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(90_000)).unwrap();
+        fs::write(&young, "").unwrap();
+        ArtefactCache::open(folder.path()).unwrap();
+        assert!(!old.exists() && young.exists());
     }
 
     #[test]

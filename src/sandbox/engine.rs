@@ -24,7 +24,7 @@ use super::{
 /// Native stack of a core module. A function's frame has at most 16 bytes per operator and local variable, and is counted
 /// with at least an eighth of a unit per operator and eight units per variable, so a run that keeps its stack limit needs
 /// at most 128 bytes per unit: the native stack never decides. It is reserved, not used, until a guest goes that deep.
-const STACK_BYTES: usize = 128 * STACK_LIMIT_MAX as usize;
+pub(super) const STACK_BYTES: usize = 128 * STACK_LIMIT_MAX as usize;
 /// What host functions need beyond the guest's part of the stack.
 pub(super) const HOST_STACK_BYTES: usize = 1 << 20;
 
@@ -88,6 +88,9 @@ pub struct Settings {
     pub scratch: Option<std::path::PathBuf>,
 }
 
+/// What an instance may have besides memories and tables: more than a million functions that tables name and a million
+/// globals take, which is what a module can have. It is not set aside.
+const INSTANCE_BYTES_MAX: usize = 64 << 20;
 /// Runs at the same time that the pool has room for; more fail to start as the host's fault.
 const POOL_RUNS: u32 = 64;
 /// Memory that a slot of the pool keeps from run to run, so that small runs find their pages already there.
@@ -331,7 +334,8 @@ impl Engine {
         std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut compatibility);
         let profile = profile::profile_digest_for(inspection.kind);
         let release = env!("CARGO_PKG_VERSION").as_bytes();
-        let parts = [inspection.digest.as_slice(), profile.as_slice(), &compatibility.0, release];
+        let meter = brizo_meter::REVISION.to_le_bytes();
+        let parts = [inspection.digest.as_slice(), profile.as_slice(), &compatibility.0, release, &meter];
         hex::encode(derive("brizo 2026 v1 artefact", &parts))
     }
 }
@@ -385,10 +389,9 @@ fn config(backend: Backend, pooled: bool) -> wasmtime::Result<Config> {
             .table_elements(limits::TABLE_ENTRIES_MAX)
             .total_stacks(POOL_RUNS)
             .max_memory_size(1 << 32)
-            .max_core_instance_size(1 << 22)
+            .max_core_instance_size(INSTANCE_BYTES_MAX)
             .linear_memory_keep_resident(POOL_RESIDENT_BYTES)
             .table_keep_resident(POOL_TABLE_RESIDENT_BYTES)
-            .async_stack_keep_resident(64 << 10)
             .pagemap_scan(Enabled::Auto);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }

@@ -93,6 +93,8 @@ impl Left {
 pub(super) struct Cells {
     memory: Memory,
     interrupt: Arc<Interrupt>,
+    /// Fuel that the run began with.
+    fuel: i64,
 }
 
 impl Cells {
@@ -111,7 +113,7 @@ impl Cells {
             memory.write(&mut *store, offset as usize, &value.to_le_bytes()).map_err(|_| Aborted::Engine)?;
         }
         let page = interruptible.then(|| memory.data_ptr(&*store));
-        store.data_mut().cells = Some(Self { memory, interrupt: Arc::clone(&interrupt) });
+        store.data_mut().cells = Some(Self { memory, interrupt: Arc::clone(&interrupt), fuel: limits.fuel });
         interrupt.arm(page)
     }
 
@@ -125,6 +127,11 @@ impl Cells {
     /// What is left.
     pub(super) fn left(&self, store: impl AsContext<Data = State>) -> Left {
         Left { fuel: self.read(&store, FUEL_CELL), depth: self.read(&store, DEPTH_CELL) }
+    }
+
+    /// Fuel that is on record as used.
+    pub(super) fn used(&self, store: impl AsContext<Data = State>) -> i64 {
+        self.fuel.saturating_sub(self.read(store, FUEL_CELL))
     }
 
     /// Sets the fuel that is left; refused once the run is interrupted, because the page is then sealed.

@@ -31,6 +31,8 @@ mod run;
 #[cfg(any(test, fuzzing))]
 mod second_engine;
 mod shape;
+#[cfg(target_os = "linux")]
+mod stack;
 mod state;
 mod vfs;
 mod watchdog;

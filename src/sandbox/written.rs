@@ -14,6 +14,8 @@ use brizo_receipt::B256;
 pub(in crate::sandbox) const MEMORY_BYTES_MAX: u64 = 32 << 20;
 /// The nameless file is given out in blocks of so many bytes.
 const BLOCK_BYTES: u64 = 64 << 10;
+/// Zeros that are worth a hole.
+const HOLE_BYTES: u64 = 8 << 10;
 /// Blocks by which the nameless file grows; they are holes until they are written.
 const BLOCKS_AT_ONCE: u64 = 1024;
 
@@ -318,8 +320,15 @@ fn zero_rest(file: &File, blocks: &[u64], length: u64, old: u64) -> io::Result<(
     }
 }
 
-/// Writes at most a block of zeros.
+/// Zeroes at most a block. What is long is taken off the disk, so that a file that was cut does not keep what it no longer has.
 fn zero(file: &File, place: u64, length: u64) -> io::Result<()> {
+    if length >= HOLE_BYTES {
+        use rustix::fs::{FallocateFlags, fallocate};
+        // Not every file system can.
+        if fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, place, length).is_ok() {
+            return Ok(());
+        }
+    }
     static ZEROS: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
     file.write_all_at(&ZEROS[..length as usize], place)
 }
@@ -402,6 +411,29 @@ mod tests {
         let spill = storage.spill.as_ref().unwrap();
         let on_disk = spill.file.metadata().unwrap().blocks() * 512;
         assert!(spill.given == 1 && on_disk < BLOCK_BYTES, "{} blocks, {on_disk} bytes", spill.given);
+    }
+
+    /// A file that was cut keeps no more of the disk than it says, where the disk's file system can take it back.
+    #[test]
+    fn what_is_cut_off_leaves_the_disk() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mut storage = Storage::new(Some(folder.path().into()));
+        let mut held = Written::default();
+        storage.resize(&mut held, MEMORY_BYTES_MAX).unwrap();
+        let mut small: Vec<Written> = Vec::new();
+        for _ in 0..20 {
+            let mut file = Written::default();
+            storage.resize(&mut file, BLOCK_BYTES).unwrap();
+            Storage::write(&mut file, 0, &[7; BLOCK_BYTES as usize]).unwrap();
+            storage.resize(&mut file, 1).unwrap();
+            assert_eq!(file.bytes().unwrap(), &[7][..]);
+            small.push(file);
+        }
+        let on_disk = storage.spill.as_ref().unwrap().file.metadata().unwrap().blocks() * 512;
+        assert!(on_disk <= 20 * 2 * 4096, "{on_disk} bytes");
+        storage.resize(&mut small[0], 10).unwrap();
+        assert_eq!(small[0].bytes().unwrap(), &[7, 0, 0, 0, 0, 0, 0, 0, 0, 0][..]);
     }
 
     #[test]

@@ -71,6 +71,10 @@ impl<'a> Call<'a> {
     /// Enters a host function, which pays for the call.
     pub(super) fn enter(store: Store<'a>) -> Result<Self, Stop> {
         let mut call = Self(store);
+        // Charging restarts the interval after which the engine looks, so a guest that calls the host is looked at here.
+        if call.state().interrupt.raised().is_some() {
+            return Err(Stop::Interrupted);
+        }
         call.charge(meter::CALL)?;
         Ok(call)
     }

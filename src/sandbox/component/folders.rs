@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{LinkerInstance, Resource, ResourceType};
+use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmStr};
 
 use super::bindings::filesystem::{
     DescriptorFlags, DirectoryEntry, ErrorCode, NewTimestamp, OpenFlags, PathFlags,
@@ -141,13 +141,14 @@ fn link_changes(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             })
         },
     )?;
+    // What is not read is not copied out of the guest either.
     types.func_wrap(
         "[method]descriptor.link-at",
-        |store: Store<'_>, _: (This, PathFlags, String, This, String)| {
+        |store: Store<'_>, _: (This, PathFlags, WasmStr, This, WasmStr)| {
             fallible::<(), _>(store, |_| Err(ErrorCode::Unsupported.into()))
         },
     )?;
-    types.func_wrap("[method]descriptor.symlink-at", |store: Store<'_>, _: (This, String, String)| {
+    types.func_wrap("[method]descriptor.symlink-at", |store: Store<'_>, _: (This, WasmStr, WasmStr)| {
         fallible::<(), _>(store, |_| Err(ErrorCode::Unsupported.into()))
     })
 }

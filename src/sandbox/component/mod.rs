@@ -102,16 +102,21 @@ impl ComponentEngine {
         let limits = order.limits;
         let clock = VirtualClock::new(order.clock_start, order.clock_step);
         let random = SeededRandom::new(order.random_seed);
-        let state = State::new(vfs, clock, random, limits.memory_bytes, &order.invocation);
+        let interrupt = &control.interrupt;
+        let state =
+            State::new(vfs, clock, random, limits.memory_bytes, &order.invocation, Arc::clone(interrupt));
         let mut store = Store::new(&self.wasmtime, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(CALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
-        let interrupt = &control.interrupt;
         let _watched = watchdog::watch(control.wall_clock_max, interrupt)?;
         let mut phase = Phase::Instantiation;
         let running = execute(&mut store, ready, limits.fuel, &mut phase);
         let result = block_on_unless(interrupt, running)?;
+        // Whatever the guest did, a run that was asked to end makes no claim.
+        if let Some(reason) = interrupt.raised() {
+            return Err(reason);
+        }
         finish(store, limits.fuel, phase, result)
     }
 }

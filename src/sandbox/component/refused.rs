@@ -10,6 +10,7 @@ use wasmtime::{Engine, Trap};
 use super::call::Call;
 use super::resources::{Input, IoError, Output, Pollable};
 use super::state::State;
+use crate::sandbox::meter;
 
 /// Interfaces without their version.
 pub(super) const REFUSED: [&str; 9] = [
@@ -81,8 +82,10 @@ fn refuse(linked: &mut LinkerInstance<'_, State>, name: &str) -> wasmtime::Resul
             Ok(())
         });
     }
-    linked.func_new(name, |store, ty, _, results| {
-        Call::enter(store)?;
+    linked.func_new(name, |store, ty, params, results| {
+        // They have been copied out of the guest.
+        let bytes = params.iter().map(size).fold(0, u64::saturating_add);
+        Call::enter(store)?.charge_each(bytes, meter::BYTE)?;
         match (answer(&ty), results.first_mut()) {
             (Some(error), Some(result)) => {
                 *result = Val::Result(Err(Some(Box::new(error))));
@@ -91,6 +94,20 @@ fn refuse(linked: &mut LinkerInstance<'_, State>, name: &str) -> wasmtime::Resul
             _ => Err(Trap::UnreachableCodeReached.into()),
         }
     })
+}
+
+/// Bytes of text in a value and of the values themselves, about as many as the host has copied.
+fn size(value: &Val) -> u64 {
+    let own = size_of::<Val>() as u64;
+    let inside = match value {
+        Val::String(text) => text.len() as u64,
+        Val::List(values) | Val::Tuple(values) => values.iter().map(size).fold(0, u64::saturating_add),
+        Val::Record(fields) => fields.iter().map(|(_, value)| size(value)).fold(0, u64::saturating_add),
+        Val::Variant(_, Some(value)) | Val::Option(Some(value)) => size(value),
+        Val::Result(Ok(Some(value)) | Err(Some(value))) => size(value),
+        _ => 0,
+    };
+    own.saturating_add(inside)
 }
 
 /// The error of a function's result that says that it is not to be had, if the type has one.

@@ -1,11 +1,14 @@
 //! What belongs to one run of a component: the same file system, clock and random numbers as for core modules, and the
 //! table of resources.
 
+use std::sync::Arc;
+
 use brizo_receipt::Invocation;
 use wasmtime::component::ResourceTable;
 
 use super::limits::ComponentLimiter;
 use crate::sandbox::clock::VirtualClock;
+use crate::sandbox::interrupt::Interrupt;
 use crate::sandbox::random::SeededRandom;
 use crate::sandbox::vfs::Vfs;
 
@@ -22,6 +25,8 @@ pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) args: Vec<String>,
     pub(super) env: Vec<(String, String)>,
+    /// By which the run is asked to end.
+    pub(super) interrupt: Arc<Interrupt>,
 }
 
 impl State {
@@ -31,6 +36,7 @@ impl State {
         random: SeededRandom,
         memory_limit: u64,
         invocation: &Invocation,
+        interrupt: Arc<Interrupt>,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
@@ -42,6 +48,7 @@ impl State {
             table,
             args: invocation.args.clone(),
             env: invocation.env.clone(),
+            interrupt,
         }
     }
 }

@@ -24,6 +24,11 @@ impl From<Errno> for Fail {
     }
 }
 
+/// Bytes of a path that are kept: a whole character more than the longest path has.
+const PATH_KEPT: usize = brizo_receipt::PATH_BYTES_MAX + 4;
+/// Buffers of a scatter or gather call that are looked at; of more, the call does a part and says so, as POSIX permits.
+const BUFFERS_MAX: u32 = 1024;
+
 /// Result inside a call.
 pub(super) type Outcome = Result<(), Fail>;
 
@@ -94,9 +99,12 @@ impl Call<'_> {
     pub(super) fn path(&mut self, pointer: u32, length: u32) -> Result<String, Fail> {
         self.charge_each(u64::from(length), meter::BYTE)?;
         let bytes = self.memory.read(pointer, length)?;
-        let path = std::str::from_utf8(bytes).map_err(|_| Fail::Errno(Errno::Ilseq))?.to_string();
-        self.charge_each(path.split('/').count() as u64, meter::COMPONENT)?;
-        Ok(path)
+        let path = std::str::from_utf8(bytes).map_err(|_| Fail::Errno(Errno::Ilseq))?;
+        // What is longer than any path is refused wherever it is used, and need not be copied whole for that.
+        let kept = path[..path.floor_char_boundary(PATH_KEPT)].to_string();
+        let components = path.split('/').count() as u64;
+        self.charge_each(components, meter::COMPONENT)?;
+        Ok(kept)
     }
 }
 
@@ -136,10 +144,11 @@ impl GuestMemory<'_> {
         self.write(pointer, &number.to_le_bytes())
     }
 
-    /// The buffers of a scatter or gather call (`iovec`: pointer and length), each checked to lie inside the memory.
+    /// The first buffers of a scatter or gather call (`iovec`: pointer and length), each checked to lie inside the memory.
     pub(super) fn buffers(&self, pointer: u32, count: u32) -> Result<Vec<(u32, u32)>, Fail> {
         let length = count.checked_mul(8).ok_or(Fail::Stop(Stop::BadPointer))?;
-        let words = self.read(pointer, length)?;
+        self.read(pointer, length)?;
+        let words = self.read(pointer, length.min(8 * BUFFERS_MAX))?;
         let word = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |n, byte| n << 8 | u32::from(*byte));
         let buffers: Vec<_> =
             words.chunks_exact(8).map(|pair| (word(&pair[..4]), word(&pair[4..]))).collect();

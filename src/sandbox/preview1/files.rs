@@ -5,6 +5,11 @@ use super::call::{Call, Fail, Outcome};
 use crate::sandbox::meter;
 use crate::sandbox::vfs::{NodeId, Target, VfsError};
 
+/// Buffers smaller than this go through the host's memory together: a file that lies on the disk is asked once for many.
+const SMALL_BYTES: u64 = 16 << 10;
+/// Bytes that go together.
+const STAGED_BYTES: u64 = 64 << 10;
+
 pub(super) fn fd_read(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, out: u32) -> Outcome {
     let read = read(call, fd, buffers, count, None)?;
     call.memory.write_u32(out, read)
@@ -69,11 +74,24 @@ fn read(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<u
     let there = call.state.vfs.node(id).len().saturating_sub(start);
     let total = room.min(there).min(u64::from(u32::MAX));
     call.charge_each(total, meter::BYTE)?;
-    let mut at = start;
+    let (mut at, end) = (start, start + total);
+    let (mut staged, mut staged_at) = (Vec::new(), start);
     for (pointer, length) in buffers {
-        // Both numbers fit the buffer's length. Straight into the guest's memory: a buffer may be as large as that.
-        let now = u64::from(length).min(start + total - at);
-        call.state.vfs.fill(id, at, call.memory.slice(pointer, now as u32)?)?;
+        // Both numbers fit the buffer's length.
+        let now = u64::from(length).min(end - at);
+        let to = call.memory.slice(pointer, now as u32)?;
+        if now == end - at || now >= SMALL_BYTES {
+            // Straight into the guest's memory: a buffer may be as large as that.
+            call.state.vfs.fill(id, at, to)?;
+        } else {
+            if at < staged_at || at + now > staged_at + staged.len() as u64 {
+                staged.resize((end - at).min(STAGED_BYTES) as usize, 0);
+                call.state.vfs.fill(id, at, &mut staged)?;
+                staged_at = at;
+            }
+            let from = (at - staged_at) as usize;
+            to.copy_from_slice(&staged[from..from + now as usize]);
+        }
         at += now;
     }
     if offset.is_none() {
@@ -115,10 +133,26 @@ fn write(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<
     // A jump past the end fills the gap with zeros, which is work for the host too.
     call.charge(place.saturating_sub(call.state.vfs.node(id).len()))?;
     let now = call.state.clock.stamp();
+    let vfs = &mut call.state.vfs;
+    let mut put = |bytes: &[u8]| {
+        vfs.write(id, place, bytes, now)?;
+        place = place.saturating_add(bytes.len() as u64);
+        Ok::<(), VfsError>(())
+    };
+    let (single, mut staged) = (buffers.len() == 1, Vec::new());
     for (pointer, length) in buffers {
-        call.state.vfs.write(id, place, call.memory.read(pointer, length)?, now)?;
-        place = place.saturating_add(u64::from(length));
+        let bytes = call.memory.read(pointer, length)?;
+        if !single && u64::from(length) < SMALL_BYTES {
+            staged.extend_from_slice(bytes);
+        } else {
+            put(&std::mem::take(&mut staged))?;
+            put(bytes)?;
+        }
+        if staged.len() as u64 >= STAGED_BYTES {
+            put(&std::mem::take(&mut staged))?;
+        }
     }
+    put(&staged)?;
     if offset.is_none() {
         call.state.vfs.descriptor_mut(fd)?.position = place;
     }

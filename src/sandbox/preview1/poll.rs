@@ -16,10 +16,15 @@ pub(super) fn poll_oneoff(
     out: u32,
 ) -> Outcome {
     const SUBSCRIPTION_BYTES: u32 = 48;
+    /// More than a guest can hold open many times over; the host copies them and makes an event of each.
+    const SUBSCRIPTIONS_MAX: u32 = 65_536;
     if count == 0 {
         return Err(Errno::Inval.into());
     }
     call.charge_each(u64::from(count), meter::ENTRY)?;
+    if count > SUBSCRIPTIONS_MAX {
+        return Err(Errno::Inval.into());
+    }
     let length = count.checked_mul(SUBSCRIPTION_BYTES).ok_or(Fail::Stop(Stop::BadPointer))?;
     let all = call.memory.read(subscriptions, length)?.to_vec();
     let mut ready = Vec::new();

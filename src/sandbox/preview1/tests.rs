@@ -6,7 +6,7 @@ use brizo_receipt::{B256, Invocation};
 
 use super::abi::*;
 use super::call::{Call, Outcome};
-use super::{descriptors, files, folders, sockets};
+use super::{descriptors, files, folders, poll, sockets};
 use crate::sandbox::clock::VirtualClock;
 use crate::sandbox::random::SeededRandom;
 use crate::sandbox::state::State;
@@ -211,4 +211,51 @@ fn what_went_to_the_disk_is_read_back_into_large_buffers() {
         assert_eq!(beyond(offset), (Errno::Success, 0), "{offset}");
     }
     assert!(!guest.state.vfs.failed());
+}
+
+/// Small buffers go through the host's memory together, and of very many the first ones are served.
+#[test]
+fn buffers_of_every_size_are_filled_and_written_in_order() {
+    const LIST: u32 = 200_000;
+    let sizes: Vec<u32> = [1, 0, 7, 70_000, 3, 20_000, 16_383, 16_384].into_iter().chain([2; 900]).collect();
+    let total: u32 = sizes.iter().sum();
+    let bytes: Vec<u8> = (0..total).map(|n| (n % 251) as u8).collect();
+    let mut guest = Guest::new();
+    guest.memory = vec![0; 400_000];
+    let mut at = 0u32;
+    for (index, size) in sizes.iter().enumerate() {
+        let place = LIST as usize + 8 * index;
+        guest.memory[place..place + 4].copy_from_slice(&at.to_le_bytes());
+        guest.memory[place + 4..place + 8].copy_from_slice(&size.to_le_bytes());
+        at += size;
+    }
+    let fd = guest.open("b", OFLAG_CREAT, RIGHT_FD_READ | RIGHT_FD_WRITE, 0).unwrap();
+    guest.memory[..total as usize].copy_from_slice(&bytes);
+    let (count, out) = (sizes.len() as u32, 399_000);
+    assert_eq!(guest.call(|call| files::fd_write(call, fd, LIST, count, out)), Errno::Success);
+    assert_eq!(guest.number(out, 4), u64::from(total));
+    guest.memory[..total as usize].fill(0);
+    assert_eq!(guest.call(|call| files::fd_pread(call, fd, LIST, count, 0, out)), Errno::Success);
+    assert_eq!(guest.number(out, 4), u64::from(total));
+    assert!(guest.memory[..total as usize] == bytes);
+    // From the middle of the first small ones on, and beyond the end.
+    assert_eq!(guest.call(|call| files::fd_pread(call, fd, LIST, count, 5, out)), Errno::Success);
+    assert_eq!(guest.number(out, 4), u64::from(total - 5));
+    assert!(guest.memory[..total as usize - 5] == bytes[5..]);
+    // 5,000 buffers of one byte.
+    let ones: Vec<u8> = (0..5_000u32).flat_map(|n| [n.to_le_bytes(), 1u32.to_le_bytes()].concat()).collect();
+    guest.memory[LIST as usize..LIST as usize + ones.len()].copy_from_slice(&ones);
+    assert_eq!(guest.call(|call| files::fd_pread(call, fd, LIST, 5_000, 0, out)), Errno::Success);
+    assert_eq!(guest.number(out, 4), 1_024);
+}
+
+#[test]
+fn what_is_longer_or_more_than_can_be_is_refused_without_a_copy() {
+    let mut guest = Guest::new();
+    guest.memory = vec![b'x'; 4 << 20];
+    let path = |call: &mut Call<'_>| folders::path_create_directory(call, VOLUME, 0, 4 << 20);
+    assert_eq!(guest.call(path), Errno::Nametoolong);
+    let path = |call: &mut Call<'_>| folders::path_create_directory(call, 99, 0, 4 << 20);
+    assert_eq!(guest.call(path), Errno::Badf, "as with a short one");
+    assert_eq!(guest.call(|call| poll::poll_oneoff(call, 0, 0, 65_537, OUT)), Errno::Inval);
 }

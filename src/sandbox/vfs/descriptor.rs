@@ -1,5 +1,8 @@
 //! Descriptors: what a guest holds open.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::NodeId;
 
 /// What a descriptor leads to.
@@ -35,8 +38,37 @@ pub(in crate::sandbox) struct Descriptor {
     pub(in crate::sandbox) listing: Option<Listing>,
 }
 
-/// A folder's content at one moment.
-pub(in crate::sandbox) type Listing = std::sync::Arc<[Entry]>;
+/// A folder's content at one moment, for whoever holds it.
+pub(in crate::sandbox) type Listing = Arc<Listed>;
+
+/// Entries that are counted as long as anybody holds them: a folder changes, and the listings of walks through it stay.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Listed {
+    entries: Box<[Entry]>,
+    held: Arc<AtomicUsize>,
+}
+
+impl Listed {
+    /// `held` counts the entries of all listings of a run.
+    pub(super) fn new(entries: Box<[Entry]>, held: &Arc<AtomicUsize>) -> Listing {
+        held.fetch_add(entries.len(), Ordering::Relaxed);
+        Arc::new(Self { entries, held: Arc::clone(held) })
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.entries.len(), Ordering::Relaxed);
+    }
+}
+
+impl std::ops::Deref for Listed {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.entries
+    }
+}
 
 /// One line of a listing.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ mod node;
 mod path;
 mod tree;
 
-pub(super) use descriptor::{Descriptor, Entry, Listing, Target};
+pub(super) use descriptor::{Descriptor, Entry, Listed, Listing, Target};
 pub(super) use node::{Node, NodeId, NodeKind};
 pub(super) use tree::{Found, Vfs};
 

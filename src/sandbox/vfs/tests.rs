@@ -177,6 +177,26 @@ fn a_listing_outlives_the_changes_to_its_folder() {
 }
 
 #[test]
+fn listings_of_what_has_changed_are_held_up_to_a_limit() {
+    let mut vfs = Vfs::new(&[], &[], 0, 0, 10_000).unwrap();
+    let outputs = node(&vfs, 5).unwrap();
+    (0..9_999).for_each(|n| drop(vfs.create(outputs, &n.to_string(), false, 9).unwrap()));
+    let mut held = Vec::new();
+    let refused = loop {
+        vfs.create(outputs, "x", false, 9).unwrap();
+        vfs.remove(outputs, "x", false).unwrap();
+        match vfs.list(outputs) {
+            Ok(listing) => held.push(listing),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, VfsError::TooManyOpen);
+    assert!((20..40).contains(&held.len()), "{} listings of 10,001 entries", held.len());
+    held.truncate(5);
+    assert_eq!(vfs.list(outputs).unwrap().len(), 10_001, "what is let go is free again");
+}
+
+#[test]
 fn a_moved_folder_shows_its_new_parent() {
     let mut vfs = vfs();
     let outputs = node(&vfs, 5).unwrap();

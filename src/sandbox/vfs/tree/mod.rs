@@ -7,15 +7,18 @@ mod table;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::path::{PATH_BYTES_MAX, parts};
-use super::{Descriptor, Entry, Listing, Node, NodeId, NodeKind, Target, VfsError, VfsResult};
+use super::{Descriptor, Entry, Listed, Listing, Node, NodeId, NodeKind, Target, VfsError, VfsResult};
 use crate::job::RUNTIME_FOLDER;
 use crate::sandbox::written::Storage;
 use crate::sandbox::{InputFile, Written};
 
 const ROOT: NodeId = NodeId(0);
+/// Entries of listings of folders that have changed since, which walks may hold together.
+const LISTED_MAX: usize = 250_000;
 
 /// The volumes, in the order of their descriptors from 3 on.
 const VOLUMES: [(&str, bool); 3] =
@@ -36,6 +39,8 @@ pub(in crate::sandbox) struct Vfs {
     pub(in crate::sandbox) stdout: Vec<u8>,
     pub(in crate::sandbox) stderr: Vec<u8>,
     storage: Storage,
+    /// Entries of all listings that somebody holds.
+    listed: Arc<AtomicUsize>,
     /// Whether the host failed to keep or to read what was written: then there is no claim.
     failed: AtomicBool,
     bytes: u64,
@@ -62,6 +67,7 @@ impl Vfs {
             stdout: Vec::new(),
             stderr: Vec::new(),
             storage: Storage::default(),
+            listed: Arc::default(),
             failed: AtomicBool::new(false),
             bytes: 0,
             bytes_limit: 0,
@@ -388,6 +394,9 @@ impl Vfs {
     }
 
     /// The listing of a folder: `.`, `..`, then its entries in byte order.
+    ///
+    /// # Errors
+    /// `NotDirectory`; `TooManyOpen` when too many listings of folders that have changed since are held.
     pub(in crate::sandbox) fn list(&mut self, id: NodeId) -> VfsResult<Listing> {
         if let Some(listing) = &self.node(id).listing {
             return Ok(listing.clone());
@@ -400,7 +409,11 @@ impl Vfs {
             inode: id.inode(),
             directory: self.node(id).is_directory(),
         };
-        let listing: Listing = dots.into_iter().chain(children).map(entry).collect();
+        // Folders keep their own listings, of which all together have three entries for each node at most.
+        if self.listed.load(Ordering::Relaxed) > LISTED_MAX + 3 * self.nodes.len() {
+            return Err(VfsError::TooManyOpen);
+        }
+        let listing = Listed::new(dots.into_iter().chain(children).map(entry).collect(), &self.listed);
         self.node_mut(id).listing = Some(listing.clone());
         Ok(listing)
     }

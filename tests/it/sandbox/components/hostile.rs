@@ -124,6 +124,22 @@ fn a_stop_is_heeded() {
     assert_eq!(run_with(&endless, &long, &control).unwrap_err(), Aborted::Stopped);
 }
 
+/// A call of the host restarts the interval after which the engine looks by itself.
+#[test]
+fn a_guest_that_calls_the_host_all_the_time_is_stopped_too() {
+    let endless = command(
+        "(import \"wasi:random/random@0.2.0\" (instance $random (export \"get-random-u64\" (func (result u64)))))
+         (core func $next (canon lower (func $random \"get-random-u64\")))",
+        "(with \"host\" (instance (export \"next\" (func $next))))",
+        "(import \"host\" \"next\" (func $next (result i64)))
+         (func (export \"run\") (result i32) (loop $l (drop (call $next)) (br $l)) unreachable)",
+    );
+    let mut long = order(&[]);
+    long.limits.fuel = u64::MAX / 2;
+    let control = Control::with_wall_clock(std::time::Duration::from_millis(20));
+    assert_eq!(run_with(&endless, &long, &control).unwrap_err(), Aborted::WallClock);
+}
+
 #[test]
 fn the_result_of_run_is_the_exit_code() {
     for code in [0u32, 1] {
