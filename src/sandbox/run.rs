@@ -12,7 +12,7 @@ use crate::job::STACK_LIMIT_MAX;
 
 use super::clock::VirtualClock;
 use super::ending::{RunResult, ending, sort_of};
-use super::engine::{Code, ReadyCore, STACK_BYTES};
+use super::engine::{Code, ReadyCore};
 use super::interrupt::Interrupt;
 use super::meter::{Cells, Left};
 use super::random::SeededRandom;
@@ -150,7 +150,7 @@ impl Engine {
         let mut store = Store::new(&self.wasmtime, state_of(order, vfs));
         store.limiter(|state| &mut state.memory_limiter);
         #[cfg(target_os = "linux")]
-        super::stack::prepare(&mut store, STACK_BYTES);
+        super::stack::prepare(&mut store);
         let interrupt = &control.interrupt;
         let _watched = watchdog::watch(control.wall_clock_max, interrupt)?;
         let result = match fuel.checked_sub(startup) {

@@ -5,6 +5,7 @@
 
 use wasmtime::{CallHook, Store};
 
+use super::engine::STACK_BYTES;
 use super::state::State;
 
 /// What a stack keeps from run to run, so that small runs find their pages already there.
@@ -14,14 +15,15 @@ const SMALL_FUEL: i64 = 1 << 14;
 /// Stack of the thread that a run may use below [`prepare`]; what is not nearer than that is another stack.
 const THREAD_BYTES: usize = 1 << 20;
 
-/// Has the run of this store give back the stack that it used, at most `stack_bytes`, when it leaves the guest.
-pub(super) fn prepare(store: &mut Store<State>, stack_bytes: usize) {
-    let outside = here();
-    store.call_hook(move |context, hook| {
+/// Has the run of this store give back the stack that it used when it leaves the guest.
+pub(super) fn prepare(store: &mut Store<State>) {
+    store.data_mut().outside = here();
+    // It captures nothing, so that no run has to allocate for it.
+    store.call_hook(|context, hook| {
         if matches!(hook, CallHook::ReturningFromWasm) {
-            let cells = context.data().cells.as_ref();
-            if cells.is_some_and(|cells| cells.used(&context) > SMALL_FUEL) {
-                give_back(outside, stack_bytes);
+            let state = context.data();
+            if state.cells.as_ref().is_some_and(|cells| cells.used(&context) > SMALL_FUEL) {
+                give_back(state.outside);
             }
         }
         Ok(())
@@ -29,15 +31,15 @@ pub(super) fn prepare(store: &mut Store<State>, stack_bytes: usize) {
 }
 
 /// Gives back what lies below the caller on its stack, unless that is the stack of the thread.
-fn give_back(outside: usize, stack_bytes: usize) {
+fn give_back(outside: usize) {
     let here = here();
     if outside.wrapping_sub(here) < THREAD_BYTES {
         return;
     }
     let page = rustix::param::page_size();
-    let (lowest, highest) = (here - stack_bytes, here - KEPT_BYTES);
+    let (lowest, highest) = (here - STACK_BYTES, here - KEPT_BYTES);
     let (start, end) = (lowest.next_multiple_of(page), highest / page * page);
-    // SAFETY: the guest has ended, and this runs on its stack, which has `stack_bytes` for the guest besides what the host
+    // SAFETY: the guest has ended, and this runs on its stack, which has `STACK_BYTES` for the guest besides what the host
     // has used on it above this frame. So the range lies within that stack and below everything that is in use.
     let done = unsafe {
         let advice = rustix::mm::Advice::LinuxDontNeed;

@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) memory: Option<Memory>,
     /// Where fuel and depth are counted, once the module is instantiated.
     pub(super) cells: Option<Cells>,
+    /// A place on the stack of the thread, by which the guest's own is told from it.
+    pub(super) outside: usize,
 }
 
 impl State {
@@ -44,6 +46,7 @@ impl State {
             env: invocation.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect(),
             memory: None,
             cells: None,
+            outside: 0,
         }
     }
 }
