@@ -180,7 +180,9 @@ fn a_listing_outlives_the_changes_to_its_folder() {
 fn listings_of_what_has_changed_are_held_up_to_a_limit() {
     let mut vfs = Vfs::new(&[], &[], 0, 0, 10_000).unwrap();
     let outputs = node(&vfs, 5).unwrap();
-    (0..9_999).for_each(|n| drop(vfs.create(outputs, &n.to_string(), false, 9).unwrap()));
+    for n in 0..9_999 {
+        vfs.create(outputs, &n.to_string(), false, 9).unwrap();
+    }
     let mut held = Vec::new();
     let refused = loop {
         vfs.create(outputs, "x", false, 9).unwrap();
