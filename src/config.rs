@@ -24,6 +24,7 @@ use crate::worker::memory_to_use;
 pub use check::{Finding, Level, check};
 pub use document::read_document;
 pub use keys::EXAMPLE;
+pub(crate) use overlay::node_argument;
 pub use overlay::{shown, strangers};
 pub use sections::{
     CONTAINER_SOCKET_DEFAULT, ChainConfig, ContainersConfig, DataConfig, HealthConfig, LogConfig,

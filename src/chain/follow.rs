@@ -112,11 +112,11 @@ impl Sender {
                         max_fee_wei = fees.max,
                         "a transaction is stuck; offering more"
                     );
-                    sent.fees = fees;
+                    return self.offer(sent, fees).await;
                 }
                 None => tracing::warn!(
                     nonce = sent.nonce,
-                    "a transaction is stuck and the highest fee that is allowed is offered already"
+                    "a transaction is stuck and offers as much as is allowed, or far more than is usual"
                 ),
             }
         } else if known && waited.is_some() {
@@ -128,5 +128,16 @@ impl Sender {
             Answer::Taken | Answer::NonceUsed | Answer::Unknown | Answer::Underpriced => Ok(()),
             Answer::Refused(error) => Err(error),
         }
+    }
+
+    /// Offers more. What a node refuses, because the account has not so much, is forgotten again: else the form that it had taken
+    /// would never be repeated.
+    async fn offer(&self, sent: &mut Sent, fees: Fees) -> Result<()> {
+        let before = sent.clone();
+        sent.fees = fees;
+        let Answer::Refused(error) = self.broadcast(sent).await? else { return Ok(()) };
+        *sent = before;
+        self.journal.save(self.address, sent).map_err(Error::Journal)?;
+        Err(error)
     }
 }

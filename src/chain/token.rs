@@ -21,7 +21,12 @@ impl Chain {
     pub async fn approve_token(&self, token: Address, amount: U256) -> Result<()> {
         let contract = TestToken::new(token, self.provider.clone());
         let spender = self.deployment.payment_conditions;
-        if contract.allowance(self.sender(), spender).call().await? < amount {
+        let allowed = contract.allowance(self.sender(), spender).call().await?;
+        if allowed < amount {
+            // Some tokens change an allowance only from or to nothing.
+            if !allowed.is_zero() {
+                self.send(contract.approve(spender, U256::ZERO)).await?;
+            }
             self.send(contract.approve(spender, amount)).await?;
         }
         Ok(())

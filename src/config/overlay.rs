@@ -131,6 +131,12 @@ fn hide(table: &mut Table) {
     }
 }
 
+/// The URL of a node as an argument of a command that people copy: the variable that may hold it, where it has more than a host.
+pub(crate) fn node_argument(url: &str) -> String {
+    let shown = host_of(url);
+    if shown.ends_with(HIDDEN) { "\"$RPC\"".into() } else { shown }
+}
+
 /// A URL down to its host and port; a node's key usually stands in the path, the query or before the `@`.
 fn host_of(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));

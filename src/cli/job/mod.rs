@@ -41,10 +41,12 @@ A job file (TOML, or YAML with the same keys where its name ends with .yaml or .
   output_files = 16
 
   [payment]
-  max_price = \"50000000000000000\"        # most you lock, in the smallest unit
+  max_price = \"50000000000000000\"        # most you lock, in the smallest unit (wei)
 
 Optional: a table [env] with variables for the guest; runtime = \"0x…\", the digest of one of the provider's runtimes
 (/api/v1/environments), for an algorithm that is a script or a folder of them, and main = \"run.py\", the script to start.
+In [payment], token = \"0x…\" is the ERC-20 that max_price counts (without it, ETH), and max_wait_s the seconds for which a provider
+that does nothing may hold the payment (without it, 30 days); a data set with another token or longer is refused before you sign.
 A table [deliver] names others: viewers = [\"0x…\"] may have what the run leaves, auditors = [\"0x…\"] the receipt.
 What belongs together may be grouped: algorithm = { path, digest, runtime, main, args, env }, where the digest (BLAKE3, `brizo
 check` prints it) is compared before anything is signed; inputs = [{ did = \"did:op:…\" }]; resources, memory, outputBytes, files and

@@ -136,7 +136,8 @@ pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
         }
         _ => {}
     }
-    session.step("lock", &format!("{} (at most; the rest comes back)", terms.price));
+    let unit = if terms.token.is_zero() { "wei".into() } else { format!("of the token {}", terms.token) };
+    session.step("lock", &format!("{} {unit} (at most; the rest comes back)", terms.price));
     if session.chain.upload_checksum(id).await?.is_zero() {
         bail!("the upload is not confirmed on chain; nothing was paid");
     }

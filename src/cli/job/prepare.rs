@@ -1,11 +1,12 @@
 //! Before anything is signed: the asset's DDO, checked against the chain, and the algorithm, checked by the gate.
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{B256, SecretKey, content_digest};
+use brizo_receipt::{Address, B256, SecretKey, content_digest};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::algorithm::Algorithm;
 use super::file::JobFile;
+use super::written::Payment;
 use crate::chain::{Chain, ComputeTemplate, Timeouts};
 use crate::client::{Client, fetch};
 use crate::config::read_deployment;
@@ -109,6 +110,7 @@ impl Session {
         if price > self.file.payment.max_price {
             bail!("the data set asks to lock {price}, payment.max_price is {}", self.file.payment.max_price);
         }
+        check_payment(&self.file.payment, self.offer.terms.token, self.timeouts())?;
         let algorithm = self.algorithm().await?;
         self.profile(&algorithm)?;
         if limits.fuel == 0 {
@@ -130,6 +132,28 @@ impl Session {
     }
 }
 
+/// Refuses another token than the one that the job file's price counts, and a payment that would be held for too long.
+fn check_payment(allowed: &Payment, token: Address, times: Timeouts) -> Result<()> {
+    if token != allowed.token {
+        let name = |token: Address| if token.is_zero() { "ETH".into() } else { format!("the token {token}") };
+        bail!(
+            "the data set is paid in {}, and payment.max_price counts {}; write payment.token = \"{token}\", and the price \
+             in its smallest unit",
+            name(token),
+            name(allowed.token)
+        );
+    }
+    let release_s = if times.release_s == 0 { 7 * 86_400 } else { times.release_s };
+    let held_s = times.grant_s.saturating_add(release_s);
+    if held_s > allowed.max_wait_s {
+        bail!(
+            "a provider that does nothing can hold the payment for {held_s} s under this agreement, payment.max_wait_s is {}",
+            allowed.max_wait_s
+        );
+    }
+    Ok(())
+}
+
 async fn read_checked_offer(file: &JobFile, chain: &Chain) -> Result<ComputeOffer> {
     let registered = chain.asset(file.did).await?;
     let (_, checksum, _) =
@@ -148,4 +172,28 @@ async fn read_checked_offer(file: &JobFile, chain: &Chain) -> Result<ComputeOffe
         bail!("the DDO is for another deployment than your deployment file");
     }
     Ok(offer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_counts_one_token_and_a_payment_is_held_for_so_long() {
+        let payment = |token, max_wait_s| Payment { max_price: Default::default(), token, max_wait_s };
+        let times = |grant_s, release_s| Timeouts { lock_s: 0, grant_s, release_s };
+        let (ether, other) = (Address::ZERO, Address::repeat_byte(7));
+        let said = |allowed: &Payment, token, times| {
+            check_payment(allowed, token, times).map_err(|error| error.to_string()).err().unwrap_or_default()
+        };
+        for token in [ether, other] {
+            assert_eq!(said(&payment(token, 700_000), token, times(86_400, 0)), "");
+        }
+        assert!(said(&payment(ether, 700_000), other, times(1, 1)).contains("payment.token = \"0x0707"));
+        assert!(said(&payment(other, 700_000), ether, times(1, 1)).contains("paid in ETH"));
+        assert!(said(&payment(ether, 600_000), ether, times(86_400, 0)).contains("691200 s"));
+        assert_eq!(said(&payment(ether, 11), ether, times(5, 6)), "");
+        assert!(said(&payment(ether, 10), ether, times(5, 6)).contains("payment.max_wait_s is 10"));
+        assert!(said(&payment(ether, u64::MAX - 1), ether, times(u64::MAX, u64::MAX)).contains("max_wait_s"));
+    }
 }

@@ -186,7 +186,7 @@ fn report(
             session.file.outputs_folder().display(),
             outputs.iter().map(line).collect::<String>(),
             receipt_file.display(),
-            session.file.rpc,
+            crate::config::node_argument(&session.file.rpc),
             session.file.deployment.display(),
             session.file.run_key_file().display(),
             session.file.outputs_folder().display(),

@@ -94,12 +94,23 @@ pub(super) struct Limits {
     pub(super) output_files: u64,
 }
 
-/// Most that is locked.
+/// Most that is locked, of what, and for how long.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Payment {
     #[serde(alias = "maxAmount", with = "crate::money::decimal")]
     pub(super) max_price: U256,
+    /// The token that `max_price` counts: a number alone means another sum in each. Zero is ETH.
+    #[serde(default)]
+    pub(super) token: Address,
+    /// Seconds after which the payment can be had back at the latest if the provider does nothing more.
+    #[serde(default = "wait_max")]
+    pub(super) max_wait_s: u64,
+}
+
+/// Thirty days.
+fn wait_max() -> u64 {
+    30 * 86_400
 }
 
 /// Who else may know of the run, and who may have what it leaves.

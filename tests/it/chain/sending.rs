@@ -82,6 +82,31 @@ async fn a_stuck_transaction_offers_more_until_it_is_mined() {
     assert_eq!((line.tokens(Line::account(1)).await, line.counts().await.0), (5, before + 1));
 }
 
+/// What the account cannot pay is refused, and what it could pay before is repeated on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_is_refused_does_not_replace_the_one_before() {
+    let line = Line::start().await;
+    let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
+    let sender = chain.sender();
+    line.anvil.mine_at_once(false).await;
+    let send = tokio::spawn(async move { chain.mint_test_token(token, Line::account(1), amount(5)).await });
+    eventually("it waits", async || line.counts().await.1 == before + 1).await;
+    let first: serde_json::Value = serde_json::from_str(&line.journal()[0]).unwrap();
+    // The account has enough for what it has offered, and no more.
+    let (fee, gas) = (first["fees"]["max"].as_u64().unwrap(), first["gas"].as_u64().unwrap());
+    line.anvil.ask("anvil_setBalance", json!([sender, format!("{:#x}", fee * gas + 1)])).await;
+    for _ in 0..5 {
+        line.anvil.ask("anvil_dropTransaction", json!([first["hashes"][0]])).await;
+        eventually("it is repeated", async || line.counts().await.1 == before + 1).await;
+    }
+    let now: serde_json::Value = serde_json::from_str(&line.journal()[0]).unwrap();
+    assert_eq!(now["hashes"], first["hashes"]);
+    line.anvil.ask("anvil_setBalance", json!([sender, "0xde0b6b3a7640000"])).await;
+    line.anvil.mine_at_once(true).await;
+    send.await.unwrap().unwrap();
+    assert_eq!(line.counts().await.0, before + 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_is_offered_than_allowed() {
     let mut line = Line::start().await;
