@@ -160,7 +160,7 @@ impl Store {
     /// outlives that by more than itself, so that a worker that only seems alive loses its job.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when another worker has the job.
+    /// [`Error::LeaseLost`] when another worker has the job, or it is gone.
     pub fn keep_lease(
         &self,
         claimed: &Claimed,
@@ -173,7 +173,10 @@ impl Store {
         self.write_lightly(|sql| {
             let (before, attempt): (String, u32) = sql
                 .prepare_cached("SELECT state, attempt FROM job WHERE id = ?1")?
-                .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?
+                // Stopped and deleted meanwhile.
+                .ok_or_else(|| Error::LeaseLost(id.clone()))?;
             // A heartbeat that comes after our own commit finds nothing to keep and nothing lost.
             if attempt == claimed.attempt && State::from_word(&before).is_some_and(State::has_claim) {
                 return Ok(());

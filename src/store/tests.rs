@@ -151,6 +151,18 @@ fn one_worker_has_a_job_until_its_lease_runs_out() {
 }
 
 #[test]
+fn the_lease_of_a_job_that_is_gone_is_lost() {
+    let store = store();
+    let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+    let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
+    store.stop_job(id, NOW).unwrap();
+    store.delete_job(id).unwrap();
+    let kept = store.keep_lease(&claimed, State::Running, LATER, NOW, 10);
+    assert!(matches!(kept, Err(Error::LeaseLost(_))), "{kept:?}");
+    assert!(matches!(store.commit_job(&claimed, &commit(), NOW), Err(Error::LeaseLost(_))));
+}
+
+#[test]
 fn the_commit_point_writes_everything_or_nothing() {
     let store = store();
     let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();

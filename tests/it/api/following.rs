@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::refused;
 use crate::guests::guest;
-use crate::world::{Consumer, World};
+use crate::world::{Consumer, World, eventually};
 
 /// The events of an answer that ends: name, number and data of each.
 async fn events(
@@ -107,6 +107,22 @@ async fn a_consumer_stops_a_job() {
     let next = consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await;
     consumer.wait_for(next, "settled").await;
     assert_eq!(consumer.status(job).await["end"], "stopped");
+}
+
+/// The guest has fuel for many seconds; nothing but the stop ends it so soon.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_stopped_and_deleted_at_once_runs_no_more() {
+    let world = World::start().await;
+    let consumer = world.consumer();
+    let module = guest("hostile");
+    let id = consumer.pay_for(&module).await;
+    let job = consumer.order(id, &module, &["loop"], 20_000_000_000).await;
+    consumer.wait_for(job, "running").await;
+    let path = format!("/api/v1/jobs/{job}");
+    assert_eq!(consumer.send("POST", &format!("{path}/stop"), &[], b"").await.status(), 200);
+    assert_eq!(consumer.send("DELETE", &path, &[], b"").await.status(), 204);
+    eventually("the worker lets go of it", async || world.log().contains("the lease was lost")).await;
+    assert!(!world.log().contains("heartbeat failed"), "{}", world.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
