@@ -174,7 +174,8 @@ fn lock(sql: &rusqlite::Connection, id: AgreementId, block: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{NOW, agreement, commit, new_job, store};
+    use super::super::Step;
+    use super::super::tests::{NOW, agreement, commit, new_job, store, upload};
     use super::*;
     use crate::ids::JobId;
     use crate::job::State;
@@ -218,6 +219,28 @@ mod tests {
         store.roll_back(10, NOW).unwrap();
         assert_eq!(looked_at(&store), [ids[2]]);
         assert_eq!(store.job(ids[2]).unwrap().unwrap().state, State::Settled);
+    }
+
+    #[test]
+    fn an_authorisation_that_is_asked_for_again_goes_before_the_steps_of_the_job() {
+        let store = store();
+        let agreement = AgreementId(B256::repeat_byte(4));
+        let seen = |number| SeenBlock { number, hash: B256::repeat_byte(1) };
+        store.set_upload(agreement, &upload(), None).unwrap();
+        store.record_locked(&[(agreement.0, 8)], seen(8)).unwrap();
+        store.step_done(store.due_steps(NOW).unwrap().remove(0).id, None).unwrap();
+        store.insert_job(&new_job(4), "permitted", NOW).unwrap();
+        let claimed = store.claim_job("w", NOW, 10).unwrap().unwrap();
+        store.commit_job(&claimed, &commit(), NOW).unwrap();
+        // The payment and our own transactions are taken back, and the payment is there again.
+        assert_eq!(store.roll_back(7, NOW).unwrap(), [agreement]);
+        store.record_lock(agreement, seen(9)).unwrap();
+        let mut steps = Vec::new();
+        while let Some(row) = store.due_steps(NOW).unwrap().pop() {
+            steps.push(row.step);
+            store.step_done(row.id, None).unwrap();
+        }
+        assert_eq!(steps, [Step::Authorize, Step::Register, Step::Grant, Step::Release]);
     }
 
     #[test]

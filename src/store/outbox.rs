@@ -72,7 +72,8 @@ pub(super) fn add(sql: &Connection, agreement: AgreementId, job: Option<JobId>, 
 }
 
 impl Store {
-    /// The first waiting step of each agreement that is due, the oldest of them.
+    /// The first waiting step of each agreement that is due, the oldest of them. An authorisation goes first: after a
+    /// reorganisation it is asked for again behind the steps of a job, which the contracts refuse without it.
     ///
     /// # Errors
     /// Of SQLite or of a damaged row.
@@ -80,7 +81,8 @@ impl Store {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
             "SELECT id, agreement, job, step, attempts FROM outbox
-             WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'waiting' GROUP BY agreement) AND next_s <= ?1
+             WHERE id IN (SELECT coalesce(min(id) FILTER (WHERE step = 'authorize'), min(id)) FROM outbox
+                          WHERE state = 'waiting' GROUP BY agreement) AND next_s <= ?1
              ORDER BY id LIMIT ?2",
         )?;
         let rows = statement.query_map([now_s, DUE_MAX], columns)?.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -89,7 +89,7 @@ pub(super) fn commit() -> Commit {
     }
 }
 
-fn upload() -> UploadFacts {
+pub(super) fn upload() -> UploadFacts {
     UploadFacts {
         digest: B256::repeat_byte(9),
         bytes: 1,
