@@ -244,6 +244,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_for_good_unsettles_every_job_that_waits_for_it() {
+        let store = store();
+        let (other, first) = (settled(&store, 5, 2), settled(&store, 4, 6));
+        let mut later = new_job(4);
+        later.spec.run_index = 1;
+        let later = store.insert_job(&later, "permitted", NOW).unwrap();
+        let claimed = store.claim_job("w", NOW, 10).unwrap().unwrap();
+        store.commit_job(&claimed, &commit(), NOW).unwrap();
+        // The first job's settlement is taken back as well, and the contracts take neither any more.
+        store.roll_back(5, NOW).unwrap();
+        let row = store.due_steps(NOW).unwrap().remove(0);
+        store.step_dead(&row, "too late", NOW + 1).unwrap();
+        assert_eq!(store.waiting_steps().unwrap(), 0);
+        for id in [first, later] {
+            let job = store.job(id).unwrap().unwrap();
+            assert_eq!((job.state, job.paid, job.refunded), (State::Unsettled, None, None), "{id}");
+        }
+        assert_eq!(store.job(other).unwrap().unwrap().state, State::Settled);
+    }
+
+    #[test]
     fn of_an_earlier_release_a_day_is_looked_at_again() {
         let store = store();
         let id = settled(&store, 4, 6);

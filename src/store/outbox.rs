@@ -132,15 +132,13 @@ impl Store {
         })
     }
 
-    /// The step can never work any more, and so cannot the later ones of its agreement; its job is not settled.
+    /// The step can never work any more, and so cannot the later ones of its agreement; their jobs are not settled.
     ///
     /// # Errors
     /// Of SQLite.
     pub fn step_dead(&self, row: &OutboxRow, problem: &str, now_s: u64) -> Result<()> {
         self.write(|sql| {
-            if let Some(job) = row.job {
-                unsettle(sql, job, "the contracts refuse the settlement", now_s)?;
-            }
+            unsettle(sql, row.agreement, "the contracts refuse the settlement", now_s)?;
             sql.execute(
                 "UPDATE outbox SET state = 'dead', problem = ?2 WHERE agreement = ?1 AND state = 'waiting'",
                 params![row.agreement.to_string(), problem],

@@ -354,13 +354,18 @@ impl Store {
     }
 }
 
-/// The chain refuses the settlement for good.
-pub(super) fn unsettle(sql: &Connection, id: JobId, problem: &str, now_s: u64) -> Result<()> {
-    let ended = sql.execute(
-        "UPDATE job SET state = ?2, problem = ?3, ended_s = ?4 WHERE id = ?1 AND state = 'publishing'",
-        params![id.to_string(), State::Unsettled.word(), problem, now_s],
+/// The chain refuses what is still owed under an agreement for good: none of its jobs that wait for that is settled, also not
+/// one that was until a reorganisation.
+pub(super) fn unsettle(sql: &Connection, agreement: AgreementId, problem: &str, now_s: u64) -> Result<()> {
+    let mut unsettled = sql.prepare_cached(
+        "UPDATE job SET state = ?2, problem = ?3, ended_s = ?4, paid = NULL, refunded = NULL, settled_block = NULL
+         WHERE state IN ('publishing', 'settled')
+           AND id IN (SELECT job FROM outbox WHERE agreement = ?1 AND state = 'waiting') RETURNING id",
     )?;
-    if ended == 0 { Ok(()) } else { note(sql, &id.to_string(), now_s, &format!("not settled: {problem}")) }
+    let ids = unsettled
+        .query_map(params![agreement.to_string(), State::Unsettled.word(), problem, now_s], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    ids.iter().try_for_each(|id| note(sql, id, now_s, &format!("not settled: {problem}")))
 }
 
 fn fenced(claimed: &Claimed, changed: usize) -> Result<()> {
