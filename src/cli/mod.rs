@@ -29,8 +29,12 @@ mod spec;
 mod verify;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+
+/// How long threads that are still at something are waited for at the end: nobody waits for what they do.
+pub(crate) const THREADS_MAX: Duration = Duration::from_secs(2);
 
 /// What a command wants the process to end with, besides success and plain failure (1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,15 +194,31 @@ impl Cli {
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // Dropped it would wait without end for a thread that compiles, hashes or waits for a disk.
+    runtime.shutdown_timeout(THREADS_MAX);
+    done
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use clap::CommandFactory;
+    use std::time::Instant;
 
     #[test]
     fn the_definition_holds_together() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_thread_that_does_not_end_keeps_no_command_from_ending() {
+        let began = Instant::now();
+        let ended = block_on(async {
+            tokio::task::spawn_blocking(|| std::thread::park_timeout(Duration::from_secs(30)));
+            Ok(Exit::OK)
+        });
+        assert!(ended.is_ok() && began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     }
 }
