@@ -363,13 +363,30 @@ async fn asked_to_end() {
 mod tests {
     use super::*;
 
-    /// Jobs may end, then work that was cut off, then requests: whoever kills a provider that does not end must wait for all.
+    /// Jobs may end, then work that was cut off, then requests, traces and threads: whoever kills a provider that does not end must
+    /// wait for all.
     #[test]
     fn a_service_manager_waits_longer_than_an_end_may_take() {
         assert_eq!(ENDING_MAX, Duration::from_secs(10));
+        let grace_s = crate::store::QueueRules::default().grace_s;
+        let traces = Duration::from_secs(3);
+        let after = 2 * ENDING_MAX + traces + crate::cli::THREADS_MAX;
+        let ends_s = grace_s + after.as_secs();
         let unit = include_str!("../packaging/brizo.service");
-        let waits = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
-        let ends_s = crate::store::QueueRules::default().grace_s + 2 * ENDING_MAX.as_secs();
-        assert!(waits.parse::<u64>().unwrap() > ends_s, "{waits} s, and an end takes up to {ends_s} s");
+        let systemd = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec="));
+        let told = |text: &'static str| text.split("--stop-timeout ").nth(1)?.split([' ', '`']).next();
+        let dockers =
+            [include_str!("../packaging/Dockerfile"), include_str!("../docs/OPERATIONS.md")].map(told);
+        for waits in [systemd].into_iter().chain(dockers) {
+            let waits = waits.unwrap();
+            assert!(waits.parse::<u64>().unwrap() > ends_s, "{waits} s, and an end takes up to {ends_s} s");
+        }
+    }
+
+    /// What compiles is a child that would die of the same signal.
+    #[test]
+    fn only_the_provider_itself_is_asked_to_end() {
+        let unit = include_str!("../packaging/brizo.service");
+        assert!(unit.lines().any(|line| line == "KillMode=mixed"));
     }
 }
