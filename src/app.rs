@@ -95,13 +95,20 @@ pub async fn serve(parts: Parts) -> Result<()> {
     if followed > 0 {
         tracing::info!(transactions = followed, "transactions of an earlier process are followed on");
     }
-    let (listen, metrics, nonces) = (config.listen, config.metrics.listen, store.clone());
+    let (listen, metrics, kept) = (config.listen, config.metrics.listen, store.clone());
     let (stop, stopped) = watch::channel(false);
     let (api, worker) = assemble(Parts { config, store, blobs, chain, key }, stopped.clone()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, publisher = %worker.chain.sender(), "serving");
     let served = serve_until_asked(worker, listener, metrics, api, (stop, stopped)).await;
-    nonces.keep_nonces(Clock::system().now_s()).await;
+    let now_s = Clock::system().now_s();
+    match kept.with(move |store| store.hand_back_all(now_s)).await {
+        Ok(0) => {}
+        Ok(jobs) => tracing::info!(jobs, "jobs whose work does not listen go back to the queue"),
+        // Then they count as interrupted.
+        Err(error) => tracing::warn!(%error, "jobs that are still worked on cannot be handed back"),
+    }
+    kept.keep_nonces(now_s).await;
     served
 }
 

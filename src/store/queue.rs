@@ -35,6 +35,12 @@ pub struct Admitted {
     pub is_taken: bool,
 }
 
+/// What went wrong with a job that the provider handed back at its end.
+const SHUT_DOWN: &str = "the provider was shut down during the run";
+
+/// What the consumer is told of any attempt that came to nothing; what went wrong inside stays in the row and in the log.
+const NOT_NOW: &str = "the provider could not run it now; it waits for another try";
+
 /// How long a later run may wait for a worker, in seconds.
 const LATER_RUN_S: u64 = 30 * 86_400;
 
@@ -292,7 +298,7 @@ impl Store {
                 .optional()?
                 .ok_or_else(|| Error::LeaseLost(id.clone()))?;
             let (failures, end, problem) = match why {
-                GivenUp::HandedBack => (failures, None, "the provider was shut down during the run"),
+                GivenUp::HandedBack => (failures, None, SHUT_DOWN),
                 GivenUp::Failed(problem) if failures + 1 >= self.rules().failures_max => {
                     (failures + 1, Some(End::HostFailed), problem.as_str())
                 }
@@ -310,9 +316,28 @@ impl Store {
                  WHERE id = ?1",
                 params![id, State::Queued.word(), problem, failures, now_s + rest_s],
             )?;
-            // The history is for the consumer; what went wrong inside stays in the row and in the log.
-            note(sql, &id, now_s, "the provider could not run it now; it waits for another try")?;
+            note(sql, &id, now_s, NOT_NOW)?;
             Ok(State::Queued)
+        })
+    }
+
+    /// Hands back every job that is still worked on, for the end of a provider: work that does not listen then is left alone,
+    /// commits nothing, and counts for nothing. Returns how many there were.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn hand_back_all(&self, now_s: u64) -> Result<u64> {
+        self.write(|sql| {
+            let mut handed_back = sql.prepare_cached(
+                "UPDATE job SET state = ?1, problem = ?2, not_before_s = ?3, lease_owner = NULL, lease_until_s = NULL,
+                        state_until_s = NULL
+                 WHERE state IN ('preparing', 'running') RETURNING id",
+            )?;
+            let ids = handed_back
+                .query_map(params![State::Queued.word(), SHUT_DOWN, now_s], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<String>>>()?;
+            ids.iter().try_for_each(|id| note(sql, id, now_s, NOT_NOW))?;
+            Ok(ids.len() as u64)
         })
     }
 

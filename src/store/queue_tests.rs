@@ -155,6 +155,29 @@ fn a_job_that_keeps_ending_the_worker_is_put_aside() {
 }
 
 #[test]
+fn what_is_handed_back_at_the_end_counts_for_nothing_and_is_committed_by_nobody() {
+    let store = store_of(&[1, 2, 3], QueueRules { quarantine_after: 1, ..QueueRules::default() });
+    for number in 0..3 {
+        order(&store, number, 1, NOW);
+    }
+    let late = store.claim_job("w", NOW, 10).unwrap().unwrap();
+    let running = store.claim_job("w", NOW, 10).unwrap().unwrap();
+    store.keep_lease(&running, State::Running, LATER, NOW, 10).unwrap();
+    assert_eq!(store.hand_back_all(NOW + 1).unwrap(), 2);
+    assert!(matches!(store.commit_job(&late, &commit(), NOW + 1), Err(Error::LeaseLost(_))));
+    assert!(matches!(
+        store.keep_lease(&running, State::Running, LATER, NOW + 1, 10),
+        Err(Error::LeaseLost(_))
+    ));
+    // The next process finds no lease that somebody died with.
+    assert_eq!(store.release_leases(NOW + 1).unwrap(), 0);
+    for job in store.queue().unwrap() {
+        assert_eq!((job.state, job.failures, job.crashes), (State::Queued, 0, 0), "{}", job.id);
+    }
+    assert_eq!(std::iter::from_fn(|| claim(&store, NOW + 1)).count(), 3, "at once, and side by side");
+}
+
+#[test]
 fn suspects_are_tried_one_at_a_time() {
     let store = store_of(&[1, 2, 3], QueueRules::default());
     for number in 0..3 {

@@ -4,7 +4,7 @@ use brizo::ids::JobId;
 use brizo_receipt::{Expectation, Receipt, check_signatures, check_structure};
 
 use crate::guests::guest;
-use crate::world::{Consumer, Fault, MINTED, World, eventually};
+use crate::world::{Consumer, Fault, MINTED, World, eventually, inside};
 
 /// The one assertion over the whole world: a settled job, a receipt that holds and is on chain, exact balances.
 async fn check_world(world: &World, consumer: &Consumer, job: JobId) {
@@ -59,6 +59,9 @@ async fn asked_to_end_during_the_run() {
     let consumer = world.consumer();
     let job = caught_running(&consumer).await;
     assert!(world.provider.terminate().success(), "an orderly end");
+    let queue = brizo::store::Store::open(&inside(&world, "state/brizo.db")).unwrap().queue().unwrap();
+    let counted: Vec<_> = queue.iter().map(|row| (row.id, row.state, row.failures, row.crashes)).collect();
+    assert_eq!(counted, [(job, brizo::job::State::Queued, 0, 0)], "it counts for nothing");
     world.provider = crate::world::Provider::start(world.folder.path()).await;
     check_world(&world, &consumer, job).await;
 }
