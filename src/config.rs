@@ -71,7 +71,7 @@ pub struct Config {
     /// How often the chain and the queue are looked at, in milliseconds.
     #[serde(default = "default_poll_interval_ms")]
     pub poll_interval_ms: u64,
-    /// Jobs that run at the same time; 0 for one on each core.
+    /// Jobs that run at the same time, [`CONCURRENCY_MAX`] at most; 0 for one on each core.
     #[serde(default)]
     pub concurrency: usize,
     /// Descriptions of the runtimes on which bundles can run; a data set's policy still has to approve each.
@@ -115,6 +115,9 @@ pub struct Config {
 fn default_poll_interval_ms() -> u64 {
     1_000
 }
+
+/// Jobs that can run at the same time: as many as the sandbox's pool of memory has room for. One more would fail to start.
+pub const CONCURRENCY_MAX: usize = 64;
 
 impl Config {
     /// Reads a configuration file, and the environment over it.
@@ -165,10 +168,11 @@ impl Config {
     /// Jobs that run at the same time.
     #[must_use]
     pub fn concurrency(&self) -> usize {
-        match self.concurrency {
+        let wanted = match self.concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             given => given,
-        }
+        };
+        wanted.min(CONCURRENCY_MAX)
     }
 
     /// Seconds after its end for which a job is kept; 0 for ever.
@@ -339,6 +343,16 @@ key_file = "/etc/brizo/key"
         assert_eq!(config.public_url, "http://localhost:8030");
         assert!(config.concurrency() >= 1 && config.queue_rules().memory_bytes > 0, "of this machine");
         assert_eq!(config.log_origin(), "localhost:8030/log");
+    }
+
+    #[test]
+    fn no_more_jobs_run_than_the_pool_has_room_for() {
+        let pool = format!("const POOL_RUNS: u32 = {CONCURRENCY_MAX};");
+        assert!(include_str!("sandbox/engine.rs").contains(&pool), "{pool}");
+        for (given, taken) in [(1, 1), (64, 64), (65, 64), (usize::MAX, 64)] {
+            let config = Config { concurrency: given, ..load(GOOD).unwrap() };
+            assert_eq!(config.concurrency(), taken);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Config, Error, read_deployment, read_key, read_runtime, strangers};
+use super::{CONCURRENCY_MAX, Config, Error, read_deployment, read_key, read_runtime, strangers};
 
 /// How good or bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -119,6 +119,11 @@ fn values(config: &Config) -> Vec<Finding> {
         let text = "public_url is plain HTTP: data and signatures travel readable";
         findings.push(Finding::warn("public_url", text, "put a proxy with TLS before the provider"));
     }
+    if config.concurrency > CONCURRENCY_MAX {
+        let text = format!("concurrency is {}, and {CONCURRENCY_MAX} counts", config.concurrency);
+        let mend = format!("set it to {CONCURRENCY_MAX} or less, or to 0 for one on each core");
+        findings.push(Finding::warn("concurrency", text, mend));
+    }
     if !(0.0..=1.0).contains(&config.data.verify_rate) {
         let text = format!("data.verify_rate is {}", config.data.verify_rate);
         findings.push(Finding::fail("data.verify_rate", text, "set it from 0 to 1"));
@@ -156,7 +161,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("brizo.toml");
         let text = "data_dir = \"state\"\nlisten = \"127.0.0.1:1\"\npublic_url = \"http://far.example\"\nrpc = \"node\"\n\
-                    deployment = \"none.json\"\nkey_file = \"none.key\"\n[metrics]\nlisten = \"127.0.0.1:1\"\n\
+                    deployment = \"none.json\"\nkey_file = \"none.key\"\nconcurrency = 65\n[metrics]\nlisten = \"127.0.0.1:1\"\n\
                     [data]\nverify_rate = 2.0\n\
                     [telemetry]\nendpoint = \"collector:4318\"\nsample_ratio = -0.5\n";
         std::fs::write(&path, text).unwrap();
@@ -170,6 +175,7 @@ mod tests {
             ("rpc", "fail"),
             ("telemetry.endpoint", "fail"),
             ("public_url", "warn"),
+            ("concurrency", "warn"),
             ("data.verify_rate", "fail"),
             ("telemetry.sample_ratio", "fail"),
             ("metrics.listen", "fail"),
