@@ -172,6 +172,14 @@ impl Chain {
         sender.send(call.into_transaction_request(), MINED_TIMEOUT + deeper).await
     }
 
+    /// Whether a call of this function that this process has sent, or follows on, is on its way.
+    pub(super) async fn is_calling(&self, contract: Address, selector: [u8; 4]) -> bool {
+        match &self.sender {
+            Some(sender) => sender.is_calling(contract, selector).await,
+            None => false,
+        }
+    }
+
     pub(super) fn service_agreement(&self) -> ServiceAgreement::ServiceAgreementInstance<DynProvider> {
         ServiceAgreement::new(self.deployment.service_agreement, self.provider.clone())
     }

@@ -2,7 +2,7 @@
 
 use alloy::eips::BlockId;
 use alloy::providers::Provider;
-use alloy::sol_types::SolEvent;
+use alloy::sol_types::{SolCall, SolEvent};
 use alloy_primitives::{Address, B256};
 use brizo_receipt::log::Tree;
 
@@ -37,6 +37,11 @@ impl Chain {
     /// Of the chain.
     pub async fn anchor_log(&self, tree: &Tree) -> Result<Mined> {
         self.send(self.payment().anchorLog(tree.size, tree.root)).await
+    }
+
+    /// Whether an anchor of this process, or one that it follows on, is on its way.
+    pub async fn is_anchoring(&self) -> bool {
+        self.is_calling(self.deployment.payment_conditions, PaymentConditions::anchorLogCall::SELECTOR).await
     }
 
     /// A provider's last anchor; `None` before its first.

@@ -66,6 +66,8 @@ pub(super) struct Sender {
 #[derive(Debug)]
 struct Flight {
     call: B256,
+    /// Which function is called, of which contract.
+    function: Option<(Address, [u8; 4])>,
     end: watch::Receiver<End>,
 }
 
@@ -140,6 +142,13 @@ impl Sender {
         Ok(count)
     }
 
+    /// Whether a call of this function is on its way, with whatever arguments.
+    pub(super) async fn is_calling(&self, contract: Address, selector: [u8; 4]) -> bool {
+        let wanted = Some((contract, selector));
+        let flights = self.flights.lock().await;
+        flights.values().any(|flight| flight.function == wanted && flight.end.borrow().is_none())
+    }
+
     async fn launch(
         self: &Arc<Self>,
         flights: &mut BTreeMap<u64, Flight>,
@@ -212,8 +221,9 @@ impl Sender {
     fn follow_from(self: &Arc<Self>, sent: Sent, broadcast: bool) -> Flight {
         let (done, end) = watch::channel(None);
         let call = sent.call();
+        let function = sent.input.first_chunk().map(|selector| (sent.to, *selector));
         tokio::spawn(self.clone().follow(sent, broadcast, done));
-        Flight { call, end }
+        Flight { call, function, end }
     }
 
     /// Signs the newest form of a transaction, writes it down, and hands it to the nodes.

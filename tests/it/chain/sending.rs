@@ -56,6 +56,36 @@ async fn the_same_call_is_sent_once_while_it_is_on_its_way() {
     assert_eq!(line.tokens(Line::account(1)).await, 10);
 }
 
+/// On a busy provider something else is always on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_anchor_waits_for_no_other_transaction_than_an_anchor() {
+    let mut line = Line::start().await;
+    // Two follow the same, and neither is to offer more.
+    line.sending.bump_after = Duration::from_secs(600);
+    let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
+    line.anvil.mine_at_once(false).await;
+    let other = chain.clone();
+    let other = tokio::spawn(async move { other.mint_test_token(token, Line::account(1), amount(5)).await });
+    eventually("it waits", async || line.counts().await.1 == before + 1).await;
+    assert!(chain.has_pending().await.unwrap() && !chain.is_anchoring().await);
+    let tree = brizo_receipt::log::Tree { size: 1, root: word(7) };
+    let anchor = {
+        let chain = chain.clone();
+        tokio::spawn(async move { chain.anchor_log(&tree).await })
+    };
+    eventually("the anchor waits", async || line.counts().await.1 == before + 2).await;
+    eventually("and is known to", async || chain.is_anchoring().await).await;
+    // A process that follows it on knows it as well.
+    let next = line.chain();
+    next.resume().await.unwrap();
+    assert!(next.is_anchoring().await);
+    line.anvil.mine_at_once(true).await;
+    other.await.unwrap().unwrap();
+    anchor.await.unwrap().unwrap();
+    assert!(!chain.is_anchoring().await);
+    assert_eq!(chain.anchor_of(chain.sender()).await.unwrap().map(|anchor| anchor.tree), Some(tree));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stuck_transaction_offers_more_until_it_is_mined() {
     let line = Line::start().await;
