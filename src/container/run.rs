@@ -20,7 +20,7 @@ use super::body::{self, OUTPUTS, Volumes};
 use super::engine::{ANSWER_S, Connected, Facts};
 use super::files::{self, Found};
 use super::profile::SECOND;
-use super::watch::{Bounds, Cause, Guest, Watched};
+use super::watch::{Bounds, Cause, Guest, Watched, unless_raised};
 use super::{Containers, Error, Image, hold};
 
 /// Bytes of inputs that an engine writes in a second at the least.
@@ -41,6 +41,14 @@ pub struct Ran {
     pub run_took: Duration,
 }
 
+impl Ran {
+    /// The host wanted it to end before its image was there.
+    fn not_begun(reason: Aborted, facts: Facts) -> Self {
+        let (image_took, run_took) = (Duration::ZERO, Duration::ZERO);
+        Self { result: Err(reason), facts, cached_image: false, image_took, run_took }
+    }
+}
+
 /// Everything of one run that has a name on the engine.
 struct Names {
     run: String,
@@ -56,10 +64,16 @@ impl Containers {
     /// [`Error`], whose fault it says. Everything that the guest can cause is a [`RunResult`].
     pub async fn run(&self, image: &Image, order: &Order, control: &Control) -> Result<Ran, Error> {
         let connected = self.connect().await?;
-        if let Err(error) = self.sweep_with(&connected.docker).await {
-            tracing::warn!(%error, "what earlier containers left is removed later");
-        }
-        let ready = image.ready(&connected.docker, &connected.facts).await?;
+        let ready = async {
+            if let Err(error) = self.sweep_with(&connected.docker).await {
+                tracing::warn!(%error, "what earlier containers left is removed later");
+            }
+            image.ready(&connected.docker, &connected.facts).await
+        };
+        let ready = match unless_raised(control, ready).await? {
+            Ok(ready) => ready,
+            Err(reason) => return Ok(Ran::not_begun(reason, connected.facts)),
+        };
         let names = Names::new()?;
         self.active().insert(names.run.clone());
         let result = self.run_named(&connected, &ready.name, order, control, &names).await;
@@ -88,7 +102,9 @@ impl Containers {
         names: &Names,
     ) -> Result<(RunResult, Duration), Error> {
         let labels = self.labels(&names.run);
-        self.fill(connected, order, names, &labels).await?;
+        if let Err(reason) = unless_raised(control, self.fill(connected, order, names, &labels)).await? {
+            return Ok((Err(reason), Duration::ZERO));
+        }
         let body = body::guest(image.into(), order, &names.volumes, labels)?;
         create(connected, &names.guest, body).await?;
         let watched = self.start(connected, order, control, names).await?;
@@ -262,7 +278,62 @@ fn charged(took: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Owner;
     use super::*;
+    use crate::sandbox::Limits;
+    use brizo_receipt::B256;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// An engine that says what it is, and then nothing more.
+    async fn silent(listener: tokio::net::UnixListener) {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = vec![0; 4096];
+            let length = stream.read(&mut asked).await.unwrap();
+            let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+            let answer = match asked.split(' ').nth(1).unwrap_or_default() {
+                path if path.ends_with("/version") => r#"{"ApiVersion":"1.41","Arch":"amd64"}"#,
+                path if path.ends_with("/info") => {
+                    r#"{"OSType":"linux","MemoryLimit":true,"SwapLimit":true,"CpuCfsQuota":true,"PidsLimit":true,"SecurityOptions":["name=seccomp,profile=default"]}"#
+                }
+                _ => {
+                    held.push(stream);
+                    continue;
+                }
+            };
+            let length = answer.len();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+            let whole = format!("{head}\r\nContent-Length: {length}\r\n\r\n{answer}");
+            stream.write_all(whole.as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stop_is_heeded_while_the_engine_is_at_something_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("engine.sock");
+        let engine = tokio::spawn(silent(tokio::net::UnixListener::bind(&socket).unwrap()));
+        let order = Order {
+            invocation: Default::default(),
+            algorithm: vec![],
+            inputs: vec![],
+            limits: Limits { fuel: SECOND, memory_bytes: 1, stack: 0, output_bytes: 1, output_files: 1 },
+            random_seed: B256::ZERO,
+            clock_start: 0,
+            clock_step: 0,
+        };
+        let (control, image) = (Control::default(), Image { digest: B256::ZERO, pull: None });
+        let containers = Containers::new(&socket, Owner::this_process());
+        let running = containers.run(&image, &order, &control);
+        let stopping = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            control.stop();
+        };
+        let both = async { tokio::join!(running, stopping).0 };
+        let ran = timeout(Duration::from_secs(20), both).await.expect("it waits for the engine").unwrap();
+        assert_eq!(ran.result.unwrap_err(), Aborted::Stopped);
+        engine.abort();
+    }
 
     #[test]
     fn seconds_begun_are_charged() {

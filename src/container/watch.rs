@@ -69,6 +69,22 @@ enum Phase {
     Killed(Instant),
 }
 
+/// Does something that the engine may take long for, or nothing more of it once the host wants the run to end.
+pub(super) async fn unless_raised<T>(
+    control: &Control,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<Result<T, Aborted>, Error> {
+    let mut looks = interval(LOOK);
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            _ = looks.tick() => if let Some(reason) = control.raised() { return Ok(Err(reason)) },
+            done = &mut work => return done.map(Ok),
+        }
+    }
+}
+
 impl Guest<'_> {
     /// Waits until it has ended and said everything.
     pub(super) async fn watch(
