@@ -179,8 +179,7 @@ impl Worker {
         let (agreement, step) = (row.agreement, row.step.word());
         tracing::warn!(%agreement, step, attempt = row.attempts + 1, error = %problem, "step failed");
         if !refused || !self.is_hopeless(&row).await {
-            let wait_s = 2u64.saturating_pow(row.attempts.min(16)).min(WAIT_MAX_S);
-            let next_s = self.clock.now_s() + wait_s;
+            let next_s = self.clock.now_s() + wait_s(row.attempts);
             self.store.with(move |store| store.step_failed(row.id, &problem, next_s)).await?;
             return Ok(());
         }
@@ -223,6 +222,11 @@ fn is_late(row: &OutboxRow, grant_deadline_s: u64, now_s: u64) -> bool {
     first && row.step != Step::Release && now_s >= grant_deadline_s
 }
 
+/// Seconds until the next try, after so many that failed before the last one.
+fn wait_s(attempts: u32) -> u64 {
+    2u64.saturating_pow(attempts.min(16)).min(WAIT_MAX_S)
+}
+
 fn receipt_hash(job: &JobRow) -> anyhow::Result<B256> {
     job.receipt_hash.context("the job has no receipt")
 }
@@ -230,6 +234,12 @@ fn receipt_hash(job: &JobRow) -> anyhow::Result<B256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tries_come_less_and_less_often_but_twice_a_minute() {
+        let waits = [0, 1, 2, 3, 4, 5, 6, 100, u32::MAX].map(wait_s);
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30, 30]);
+    }
 
     #[test]
     fn only_what_can_never_work_is_hopeless() {
