@@ -69,6 +69,15 @@ impl Nudge {
         self.jobs.subscribe()
     }
 
+    /// Whether there was a nudge about a topic that this clone has not heard yet; it has then.
+    pub fn heard(&mut self, topic: Topic) -> bool {
+        let heard = &mut self.heard[topic as usize];
+        // The sender is part of this clone, so the channel cannot be closed.
+        let is_news = heard.has_changed().unwrap_or_default();
+        heard.mark_unchanged();
+        is_news
+    }
+
     /// Waits for a nudge about a topic that this clone has not heard yet: one between its last look and this call counts,
     /// so that nothing is slept through.
     pub async fn next(&mut self, topic: Topic) {
@@ -96,6 +105,16 @@ mod tests {
         listener.next(Topic::Queue).await;
         assert!(is_pending(&mut listener, Topic::Queue).await, "once");
         listener.next(Topic::Log).await;
+    }
+
+    #[test]
+    fn a_nudge_is_heard_once_by_each_who_asks() {
+        let nudge = Nudge::default();
+        let (mut first, mut second) = (nudge.clone(), nudge.clone());
+        assert!(!first.heard(Topic::Jobs));
+        nudge.now();
+        assert!(first.heard(Topic::Jobs) && !first.heard(Topic::Jobs) && first.heard(Topic::Log));
+        assert!(second.heard(Topic::Jobs));
     }
 
     #[tokio::test]

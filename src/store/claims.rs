@@ -126,7 +126,7 @@ impl Store {
     /// Of SQLite or of a damaged row.
     pub fn claim_job(&self, owner: &'static str, now_s: u64, lease_s: u64) -> Result<Option<Claimed>> {
         let lease = Lease { owner: owner.into(), seconds: lease_s };
-        failpoint::around(CLAIM, || self.write_lightly(|sql| take(sql, self.rules(), &lease, now_s)))
+        failpoint::around(CLAIM, || self.write_lightly(|sql| take(sql, self, &lease, now_s)))
     }
 
     /// How many jobs could be claimed now, counted up to `most`: those that wait, and those whose worker's lease has run out.
@@ -141,8 +141,9 @@ impl Store {
 }
 
 /// Claims the job whose turn it is, if there is one.
-fn take(sql: &Connection, rules: &QueueRules, lease: &Lease, now_s: u64) -> Result<Option<Claimed>> {
-    overdue::reclaim(sql, rules, now_s)?;
+fn take(sql: &Connection, store: &Store, lease: &Lease, now_s: u64) -> Result<Option<Claimed>> {
+    overdue::reclaim(sql, store, now_s)?;
+    let rules = store.rules();
     let Some(id) = choose(sql, rules, now_s)? else { return Ok(None) };
     let taken = sql
         .prepare_cached(
@@ -176,7 +177,7 @@ fn take(sql: &Connection, rules: &QueueRules, lease: &Lease, now_s: u64) -> Resu
 /// As [`take`], at the end of a transaction that is about something else, which a failed claim leaves as it is.
 pub(super) fn take_besides(
     sql: &Connection,
-    rules: &QueueRules,
+    store: &Store,
     lease: &Lease,
     now_s: u64,
 ) -> Result<Option<Claimed>> {
@@ -186,7 +187,7 @@ pub(super) fn take_besides(
     }
     let run = |statement| sql.prepare_cached(statement)?.execute([]);
     run("SAVEPOINT claim")?;
-    let taken = failpoint::around("claim-besides", || take(sql, rules, lease, now_s)).or_else(|error| {
+    let taken = failpoint::around("claim-besides", || take(sql, store, lease, now_s)).or_else(|error| {
         tracing::error!(%error, "no job can be claimed");
         // Where SQLite has ended the whole transaction this fails, and so does the rest.
         run("ROLLBACK TO claim").map(|_| None)

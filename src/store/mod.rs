@@ -43,7 +43,7 @@ pub use health::{Depths, Examined};
 pub use jobs::{Claimed, Commit, Event, JobRow, NewJob, OutputRow};
 pub use log::{Bearer, LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
-pub use overdue::Overdue;
+pub use overdue::{Overdue, Watch};
 pub use parties::{JobPage, PageAt};
 pub use queue::{Admitted, GivenUp, QueuedJob};
 pub use rules::QueueRules;
@@ -117,6 +117,7 @@ pub struct Store {
     connections: Arc<Connections>,
     nonces: Arc<Nonces>,
     offers: Arc<claims::Offers>,
+    watches: Arc<overdue::Watches>,
     rules: Arc<QueueRules>,
 }
 
@@ -163,6 +164,7 @@ impl Store {
             connections: Arc::new(connections),
             nonces: Arc::default(),
             offers: Arc::default(),
+            watches: Arc::default(),
             rules: Arc::default(),
         }
     }

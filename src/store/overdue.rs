@@ -2,13 +2,16 @@
 //! be what ends the worker. Every state but `publishing` has an end by the clock; a payment that is owed is never dropped
 //! by one, but is spoken of.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use brizo_receipt::JobSpec;
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::queue::{QueuedJob, note};
 use super::row::Place;
 use super::rules::QueueRules;
-use super::{Error, Result, Store, log};
+use super::{Claimed, Error, Result, Store, log};
 use crate::ids::JobId;
 use crate::job::{End, State};
 
@@ -26,7 +29,46 @@ pub enum Overdue {
     Unpaid(String),
 }
 
+/// A job, and which attempt at it.
+type Attempt = (String, u32);
+
+/// Seconds after a state's time for which it counts that somebody watches: whoever is alive has let go of the job by then.
+const WATCHED_S: u64 = 60;
+
+/// Attempts that somebody in this process watches over.
+#[derive(Debug, Default)]
+pub(super) struct Watches(Mutex<BTreeSet<Attempt>>);
+
+impl Watches {
+    fn open(&self) -> MutexGuard<'_, BTreeSet<Attempt>> {
+        // A set is whole after every change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody watches over an attempt, until this is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    watches: Arc<Watches>,
+    attempt: Attempt,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.watches.open().remove(&self.attempt);
+    }
+}
+
 impl Store {
+    /// Says that somebody in this process watches over a claimed job, whose lease is then not taken for that of the dead
+    /// when the database was too slow to renew it.
+    #[must_use]
+    pub fn watch(&self, claimed: &Claimed) -> Watch {
+        let attempt = (claimed.id.to_string(), claimed.attempt);
+        self.watches.open().insert(attempt.clone());
+        Watch { watches: self.watches.clone(), attempt }
+    }
+
     /// Ends jobs whose time is over, gives back those of workers that are gone, and names settlements that are overdue.
     ///
     /// # Errors
@@ -36,7 +78,7 @@ impl Store {
             return Ok(Vec::new());
         }
         self.write(|sql| {
-            let mut found = reclaim(sql, self.rules(), now_s)?;
+            let mut found = reclaim(sql, self, now_s)?;
             for (id, spec, state) in hopeless(sql, self.rules(), now_s)? {
                 let end = match state.as_str() {
                     "queued" => End::TimedOut,
@@ -156,17 +198,30 @@ fn quarantined(sql: &Connection, id: JobId) -> Result<String> {
     }
 }
 
-/// Jobs whose lease has run out wait again, or are put aside when that happened too often.
-pub(super) fn reclaim(sql: &Connection, rules: &QueueRules, now_s: u64) -> Result<Vec<Overdue>> {
-    let mut statement = sql.prepare_cached(
-        "UPDATE job SET state = ?1, crashes = crashes + 1, lease_owner = NULL, lease_until_s = NULL, state_until_s = NULL
-         WHERE state IN ('preparing', 'running') AND lease_until_s < ?2 RETURNING id, crashes",
+/// Jobs whose lease has run out wait again, or are put aside when that happened too often. What this process watches over
+/// is left alone: its beat waits for the database as we did.
+pub(super) fn reclaim(sql: &Connection, store: &Store, now_s: u64) -> Result<Vec<Overdue>> {
+    let mut lapsed = sql.prepare_cached(
+        "SELECT id, attempt, coalesce(state_until_s, 0) FROM job
+         WHERE state IN ('preparing', 'running') AND lease_until_s < ?1",
     )?;
-    let lapsed = statement
-        .query_map(params![State::Queued.word(), now_s], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<(String, u32)>>>()?;
+    let lapsed = lapsed
+        .query_map([now_s], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?
+        .collect::<rusqlite::Result<Vec<(Attempt, u64)>>>()?;
     let mut found = Vec::new();
-    for (id, crashes) in lapsed {
+    for (attempt, until_s) in lapsed {
+        if now_s <= until_s.saturating_add(WATCHED_S) && store.watches.open().contains(&attempt) {
+            continue;
+        }
+        let (id, _) = attempt;
+        let crashes: u32 = sql
+            .prepare_cached(
+                "UPDATE job SET state = ?2, crashes = crashes + 1, lease_owner = NULL, lease_until_s = NULL,
+                                state_until_s = NULL
+                 WHERE id = ?1 RETURNING crashes",
+            )?
+            .query_row(params![id, State::Queued.word()], |row| row.get(0))?;
+        let rules = store.rules();
         if crashes < rules.quarantine_after {
             note(sql, &id, now_s, "the provider was interrupted; it waits for another try")?;
             continue;

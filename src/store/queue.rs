@@ -134,7 +134,7 @@ impl Store {
             log::append_about(sql, &job.spec, Event::Permitted, decision, None, now_s)?;
             note(sql, &id.to_string(), now_s, "admitted; waits for a worker")?;
             if let Some(lease) = &lease {
-                taken = claims::take_besides(sql, self.rules(), lease, now_s)?;
+                taken = claims::take_besides(sql, self, lease, now_s)?;
             }
             Ok(())
         });
@@ -163,7 +163,8 @@ impl Store {
     }
 
     /// Extends a lease, and moves the job on if `state` says so; it then has until `until_s` for this state. No lease
-    /// outlives that by more than itself, so that a worker that only seems alive loses its job.
+    /// outlives that by more than itself, so that a worker that only seems alive loses its job. The time is asked for when the
+    /// database is reached: a lease counts from then, however long that took.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when another worker has the job, or it is gone.
@@ -172,11 +173,12 @@ impl Store {
         claimed: &Claimed,
         state: State,
         until_s: u64,
-        now_s: u64,
+        now_s: impl FnOnce() -> u64,
         lease_s: u64,
     ) -> Result<()> {
         let id = claimed.id.to_string();
         self.write_lightly(|sql| {
+            let now_s = now_s();
             let (before, attempt): (String, u32) = sql
                 .prepare_cached("SELECT state, attempt FROM job WHERE id = ?1")?
                 .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -200,6 +202,15 @@ impl Store {
             }
             Ok(())
         })
+    }
+
+    /// Whether a job is still of this attempt, and not taken from it: by a stop for instance, or a deletion after one.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn is_ours(&self, claimed: &Claimed) -> Result<bool> {
+        let query = "SELECT 1 FROM job WHERE id = ?1 AND attempt = ?2 AND state NOT IN ('queued', 'quarantined', 'aborted')";
+        Ok(self.lock().prepare_cached(query)?.exists(params![claimed.id.to_string(), claimed.attempt])?)
     }
 
     /// The commit point: state, outcome, receipt, outputs and the owed transactions, or nothing of it.
@@ -250,7 +261,7 @@ impl Store {
             let text = format!("{}; receipt {}; publishing", commit.outcome.text(), commit.receipt_hash);
             note(sql, &id, now_s, &text)?;
             if let Some(lease) = &place {
-                taken = claims::take_besides(sql, self.rules(), lease, now_s)?;
+                taken = claims::take_besides(sql, self, lease, now_s)?;
             }
             Ok(())
         });

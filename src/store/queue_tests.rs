@@ -162,11 +162,11 @@ fn what_is_handed_back_at_the_end_counts_for_nothing_and_is_committed_by_nobody(
     }
     let late = store.claim_job("w", NOW, 10).unwrap().unwrap();
     let running = store.claim_job("w", NOW, 10).unwrap().unwrap();
-    store.keep_lease(&running, State::Running, LATER, NOW, 10).unwrap();
+    store.keep_lease(&running, State::Running, LATER, || NOW, 10).unwrap();
     assert_eq!(store.hand_back_all(NOW + 1).unwrap(), 2);
     assert!(matches!(store.commit_job(&late, &commit(), NOW + 1), Err(Error::LeaseLost(_))));
     assert!(matches!(
-        store.keep_lease(&running, State::Running, LATER, NOW + 1, 10),
+        store.keep_lease(&running, State::Running, LATER, || NOW + 1, 10),
         Err(Error::LeaseLost(_))
     ));
     // The next process finds no lease that somebody died with.
@@ -220,7 +220,7 @@ fn every_state_before_the_commit_has_an_end() {
     }
     // At work: a heartbeat that goes on after the state's time keeps nothing.
     let claimed = store.claim_job("w", NOW, 10).unwrap().unwrap();
-    store.keep_lease(&claimed, State::Running, NOW + 20, NOW + 60, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, NOW + 20, || NOW + 60, 10).unwrap();
     assert_eq!(store.end_overdue(NOW + 30).unwrap(), [], "to the lease's last second");
     store.end_overdue(NOW + 31).unwrap();
     assert_eq!(state(&store, 0), (State::Queued, None));
@@ -304,16 +304,67 @@ fn a_lease_that_is_renewed_stays_however_long() {
     let (mut now_s, until_s) = (NOW, NOW + 400);
     for beat in 0..40 {
         let state = if beat < 10 { State::Preparing } else { State::Running };
-        store.keep_lease(&claimed, state, until_s, now_s, 30).unwrap();
+        store.keep_lease(&claimed, state, until_s, || now_s, 30).unwrap();
         // Two beats may fail.
         assert!(other(now_s + 30).is_none(), "beat {beat}");
         now_s += 10;
     }
     // Not beyond the time that its state has, however often it is renewed.
     for late in [0, 100, 200] {
-        store.keep_lease(&claimed, State::Running, until_s, until_s + late, 30).unwrap();
+        store.keep_lease(&claimed, State::Running, until_s, || until_s + late, 30).unwrap();
     }
     assert!(other(until_s + 30).is_none());
     assert_eq!(other(until_s + 31).unwrap().attempt, 2);
     assert!(matches!(store.commit_job(&claimed, &commit(), until_s + 31), Err(Error::LeaseLost(_))));
+}
+
+#[test]
+fn a_lease_counts_from_when_the_database_is_reached() {
+    let store = store_of(&[1], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    let claimed = store.claim_job("a", NOW, 30).unwrap().unwrap();
+    let now = || {
+        assert!(!store.connections.can_write_now(), "nobody else writes any more");
+        NOW + 25
+    };
+    store.keep_lease(&claimed, State::Running, LATER, now, 30).unwrap();
+    assert!(store.claim_job("b", NOW + 55, 30).unwrap().is_none());
+    assert_eq!(store.claim_job("b", NOW + 56, 30).unwrap().unwrap().attempt, 2);
+}
+
+#[test]
+fn what_somebody_here_watches_over_is_not_taken_for_the_work_of_the_dead() {
+    let store = store_of(&[1], QueueRules::default());
+    order(&store, 0, 1, NOW);
+    let claimed = store.claim_job("a", NOW, 30).unwrap().unwrap();
+    store.keep_lease(&claimed, State::Running, NOW + 100, || NOW, 30).unwrap();
+    let watch = store.watch(&claimed);
+    assert_eq!((store.end_overdue(NOW + 31).unwrap(), claim(&store, NOW + 31)), (vec![], None));
+    assert_eq!(store.queue().unwrap().remove(0).crashes, 0);
+    // The beat that was late.
+    store.keep_lease(&claimed, State::Running, NOW + 100, || NOW + 32, 30).unwrap();
+    drop(watch);
+    assert_eq!(claim(&store, NOW + 62), None);
+    let second = store.claim_job("b", NOW + 63, 30).unwrap().unwrap();
+    // Not for ever, and not for another attempt.
+    let (_old, _watch) = (store.watch(&claimed), store.watch(&second));
+    store.keep_lease(&second, State::Running, NOW + 200, || NOW + 63, 30).unwrap();
+    assert_eq!((claim(&store, NOW + 260), claim(&store, NOW + 261)), (None, Some(id(0))));
+    assert_eq!(claim(&store, NOW + 300), Some(id(0)), "a third one, over which nobody watches");
+}
+
+#[test]
+fn a_job_is_ours_until_it_is_stopped_or_somebody_else_has_it() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    for number in 0..2 {
+        order(&store, number, 1, NOW);
+    }
+    let [first, second] = [(); 2].map(|()| store.claim_job("a", NOW, 30).unwrap().unwrap());
+    assert!(store.is_ours(&first).unwrap() && store.is_ours(&second).unwrap());
+    store.stop_job(first.id, NOW).unwrap();
+    assert!(!store.is_ours(&first).unwrap());
+    store.delete_job(first.id).unwrap();
+    assert!(!store.is_ours(&first).unwrap());
+    store.commit_job(&second, &commit(), NOW).unwrap();
+    assert!(store.is_ours(&second).unwrap(), "also when it is committed");
 }

@@ -138,13 +138,13 @@ fn one_worker_has_a_job_until_its_lease_runs_out() {
     store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     assert!(store.claim_job("b", NOW + 10, 10).unwrap().is_none(), "the lease holds to its last second");
-    store.keep_lease(&first, State::Running, LATER, NOW + 10, 10).unwrap();
+    store.keep_lease(&first, State::Running, LATER, || NOW + 10, 10).unwrap();
     assert!(store.claim_job("b", NOW + 20, 10).unwrap().is_none(), "a kept lease is longer");
     let second = store.claim_job("b", NOW + 21, 10).unwrap().unwrap();
     assert_eq!((first.attempt, second.attempt), (1, 2));
 
     // The first worker comes back from the dead and may do nothing any more.
-    assert!(matches!(store.keep_lease(&first, State::Running, LATER, NOW, 10), Err(Error::LeaseLost(_))));
+    assert!(matches!(store.keep_lease(&first, State::Running, LATER, || NOW, 10), Err(Error::LeaseLost(_))));
     assert!(matches!(store.commit_job(&first, &commit(), NOW), Err(Error::LeaseLost(_))));
     assert!(matches!(store.give_up(&first, &GivenUp::HandedBack, NOW), Err(Error::LeaseLost(_))));
     assert_eq!(store.waiting_steps().unwrap(), 0, "a lost lease commits nothing");
@@ -157,7 +157,7 @@ fn the_lease_of_a_job_that_is_gone_is_lost() {
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
     store.stop_job(id, NOW).unwrap();
     store.delete_job(id).unwrap();
-    let kept = store.keep_lease(&claimed, State::Running, LATER, NOW, 10);
+    let kept = store.keep_lease(&claimed, State::Running, LATER, || NOW, 10);
     assert!(matches!(kept, Err(Error::LeaseLost(_))), "{kept:?}");
     assert!(matches!(store.commit_job(&claimed, &commit(), NOW), Err(Error::LeaseLost(_))));
 }
@@ -167,7 +167,7 @@ fn the_commit_point_writes_everything_or_nothing() {
     let store = store();
     let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-    store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, LATER, || NOW, 10).unwrap();
     let mut broken = commit();
     broken.outputs.push(broken.outputs[0].clone());
     assert!(store.commit_job(&claimed, &broken, NOW).is_err(), "an output twice");
@@ -180,7 +180,7 @@ fn the_commit_point_writes_everything_or_nothing() {
     assert_eq!((job.state, job.end), (State::Publishing, Some(End::Finished)));
     assert_eq!((store.outputs(id).unwrap().len(), store.waiting_steps().unwrap()), (2, 3));
     assert!(matches!(store.commit_job(&claimed, &commit(), NOW), Err(Error::LeaseLost(_))), "not twice");
-    store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, LATER, || NOW, 10).unwrap();
     let after = store.job(id).unwrap().unwrap();
     assert_eq!(after.state, State::Publishing, "a late heartbeat changes nothing");
 }
@@ -199,7 +199,7 @@ fn steps_come_in_their_order_and_wait_for_their_time() {
     let store = store();
     let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-    store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, LATER, || NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
     let next = |now| store.due_steps(now).unwrap().into_iter().map(|row| row.step).collect::<Vec<_>>();
     assert_eq!(next(NOW), [Step::Register]);
@@ -219,7 +219,7 @@ fn a_dead_step_takes_the_later_ones_with_it() {
     let store = store();
     store.insert_job(&new_job(4), "permitted", NOW).unwrap();
     let claimed = store.claim_job("a", NOW, 10).unwrap().unwrap();
-    store.keep_lease(&claimed, State::Running, LATER, NOW, 10).unwrap();
+    store.keep_lease(&claimed, State::Running, LATER, || NOW, 10).unwrap();
     store.commit_job(&claimed, &commit(), NOW).unwrap();
     let row = store.due_steps(NOW).unwrap().remove(0);
     store.step_dead(&row, "too late", NOW).unwrap();

@@ -12,6 +12,7 @@ use super::run::Failure;
 use super::stages::{Stage, Stages};
 use super::{LEASE_S, Worker};
 use crate::job::State;
+use crate::nudge::{Nudge, Topic};
 use crate::store::{Claimed, Error as StoreError};
 
 /// A stage that is over sooner is not written down: for a small job that would be a good part of its time.
@@ -33,8 +34,10 @@ struct Watched<'a> {
     stages: &'a Stages,
     /// The state that was written down, and when.
     kept: Option<(State, Instant)>,
-    /// Another worker has the job.
-    lost: bool,
+    /// Since when it is known that another worker has the job, or nobody any more.
+    lost: Option<Instant>,
+    /// What others say of jobs.
+    nudge: Nudge,
     /// Which stage took too long, and when that was seen.
     late: Option<(Stage, Instant)>,
 }
@@ -48,7 +51,10 @@ impl Worker {
         mut work: JoinHandle<Result<Option<Handed>, Failure>>,
         mut cut: watch::Receiver<bool>,
     ) -> Result<Option<Handed>, Failure> {
-        let mut watched = Watched { worker: self, claimed, stages, kept: None, lost: false, late: None };
+        let _watch = self.store.watch(claimed);
+        let nudge = self.nudge.clone();
+        let mut watched =
+            Watched { worker: self, claimed, stages, kept: None, lost: None, nudge, late: None };
         let mut look = interval_at(Instant::now() + BLINK, LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut cutting = *cut.borrow();
@@ -76,7 +82,7 @@ impl Watched<'_> {
         match (ended, self.late) {
             // A commit that went through was of this attempt all the same, and so is what it claimed.
             (Ok(handed), _) => Ok(handed),
-            _ if self.lost => Err(Failure::Lost),
+            _ if self.lost.is_some() => Err(Failure::Lost),
             (Err(Failure::Stopped), Some((stage, _))) => Err(too_long(stage)),
             (ended, _) => ended,
         }
@@ -85,46 +91,77 @@ impl Watched<'_> {
     /// Fails when the work is to be left alone.
     async fn look(&mut self) -> Result<(), Failure> {
         let stage = self.stages.now();
-        match self.late {
-            Some((late, since)) if since.elapsed() >= ABANDON_AFTER => {
-                // Its attempt is fenced: whatever it still does, it commits nothing.
-                self.stages.abandon();
-                return Err(if self.lost { Failure::Lost } else { too_long(late) });
-            }
-            None if stage.is_late() => {
-                self.late = Some((stage, Instant::now()));
-                self.stages.stop();
-            }
-            _ => {}
+        if self.late.is_none() && stage.is_late() {
+            self.late = Some((stage, Instant::now()));
+            self.stages.stop();
         }
-        let is_kept = |(state, when): (State, Instant)| state == stage.state && when.elapsed() < BEAT;
-        if !self.lost && !self.kept.is_some_and(is_kept) {
-            self.keep(stage).await;
+        let since = self.lost.into_iter().chain(self.late.map(|(_, since)| since)).min();
+        if since.is_some_and(|since| since.elapsed() >= ABANDON_AFTER) {
+            // Its attempt is fenced: whatever it still does, it commits nothing.
+            self.stages.abandon();
+            return Err(match self.late {
+                Some((late, _)) if self.lost.is_none() => too_long(late),
+                _ => Failure::Lost,
+            });
+        }
+        if self.lost.is_none() {
+            let is_kept = |(state, when): (State, Instant)| state == stage.state && when.elapsed() < BEAT;
+            if !self.kept.is_some_and(is_kept) {
+                self.keep(stage).await;
+            } else if self.nudge.heard(Topic::Jobs) {
+                self.see_whether_it_is_ours().await;
+            }
         }
         Ok(())
     }
 
     /// Renews the lease, and moves the job to its state.
     async fn keep(&mut self, stage: Stage) {
-        let (claimed, now_s) = (self.claimed.clone(), self.worker.clock.now_s());
+        // From before the wait for the database, so that after a long one the next beat comes at once.
+        let began = Instant::now();
+        let (claimed, clock) = (self.claimed.clone(), self.worker.clock.clone());
         let kept = self
             .worker
             .store
-            .with(move |store| store.keep_lease(&claimed, stage.state, stage.until_s, now_s, LEASE_S))
+            .with(move |store| {
+                store.keep_lease(&claimed, stage.state, stage.until_s, || clock.now_s(), LEASE_S)
+            })
             .await;
         match kept {
             Ok(()) => {}
-            Err(StoreError::LeaseLost(_)) => {
-                self.lost = true;
-                self.stages.stop();
-            }
+            Err(StoreError::LeaseLost(_)) => self.lose(),
             // The lease outlives two heartbeats; the next one may succeed.
             Err(error) => tracing::warn!(job = %self.claimed.id, %error, "heartbeat failed"),
         }
-        self.kept = Some((stage.state, Instant::now()));
+        self.kept = Some((stage.state, began));
+    }
+
+    /// Something happened to some job. A stop has given back this one's memory already, so it is not found at the next beat
+    /// only.
+    async fn see_whether_it_is_ours(&mut self) {
+        let claimed = self.claimed.clone();
+        // What cannot be read is found at the next beat.
+        if let Ok(false) = self.worker.store.read(move |store| store.is_ours(&claimed)).await {
+            self.lose();
+        }
+    }
+
+    fn lose(&mut self) {
+        self.lost = Some(Instant::now());
+        self.stages.stop();
     }
 }
 
 fn too_long(stage: Stage) -> Failure {
     Failure::Host(format!("it took more than {} s to be {}", stage.limit_s, stage.state.word()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_outlives_two_beats_that_fail() {
+        assert_eq!((LEASE_S, BEAT), (30, Duration::from_secs(10)));
+    }
 }

@@ -1,5 +1,7 @@
 //! Following a job, stopping it, ordering twice, and turning pages.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -98,6 +100,9 @@ async fn a_consumer_stops_a_job() {
         (Some("aborted"), Some("stopped")),
         "{stopped}"
     );
+    // Not at its next beat only, which is up to ten seconds away.
+    let let_go = eventually("the worker lets go of it", async || world.log().contains("the lease was lost"));
+    tokio::time::timeout(Duration::from_secs(4), let_go).await.unwrap();
     assert_eq!(consumer.send("POST", &path, &[], b"").await.status(), 200, "twice is no error");
     refused(consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await, 409, "job_without_claim");
     assert_eq!(consumer.chain.committed(id, 0).await.unwrap(), None);
