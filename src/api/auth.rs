@@ -97,6 +97,8 @@ impl Claim {
             }
             Says::Signed(authorization) => authorization,
         };
+        // Again, by the time at which the nonce is looked up: a body may come late, and expired nonces are forgotten.
+        check_expiry(authorization.expiry_s, now_s)?;
         let request = RequestToSign {
             method: &self.method,
             path: &self.path,

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
@@ -58,12 +58,13 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/jobs/{id}/outputs", get(outputs::list))
         .route("/api/v1/jobs/{id}/outputs/{*path}", get(outputs::download))
         .route("/api/v1/jobs/{id}/verdicts", post(verdicts::submit))
+        // PUT and PATCH write as they read; what is added behind their layer keeps the limit of all others.
         .route(
             "/api/v1/algorithms/{digest}",
-            get(algorithms::received)
-                .put(algorithms::put)
+            put(algorithms::put)
                 .patch(algorithms::patch)
-                .layer(DefaultBodyLimit::disable()),
+                .layer(DefaultBodyLimit::disable())
+                .get(algorithms::received),
         )
         .route("/api/v1/auth/nonce", get(sign_in::nonce))
         .route("/api/v1/auth/sign-in", post(sign_in::sign_in).delete(sign_in::sign_out))

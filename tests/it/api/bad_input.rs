@@ -1,5 +1,8 @@
 //! What bad input gets: the right status, a stable code, a sentence and a hint; nothing is lost, nothing half-written.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use brizo::ids::AgreementId;
 use brizo_receipt::{B256, Signature};
 use serde_json::{Value, json};
@@ -173,6 +176,32 @@ async fn signed_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_comes_after_the_expiry_comes_too_late() {
+    let world = World::start().await;
+    let consumer = world.consumer();
+    let (path, expiry_s) = ("/api/v1/jobs", now_s() + 2);
+    let request = brizo::signed_request::RequestToSign {
+        method: "POST",
+        path,
+        body: b"{}",
+        provider: world.publisher(),
+        nonce: B256::random(),
+        expiry_s,
+    };
+    let header = request.header(&consumer.key, &world.deployment.domain()).unwrap();
+    let mut stream = TcpStream::connect(world.provider.url.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {header}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    eventually("the request has expired", async || now_s() > expiry_s).await;
+    stream.write_all(b"}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("request_expired"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn odd_requests() {
     let world = World::start().await;
     let url = &world.provider.url;
@@ -181,6 +210,20 @@ async fn odd_requests() {
     assert_eq!(exec.json::<Value>().await.unwrap()["code"], "method_not_allowed");
     let large = reqwest::Client::new().post(format!("{url}/api/v1/brizo/services/computing/initialize"));
     let large = large.body(vec![b' '; (1 << 20) + 1]).send().await.unwrap();
+    assert_eq!(
+        (large.status().as_u16(), large.json::<Value>().await.unwrap()["code"].as_str()),
+        (413, Some("body_too_large"))
+    );
+    // Reading is no sending: a body that goes with it is not taken in for a header that anybody can make up.
+    let made_up = format!(
+        "Brizo address={},nonce={},expiry={},signature=0x{}",
+        world.publisher(),
+        B256::random(),
+        now_s() + 60,
+        "11".repeat(65)
+    );
+    let large = reqwest::Client::new().get(format!("{url}/api/v1/algorithms/{}", "ab".repeat(32)));
+    let large = large.header("authorization", made_up).body(vec![b' '; (1 << 20) + 1]).send().await.unwrap();
     assert_eq!(
         (large.status().as_u16(), large.json::<Value>().await.unwrap()["code"].as_str()),
         (413, Some("body_too_large"))
