@@ -173,7 +173,11 @@ async fn take_for(
     let tx = fulfil(state, &agreement, did, checksum, &upload.signed_checksum).await?;
     let id = agreement.id;
     let (digest, bytes) = (facts.approved_as(), facts.bytes);
-    state.store.with(move |store| store.set_upload(id, &facts, did)).await?;
+    if !state.store.with(move |store| store.set_upload(id, &facts, did)).await? {
+        return Err(another_algorithm(
+            "these bytes were uploaded under this agreement with another runtime, main or DID",
+        ));
+    }
     if let Some(sent) = sent {
         state.shared.uploads.forget(owner, sent);
     }
@@ -371,11 +375,14 @@ async fn fulfil(
         return Ok(None);
     }
     if !known.is_zero() {
-        return Err(Problem::conflict(
-            "algorithm_exists",
-            "another algorithm was uploaded under this agreement",
-        )
-        .hint("an agreement is about one algorithm; make a new agreement for another one"));
+        return Err(another_algorithm("another algorithm was uploaded under this agreement"));
     }
     Ok(Some(state.chain.fulfill_upload(agreement.id, did, checksum, signed).await?.tx))
+}
+
+/// The first upload stays. Nothing in a later one proves that its consumer wants another: `signedChecksum` is public once it is
+/// on chain, and says neither runtime nor main nor DID.
+fn another_algorithm(text: &str) -> Problem {
+    Problem::conflict("algorithm_exists", text)
+        .hint("an agreement is about one algorithm; make a new agreement for another one")
 }

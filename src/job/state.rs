@@ -116,7 +116,7 @@ impl End {
             Self::Stopped => "its consumer stopped it",
             Self::DataFailed => "the provider's copy of the data set is damaged",
             Self::AlgorithmFailed => {
-                "the module cannot be compiled by this provider, or not within its limits of time and memory, or the program cannot be started in its image"
+                "the module cannot be compiled by this provider, or not within its limits of time and memory, or the program cannot be started in its image, or the algorithm is another one than was ordered"
             }
             Self::HostFailed => {
                 "the provider could not run it (endless recursion in the algorithm also ends like this)"

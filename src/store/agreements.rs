@@ -117,16 +117,17 @@ impl Store {
         one(&self.lock(), &query, [id.to_string()], columns)?.map(read).transpose()
     }
 
-    /// Records the uploaded algorithm and, if the payment is locked already, asks for the authorisation.
+    /// Records the uploaded algorithm and, if the payment is locked already, asks for the authorisation. Returns whether the
+    /// agreement is about this algorithm now: the first one stays, in all that a request chooses of it.
     ///
     /// # Errors
-    /// Of SQLite.
+    /// Of SQLite or of a damaged row.
     pub fn set_upload(
         &self,
         id: AgreementId,
         upload: &UploadFacts,
         algorithm_did: Option<Did>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let facts = (
             upload.bytes,
             upload.memory_bytes_min,
@@ -136,6 +137,14 @@ impl Store {
         );
         let facts = to_json(&facts);
         self.write(|sql| {
+            let query = format!("{SELECT} WHERE id = ?1");
+            let known = one(sql, &query, [id.to_string()], columns)?.map(read).transpose()?;
+            if let Some((there, did)) = known.and_then(|row| Some((row.upload?, row.algorithm_did))) {
+                let chosen = |facts: &UploadFacts| (facts.digest, facts.bundle.clone());
+                if (chosen(&there), did) != (chosen(upload), algorithm_did) {
+                    return Ok(false);
+                }
+            }
             sql.execute(
                 "UPDATE agreement SET algorithm = ?2, algorithm_facts = ?3, algorithm_did = ?4 WHERE id = ?1",
                 params![
@@ -145,7 +154,8 @@ impl Store {
                     algorithm_did.map(|did| did.to_string())
                 ],
             )?;
-            authorize_when_ready(sql, id)
+            authorize_when_ready(sql, id)?;
+            Ok(true)
         })
     }
 

@@ -4,7 +4,7 @@ use brizo_receipt::{Address, B256, EntryKind, Invocation, Key, Manifest, Signatu
 
 use super::*;
 use crate::ids::{AgreementId, Did};
-use crate::job::{End, Role, State, UploadFacts};
+use crate::job::{BundleFacts, End, Role, Start, State, UploadFacts};
 use crate::money::Terms;
 
 pub(super) const NOW: u64 = 1_000;
@@ -324,6 +324,30 @@ fn the_log_says_what_was_committed_and_nothing_else() {
     assert!(store.insert_job(&new_job(4), "permitted", NOW + 1).is_err());
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     let second = store.claim_job("b", NOW + 20, 10).unwrap().unwrap();
+#[test]
+fn the_first_algorithm_of_an_agreement_stays() {
+    let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
+    let bundle = |main: &str| UploadFacts {
+        bundle: Some(BundleFacts {
+            archive: B256::repeat_byte(8),
+            files: Vec::new(),
+            start: Start { args: vec![main.into()], env: Vec::new() },
+        }),
+        ..upload()
+    };
+    let did = Did(B256::repeat_byte(1));
+    assert!(store.set_upload(id, &bundle("a"), None).unwrap());
+    assert!(store.set_upload(id, &bundle("a"), None).unwrap(), "the same again");
+    let other_runtime = UploadFacts { digest: B256::repeat_byte(7), ..bundle("a") };
+    for (other, did) in
+        [(bundle("b"), None), (other_runtime, None), (upload(), None), (bundle("a"), Some(did))]
+    {
+        assert!(!store.set_upload(id, &other, did).unwrap(), "{other:?} {did:?}");
+    }
+    let row = store.agreement(id).unwrap().unwrap();
+    assert_eq!((row.upload.unwrap().start().args, row.algorithm_did), (vec!["a".into()], None));
+}
+
     assert!(store.commit_job(&first, &commit(), NOW + 20).is_err());
     assert!(store.give_up(&first, &GivenUp::Ended(End::HostFailed, "x".into()), NOW + 20).is_err());
     assert_eq!(store.log_position(id).unwrap(), None);

@@ -21,7 +21,7 @@ use crate::policy::Policy;
 use crate::sandbox::{
     Aborted, Control, Ending, Error as SandboxError, InputFile, Module, Order, Outputs, profile_digest_for,
 };
-use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, GivenUp, Lease, OutputRow};
+use crate::store::{AgreementRow, Claimed, Commit, DatasetRow, GivenUp, Lease, NewJob, OutputRow};
 use crate::trace;
 
 /// Seconds that a guest may need, beyond its wall clock, to be set up and to be stopped.
@@ -149,12 +149,13 @@ impl Worker {
         let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
         let policy = Policy::known(&dataset.policy, &dataset.rules)?;
         self.check_deadline(claimed.id.run_index, &agreement, &policy)?;
+        let upload = agreement.upload.as_ref().context("the job's algorithm is gone")?;
+        let (approved_as, bundle) = (upload.approved_as(), upload.algorithm()?);
+        check_ordered(&claimed.order, upload.digest, &bundle)?;
         let program = match claimed.order.spec.profile == container::profile_digest() {
             true => self.image(claimed, &policy)?,
             false => Program::Module(self.module(claimed, control)?),
         };
-        let upload = agreement.upload.as_ref().context("the job's algorithm is gone")?;
-        let (approved_as, bundle) = (upload.approved_as(), upload.algorithm()?);
         let algorithm = self.mapped(&bundle)?;
         let inputs = self.mapped_at_rate(&dataset.manifest)?;
         let order = Order::of(&claimed.order.spec, claimed.order.invocation.clone(), algorithm, inputs);
@@ -342,6 +343,16 @@ impl Worker {
     }
 }
 
+/// What is run is what was ordered, whatever became of the agreement's row since the job was admitted.
+fn check_ordered(order: &NewJob, module: B256, bundle: &Manifest) -> Result<(), Failure> {
+    let spec = &order.spec;
+    if (module, bundle.root(&order.run_key)) == (spec.module_digest, spec.algorithm_root) {
+        return Ok(());
+    }
+    let why = "the agreement's algorithm is another one than was ordered";
+    Err(Failure::Final(End::AlgorithmFailed, why.into()))
+}
+
 /// Tells a piece of work for a job as a span of its trace.
 fn traced<T>(
     claimed: &Claimed,
@@ -396,5 +407,33 @@ fn aborted(aborted: Aborted) -> Failure {
         Aborted::NativeStack => Failure::Final(End::HostFailed, aborted.to_string()),
         Aborted::HostDisk => Failure::NoRoom(aborted.to_string()),
         Aborted::HostMemory | Aborted::Engine => Failure::Host(aborted.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use brizo_receipt::{Entry, EntryKind, Invocation, JobSpec, Key, Signature};
+
+    use super::*;
+
+    #[test]
+    fn another_algorithm_than_was_ordered_is_not_run() {
+        let bundle =
+            |path| Manifest::new(vec![Entry::of(EntryKind::File, path, b"penguins")]).unwrap_or_default();
+        let (key, module) = (Key::new([7; 32]), B256::repeat_byte(9));
+        let spec: JobSpec = serde_json::from_value(serde_json::json!({
+            "profile": B256::ZERO, "agreementId": B256::ZERO, "runIndex": "0", "moduleDigest": module,
+            "algorithmRoot": bundle("main.txt").root(&key), "invocationRoot": B256::ZERO, "inputsRoot": B256::ZERO,
+            "randomSeed": B256::ZERO, "clockStart": "0", "clockStep": "1", "fuelLimit": "1", "memoryLimit": "1",
+            "stackLimit": "1", "outputLimit": "1", "filesLimit": "1", "blindCommit": B256::ZERO,
+        }))
+        .unwrap();
+        let invocation = Invocation { args: Vec::new(), env: Vec::new() };
+        let order = NewJob { spec, signature: Signature([6; 65]), run_key: key, invocation };
+        assert!(check_ordered(&order, module, &bundle("main.txt")).is_ok());
+        for (module, path) in [(module, "other.txt"), (B256::ZERO, "main.txt")] {
+            let refused = check_ordered(&order, module, &bundle(path));
+            assert!(matches!(refused, Err(Failure::Final(End::AlgorithmFailed, _))), "{path}");
+        }
     }
 }

@@ -110,4 +110,9 @@ async fn what_does_not_fit_is_refused_before_money_moves() {
     refused(upload(&good, "&main=main.txt".into()).await, 400, "bad_body");
     let answer = upload(&good, on(parrot())).await.unwrap();
     assert_eq!(answer["digest"], json!(brizo_receipt::content_digest(&good)));
+
+    // Whoever has read these bytes and the signature, which is on chain, cannot have them started otherwise.
+    assert_eq!(upload(&good, on(parrot())).await.unwrap()["txHash"], Value::Null, "the same again");
+    let other = format!("{}&main=notes/unread.txt", on(parrot()));
+    refused(upload(&good, other).await, 409, "algorithm_exists");
 }
