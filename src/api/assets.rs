@@ -12,8 +12,8 @@ use super::problem::Problem;
 /// What this provider holds.
 #[utoipa::path(get, path = "/api/v1/assets", tag = "assets", responses((status = 200, body = Object), Problem))]
 pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
-    let rows = state.store.with(|store| store.datasets()).await?;
-    let assets: Vec<_> = rows.iter().map(|row| json!({ "did": row.did, "name": row.name })).collect();
+    let names = state.store.with(|store| store.dataset_names()).await?;
+    let assets: Vec<_> = names.iter().map(|(did, name)| json!({ "did": did, "name": name })).collect();
     Ok(Json(json!({ "assets": assets })))
 }
 

@@ -111,6 +111,19 @@ impl Store {
         found.map(read).transpose()
     }
 
+    /// DIDs and names of all data sets, oldest first. No manifest is read for it: it can be long, and anybody may ask for this.
+    ///
+    /// # Errors
+    /// As for [`Store::dataset`].
+    pub fn dataset_names(&self) -> Result<Vec<(Did, String)>> {
+        let connection = self.lock();
+        // In the order in which they were written: the time lies behind the manifest, which would be read on the way to it.
+        let mut statement = connection.prepare_cached("SELECT did, name FROM dataset ORDER BY rowid")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+        let parsed = |did: String| Place { table: "dataset", row: &did }.parse("did", &did);
+        rows.map(|row| row.map_err(Into::into).and_then(|(did, name)| Ok((parsed(did)?, name)))).collect()
+    }
+
     /// All data sets, oldest first.
     ///
     /// # Errors

@@ -111,6 +111,14 @@ fn a_run_is_ordered_once() {
 }
 
 #[test]
+fn the_list_of_data_sets_reads_no_manifest() {
+    let store = store();
+    store.lock().execute("UPDATE dataset SET manifest = 'no JSON'", []).unwrap();
+    assert!(store.datasets().is_err());
+    assert_eq!(store.dataset_names().unwrap(), [(Did(B256::repeat_byte(1)), "penguins".to_string())]);
+}
+
+#[test]
 fn whom_an_order_names_is_written_with_it_or_not_at_all() {
     let store = store();
     let (viewer, auditor) = (Address::repeat_byte(7), Address::repeat_byte(8));
