@@ -101,7 +101,8 @@ pub(super) async fn upload(
 ) -> Result<impl IntoResponse, Problem> {
     let Query(query) =
         query.map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("name each field once"))?;
-    let upload = parse(query, &headers, body)?;
+    // Nobody is known yet, and what may be 192 MiB of base64 would hold up all who share the thread.
+    let upload = tokio::task::spawn_blocking(move || parse(query, &headers, body)).await??;
     let answer = take_in(&state, upload).await?;
     Ok((StatusCode::CREATED, Json(answer)))
 }
@@ -157,7 +158,7 @@ async fn take_for(
         ))
         .hint("strip symbols, optimise for size, or ask the publisher to raise algorithm_bytes"));
     }
-    let checksum = keccak256(&bytes);
+    let (checksum, bytes) = tokio::task::spawn_blocking(move || (keccak256(&bytes), bytes)).await?;
     check_checksum(state, &agreement, &upload.signed_checksum, checksum, did.is_none())?;
     let (facts, files) = match upload.on {
         Some(on) => {
