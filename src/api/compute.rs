@@ -105,7 +105,7 @@ fn split(body: &[u8]) -> Result<(Vec<u8>, Option<Value>), Problem> {
     let did = fields.shift_remove("algorithmDid").or_else(|| fields.shift_remove("algorithmDID"));
     let code = fields.shift_remove("algorithmMeta").map(|mut meta| meta["rawcode"].take());
     let checksum = fields.shift_remove("signedChecksum");
-    let agreement = fields.get("serviceAgreementId").cloned();
+    let agreement = fields.get("serviceAgreementId").or_else(|| fields.get("serviceId")).cloned();
     let mut upload = serde_json::Map::new();
     match (did.filter(|did| !did.is_null()), code.filter(|code| !code.is_null())) {
         (None, None) => return Ok((order.to_string().into_bytes(), None)),
@@ -313,3 +313,5 @@ mod tests {
         assert!(split(br#"{"algorithmDid":"a","algorithmMeta":{"rawcode":"b"}}"#).is_err());
     }
 }
+        let (_, upload) = split(br#"{"serviceId":"ab","algorithmDid":"did:op:1"}"#).unwrap();
+        assert_eq!(upload.unwrap()["serviceAgreementId"], "ab", "exec takes either name");
