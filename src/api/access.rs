@@ -8,6 +8,9 @@ use crate::ids::JobId;
 use crate::job::{Right, Role};
 use crate::store::JobRow;
 
+/// Code of the answer about a job that is none, or none of the caller's.
+pub(super) const UNKNOWN_JOB: &str = "job_not_found";
+
 /// The job, if the caller may do this. A job of somebody else looks like none at all, so that ids tell nothing; who may
 /// know of it is told what they may not do.
 pub(super) async fn authorize(
@@ -46,6 +49,6 @@ pub(super) fn role(job: &JobRow, named: Option<Role>, caller: Address, publisher
 }
 
 fn unknown(id: JobId, caller: Address) -> Problem {
-    Problem::not_found("job_not_found", format!("there is no job {id} of {caller}"))
+    Problem::not_found(UNKNOWN_JOB, format!("there is no job {id} of {caller}"))
         .hint("GET /api/v1/jobs lists your jobs")
 }

@@ -6,13 +6,13 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use brizo_receipt::EntryKind;
+use brizo_receipt::{Address, EntryKind, keccak256};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
-use super::access::authorize;
+use super::access::{UNKNOWN_JOB, authorize};
 use super::exec::order;
 use super::jobs::{delete_job, stop_job};
 use super::named::About;
@@ -21,6 +21,7 @@ use super::orders;
 use super::outputs::{check_granted, outputs};
 use super::problem::Problem;
 use super::ranged::Download;
+use super::state::unknown_agreement;
 use super::upload::take_beside_order;
 use crate::ids::{AgreementId, JobId};
 use crate::job::Right;
@@ -232,28 +233,16 @@ async fn which(
     if let Some(id) = which.job_id {
         return Ok(vec![authorize(state, caller.address, &id, right).await?]);
     }
-    let ids: Vec<JobId> = match which.service_agreement_id {
-        Some(id) => {
-            let id: AgreementId = id.parse()?;
-            let agreement = state.agreement(id).await?;
-            let all: Vec<_> =
-                (0..agreement.runs).map(|run_index| JobId { agreement: id, run_index }).collect();
-            // Of deleted ones nothing is told.
-            state
-                .store
-                .with(move |store| {
-                    all.into_iter()
-                        .filter_map(|id| store.job(id).map(|job| job.map(|job| job.id)).transpose())
-                        .collect()
-                })
-                .await?
-        }
-        None if right == Right::Status => {
+    if let Some(id) = which.service_agreement_id {
+        return of_agreement(state, caller.address, id.parse()?, right).await;
+    }
+    let ids: Vec<JobId> = match right {
+        Right::Status => {
             let address = caller.address;
             let page = state.store.with(move |store| store.jobs_page(address, None, 100)).await?;
             page.jobs.iter().map(|job| job.id).collect()
         }
-        None => return Err(bad_query("neither jobId nor serviceAgreementId is given".into())),
+        _ => return Err(bad_query("neither jobId nor serviceAgreementId is given".into())),
     };
     let mut jobs = Vec::new();
     for id in ids {
@@ -263,6 +252,27 @@ async fn which(
 }
 
 async fn old_statuses(state: &ApiState, jobs: &[JobRow]) -> Result<Json<Vec<OldStatus>>, Problem> {
+/// The jobs of an agreement that the caller may know of. To who is nothing to it an agreement looks like none.
+async fn of_agreement(
+    state: &ApiState,
+    caller: Address,
+    id: AgreementId,
+    right: Right,
+) -> Result<Vec<JobRow>, Problem> {
+    let agreement = state.agreement(id).await?;
+    let mut jobs = Vec::new();
+    for run_index in 0..agreement.runs {
+        match authorize(state, caller, &JobId { agreement: id, run_index }.to_string(), right).await {
+            Ok(job) => jobs.push(job),
+            // Deleted, or of no concern to the caller.
+            Err(problem) if problem.code() == UNKNOWN_JOB => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    let knows = [agreement.consumer, state.chain.sender()].contains(&caller);
+    if jobs.is_empty() && !knows { Err(unknown_agreement(id)) } else { Ok(jobs) }
+}
+
     let mut found = Vec::new();
     for job in jobs {
         found.push(old_status(state, job).await?);

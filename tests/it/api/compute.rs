@@ -86,7 +86,6 @@ async fn a_job_is_started_looked_at_and_fetched_in_old_words() {
     // The one function decides here as well.
     for path in [
         format!("/api/services/compute?jobId={job}"),
-        format!("/api/services/compute?serviceAgreementId={id}"),
         format!("/api/services/computeResult?jobId={job}"),
         format!("/api/services/computeStreamableLogs?jobId={job}"),
     ] {
@@ -94,6 +93,29 @@ async fn a_job_is_started_looked_at_and_fetched_in_old_words() {
     }
     let (status, problem) = send(&consumer, "PUT", &format!("/api/services/compute?jobId={job}"), b"").await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("job_too_late_to_stop")));
+    agreements_look_like_none(&world, &job, &consumer.agree().await.to_string()).await;
+}
+
+/// To strangers, with and without jobs; not to consumer and publisher.
+async fn agreements_look_like_none(world: &World, job: &str, empty: &str) {
+    let (consumer, stranger, publisher) = (world.consumer(), world.stranger(), world.publisher_as_caller());
+    let unknown = "ab".repeat(32);
+    for (id, jobs) in [(job.trim_end_matches("-0"), 1), (empty, 0)] {
+        let path = format!("/api/services/compute?serviceAgreementId={id}");
+        for who in [&consumer, &publisher] {
+            let (status, list) = send(who, "GET", &path, b"").await;
+            assert_eq!((status, list.as_array().map(Vec::len)), (200, Some(jobs)), "{list}");
+        }
+        for method in ["GET", "PUT", "DELETE"] {
+            let mut told = Vec::new();
+            for id in [id, &unknown] {
+                let path = format!("/api/services/compute?serviceAgreementId={id}");
+                let (status, problem) = send(&stranger, method, &path, b"").await;
+                told.push((status, problem.to_string().replace(id, "…")));
+            }
+            assert!(told[0] == told[1] && told[0].1.contains("agreement_not_found"), "{told:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
