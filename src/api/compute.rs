@@ -81,12 +81,13 @@ pub(super) async fn start(
     older: Older,
 ) -> Result<impl IntoResponse, Problem> {
     let mut caller = older.for_order(&state).await?;
-    let again = orders::begin(&state, &headers, &caller).await?;
+    let sent = keccak256(&caller.body);
     let (rest, algorithm) = split(&caller.body)?;
+    caller.body = rest.into();
+    let again = orders::begin(&state, &headers, &caller, sent).await?;
     if let Some(algorithm) = algorithm {
         take_beside_order(&state, caller.address, &algorithm).await?;
     }
-    caller.body = rest.into();
     let ordered = order(&state, &caller, again).await?;
     let job = authorize(&state, caller.address, &ordered.job.to_string(), Right::Status).await?;
     Ok((StatusCode::OK, ordered.headers(), Json(vec![old_status(&state, &job).await?])))
@@ -251,7 +252,6 @@ async fn which(
     Ok(jobs)
 }
 
-async fn old_statuses(state: &ApiState, jobs: &[JobRow]) -> Result<Json<Vec<OldStatus>>, Problem> {
 /// The jobs of an agreement that the caller may know of. To who is nothing to it an agreement looks like none.
 async fn of_agreement(
     state: &ApiState,
@@ -273,6 +273,7 @@ async fn of_agreement(
     if jobs.is_empty() && !knows { Err(unknown_agreement(id)) } else { Ok(jobs) }
 }
 
+async fn old_statuses(state: &ApiState, jobs: &[JobRow]) -> Result<Json<Vec<OldStatus>>, Problem> {
     let mut found = Vec::new();
     for job in jobs {
         found.push(old_status(state, job).await?);
@@ -318,10 +319,10 @@ mod tests {
             let (_, upload) = split(format!("{{\"{did}\":\"did:op:1\"}}").as_bytes()).unwrap();
             assert_eq!(upload.unwrap()["did"], "did:op:1");
         }
+        let (_, upload) = split(br#"{"serviceId":"ab","algorithmDid":"did:op:1"}"#).unwrap();
+        assert_eq!(upload.unwrap()["serviceAgreementId"], "ab", "exec takes either name");
         assert_eq!(split(b"{\"args\":[]}").unwrap().1, None);
         assert!(split(b"[]").is_err() && split(b"{").is_err());
         assert!(split(br#"{"algorithmDid":"a","algorithmMeta":{"rawcode":"b"}}"#).is_err());
     }
 }
-        let (_, upload) = split(br#"{"serviceId":"ab","algorithmDid":"did:op:1"}"#).unwrap();
-        assert_eq!(upload.unwrap()["serviceAgreementId"], "ab", "exec takes either name");

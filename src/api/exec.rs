@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
-use brizo_receipt::{Address, B256, JobSpec, Key, Signature};
+use brizo_receipt::{Address, B256, JobSpec, Key, Signature, keccak256};
 use serde::Deserialize;
 
 use super::ApiState;
@@ -79,7 +79,7 @@ async fn accept(
     headers: &HeaderMap,
     caller: &Caller,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    let again = orders::begin(state, headers, caller).await?;
+    let again = orders::begin(state, headers, caller, keccak256(&caller.body)).await?;
     let ordered = order(state, caller, again).await?;
     Ok((StatusCode::ACCEPTED, ordered.headers(), Json(ordered.document())))
 }
@@ -134,6 +134,13 @@ fn read(caller: &Caller) -> Result<(Fields, AgreementId), Problem> {
         .hint("sign the request with the consumer's key"));
     }
     Ok((fields, id))
+}
+
+/// Whether the body is an order under an agreement of the caller's.
+pub(super) async fn is_own_order(state: &ApiState, caller: &Caller) -> Result<bool, Problem> {
+    let Ok((_, id)) = read(caller) else { return Ok(false) };
+    let found = state.store.read(move |store| store.agreement(id)).await?;
+    Ok(found.is_some_and(|agreement| agreement.consumer == caller.address))
 }
 
 /// Takes an order in, whichever endpoint it came to. With `again`, an order that was taken before is no error.

@@ -1,10 +1,11 @@
 //! What an order may bring besides the order: whom it names, and an `Idempotency-Key` with which it can be sent twice.
 
 use axum::http::HeaderMap;
-use brizo_receipt::{Address, keccak256};
+use brizo_receipt::{Address, B256};
 
 use super::ApiState;
 use super::auth::Caller;
+use super::exec::is_own_order;
 use super::problem::Problem;
 use crate::ids::{AgreementId, JobId};
 use crate::job::Role;
@@ -14,6 +15,8 @@ use crate::store::{Asked, NewJob};
 const PARTIES_MAX: usize = 32;
 /// How long an idempotency key is remembered, in seconds.
 const KEY_S: u64 = 86_400;
+/// When to ask again after too many keys, in seconds.
+const TOO_MANY_S: u32 = 600;
 /// Characters of an idempotency key.
 const KEY_CHARS_MAX: usize = 255;
 
@@ -30,8 +33,14 @@ pub(super) fn parties(viewers: &[Address], auditors: &[Address]) -> Result<Vec<(
     Ok(viewers.chain(auditors.iter().map(|address| (*address, Role::Auditor))).collect())
 }
 
-/// Looks at the request's `Idempotency-Key`. Returns whether the same request was sent before under it.
-pub(super) async fn begin(state: &ApiState, headers: &HeaderMap, caller: &Caller) -> Result<bool, Problem> {
+/// Looks at the request's `Idempotency-Key`. Returns whether the same request was sent before under it; `sent` is the
+/// keccak-256 of its whole body, of which the caller's has the order.
+pub(super) async fn begin(
+    state: &ApiState,
+    headers: &HeaderMap,
+    caller: &Caller,
+    sent: B256,
+) -> Result<bool, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(false) };
     let good =
         |key: &&str| (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
@@ -42,13 +51,13 @@ pub(super) async fn begin(state: &ApiState, headers: &HeaderMap, caller: &Caller
         )
         .hint("send a fresh UUID with each new order, and the same one when you send the order again")
     })?;
-    let (address, body, now_s) = (caller.address, keccak256(&caller.body), state.clock.now_s());
-    // Who has no agreement can order nothing, and nothing is remembered for them.
-    if !state.store.with(move |store| store.has_agreement(address)).await? {
+    // What is no order of the caller's is refused in a moment, and nothing is remembered for it.
+    if !is_own_order(state, caller).await? {
         return Ok(false);
     }
+    let (address, now_s) = (caller.address, state.clock.now_s());
     let asked =
-        state.store.with(move |store| store.ask_once(address, &key, body, now_s + KEY_S, now_s)).await?;
+        state.store.with(move |store| store.ask_once(address, &key, sent, now_s + KEY_S, now_s)).await?;
     match asked {
         Asked::First => Ok(false),
         Asked::Again => Ok(true),
@@ -57,6 +66,12 @@ pub(super) async fn begin(state: &ApiState, headers: &HeaderMap, caller: &Caller
             "this Idempotency-Key was sent with another body",
         )
         .hint("a new order needs a new key")),
+        Asked::TooMany => Err(Problem::too_many(
+            "too_many_idempotency_keys",
+            "as many Idempotency-Keys of yours are remembered as may be",
+            TOO_MANY_S,
+        )
+        .hint("each is forgotten after a day; without a key an order that was taken before is job_exists")),
     }
 }
 

@@ -30,7 +30,12 @@ pub enum Asked {
     Again,
     /// Sent before, with another body.
     Otherwise,
+    /// New, and the caller has as many as one may have.
+    TooMany,
 }
+
+/// Idempotency keys of one caller that are remembered at the same time.
+pub(super) const KEYS_MAX: u64 = 1_000;
 
 /// Each index has lines of all jobs, so that none may be gone through.
 pub(super) const JOBS_AFTER: &str = "SELECT job FROM history NOT INDEXED WHERE id > ?1";
@@ -80,6 +85,11 @@ impl Store {
                 Some(known) if known == body.as_slice() => Ok(Asked::Again),
                 Some(_) => Ok(Asked::Otherwise),
                 None => {
+                    let query = "SELECT count(*) FROM idempotency WHERE caller = ?1";
+                    let keys: u64 = sql.query_row(query, [caller.as_str()], |row| row.get(0))?;
+                    if keys >= KEYS_MAX {
+                        return Ok(Asked::TooMany);
+                    }
                     sql.execute(
                         "INSERT INTO idempotency (caller, key, body, expires_s) VALUES (?1, ?2, ?3, ?4)",
                         params![caller, key, body.as_slice(), expires_s],

@@ -234,6 +234,23 @@ fn a_dead_step_takes_the_later_ones_with_it() {
     assert_eq!(store.waiting_steps().unwrap(), 0);
 }
 
+#[test]
+fn a_caller_has_so_many_idempotency_keys_and_no_more() {
+    let store = store();
+    let (who, other, body) = (Address::repeat_byte(5), Address::repeat_byte(6), B256::ZERO);
+    for number in 0..super::asked::KEYS_MAX {
+        assert_eq!(store.ask_once(who, &number.to_string(), body, NOW + 9, NOW).unwrap(), Asked::First);
+    }
+    assert_eq!(store.ask_once(who, "more", body, NOW + 9, NOW).unwrap(), Asked::TooMany);
+    assert_eq!(store.ask_once(who, "7", body, NOW + 9, NOW).unwrap(), Asked::Again);
+    assert_eq!(store.ask_once(other, "more", body, NOW + 9, NOW).unwrap(), Asked::First);
+    assert_eq!(
+        store.ask_once(who, "more", body, NOW + 99, NOW + 10).unwrap(),
+        Asked::First,
+        "the others are over"
+    );
+}
+
 fn seen(number: u64) -> SeenBlock {
     SeenBlock { number, hash: B256::repeat_byte(number as u8) }
 }
@@ -308,6 +325,30 @@ fn the_authorisation_needs_upload_and_payment_in_either_order() {
 }
 
 #[test]
+fn the_first_algorithm_of_an_agreement_stays() {
+    let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
+    let bundle = |main: &str| UploadFacts {
+        bundle: Some(BundleFacts {
+            archive: B256::repeat_byte(8),
+            files: Vec::new(),
+            start: Start { args: vec![main.into()], env: Vec::new() },
+        }),
+        ..upload()
+    };
+    let did = Did(B256::repeat_byte(1));
+    assert!(store.set_upload(id, &bundle("a"), None).unwrap());
+    assert!(store.set_upload(id, &bundle("a"), None).unwrap(), "the same again");
+    let other_runtime = UploadFacts { digest: B256::repeat_byte(7), ..bundle("a") };
+    for (other, did) in
+        [(bundle("b"), None), (other_runtime, None), (upload(), None), (bundle("a"), Some(did))]
+    {
+        assert!(!store.set_upload(id, &other, did).unwrap(), "{other:?} {did:?}");
+    }
+    let row = store.agreement(id).unwrap().unwrap();
+    assert_eq!((row.upload.unwrap().start().args, row.algorithm_did), (vec!["a".into()], None));
+}
+
+#[test]
 fn a_damaged_row_is_named() {
     let store = store();
     let id = store.insert_job(&new_job(4), "permitted", NOW).unwrap();
@@ -332,30 +373,6 @@ fn the_log_says_what_was_committed_and_nothing_else() {
     assert!(store.insert_job(&new_job(4), "permitted", NOW + 1).is_err());
     let first = store.claim_job("a", NOW, 10).unwrap().unwrap();
     let second = store.claim_job("b", NOW + 20, 10).unwrap().unwrap();
-#[test]
-fn the_first_algorithm_of_an_agreement_stays() {
-    let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
-    let bundle = |main: &str| UploadFacts {
-        bundle: Some(BundleFacts {
-            archive: B256::repeat_byte(8),
-            files: Vec::new(),
-            start: Start { args: vec![main.into()], env: Vec::new() },
-        }),
-        ..upload()
-    };
-    let did = Did(B256::repeat_byte(1));
-    assert!(store.set_upload(id, &bundle("a"), None).unwrap());
-    assert!(store.set_upload(id, &bundle("a"), None).unwrap(), "the same again");
-    let other_runtime = UploadFacts { digest: B256::repeat_byte(7), ..bundle("a") };
-    for (other, did) in
-        [(bundle("b"), None), (other_runtime, None), (upload(), None), (bundle("a"), Some(did))]
-    {
-        assert!(!store.set_upload(id, &other, did).unwrap(), "{other:?} {did:?}");
-    }
-    let row = store.agreement(id).unwrap().unwrap();
-    assert_eq!((row.upload.unwrap().start().args, row.algorithm_did), (vec!["a".into()], None));
-}
-
     assert!(store.commit_job(&first, &commit(), NOW + 20).is_err());
     assert!(store.give_up(&first, &GivenUp::Ended(End::HostFailed, "x".into()), NOW + 20).is_err());
     assert_eq!(store.log_position(id).unwrap(), None);

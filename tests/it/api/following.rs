@@ -157,6 +157,9 @@ async fn an_order_that_is_sent_twice_is_one() {
     other["args"] = serde_json::json!(["--file", "other.csv"]);
     let reused = order("k-1", &serde_json::to_vec(&other).unwrap()).await;
     assert_eq!((reused.0.as_u16(), reused.2["code"].as_str()), (422, Some("idempotency_key_reused")));
+    // What is no order of the caller's is not remembered under its key.
+    let no_order = order("k-2", b"{}").await;
+    assert_eq!((no_order.0.as_u16(), no_order.2["code"].as_str()), (400, Some("bad_body")));
     let new_key = order("k-2", &body).await;
     assert_eq!((new_key.0.as_u16(), new_key.2["code"].as_str()), (409, Some("job_exists")));
     // Another consumer's key of the same name is another key: it tells nothing of this one and takes nothing from it.
