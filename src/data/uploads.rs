@@ -15,6 +15,9 @@ use super::{Error, Mapped};
 /// How long what nobody goes on with, or orders with, is kept, in seconds.
 const KEPT_S: u64 = 86_400;
 
+/// How the name of a part ends, after the digest and the number of its bytes that count.
+const PART: &str = ".part";
+
 /// Algorithms that one consumer may have on their way in.
 const FILES_MAX: usize = 256;
 
@@ -57,11 +60,14 @@ pub struct Uploads {
     quota_bytes: u64,
 }
 
-/// A piece that is being taken in. Dropped before [`Piece::keep`], it leaves nothing behind.
+/// A piece that is being taken in. Dropped before [`Piece::keep`], it leaves nothing behind; what it leaves when the process
+/// is killed does not count, because the part's name says how much of it does.
 #[derive(Debug)]
 pub struct Piece {
     file: File,
     path: PathBuf,
+    /// The algorithm's name when it is complete.
+    place: PathBuf,
     from: u64,
     written: u64,
     room: u64,
@@ -83,14 +89,11 @@ impl Uploads {
     /// # Errors
     /// [`BadUpload::Missing`].
     pub fn received(&self, owner: Address, digest: B256) -> Result<Received, BadUpload> {
-        let length = |path: PathBuf| fs::metadata(path).ok().map(|file| file.len());
-        if let Some(bytes) = length(self.place(owner, digest)) {
-            return Ok(Received { bytes, complete: true });
+        if let Ok(file) = fs::metadata(self.place(owner, digest)) {
+            return Ok(Received { bytes: file.len(), complete: true });
         }
-        match length(self.part(owner, digest)) {
-            Some(bytes) => Ok(Received { bytes, complete: false }),
-            None => Err(BadUpload::Missing),
-        }
+        let (_, bytes) = self.part(owner, digest).ok_or(BadUpload::Missing)?;
+        Ok(Received { bytes, complete: false })
     }
 
     /// Begins a piece at an offset; 0 begins the whole anew.
@@ -100,30 +103,45 @@ impl Uploads {
     pub fn piece(&self, owner: Address, digest: B256, from: u64, now_s: u64) -> Result<Piece, BadUpload> {
         self.sweep(now_s);
         make(&self.folder.join(owner.to_string()))?;
-        let path = self.part(owner, digest);
-        let failed = |source| Error::Io { path: path.clone(), source };
+        let (place, begun) = (self.place(owner, digest), self.part(owner, digest));
         // An empty file is one all the same; what was begun may go on, as far as there is room.
         let is_full = |(used, count)| used >= self.quota_bytes || count >= FILES_MAX;
-        if !path.exists() && is_full(self.used(owner)) {
+        if begun.is_none() && is_full(self.used(owner)) {
             return Err(BadUpload::TooMuch(self.quota_bytes));
         }
+        let is_new = begun.is_none();
+        let (mut path, there) = begun.unwrap_or_else(|| (part_of(&place, 0), 0));
+        let failed = |source| Error::Io { path: place.clone(), source };
         let mut options = OpenOptions::new();
-        options.write(true).create(from == 0).truncate(false).mode(0o600);
+        options.write(true).create(from == 0 && is_new).truncate(false).mode(0o600);
         let file = match options.open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(BadUpload::Offset(0)),
+            Err(error) if error.kind() == ErrorKind::NotFound && is_new => return Err(BadUpload::Offset(0)),
+            // It got another name since.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(BadUpload::Busy),
             opened => opened.map_err(failed)?,
         };
         if file.try_lock().is_err() || !is_named(&file, &path).map_err(failed)? {
             return Err(BadUpload::Busy);
         }
-        let there = file.metadata().map_err(failed)?.len();
+        if self.part(owner, digest).is_none_or(|(part, _)| part != path) {
+            // Somebody has kept the first piece between our look and our lock; there is one part of each algorithm.
+            let _ = fs::remove_file(&path);
+            return Err(BadUpload::Busy);
+        }
         if from != 0 && from != there {
             return Err(BadUpload::Offset(there));
         }
+        if from != there {
+            // Before it is cut: its name must never say more than there is.
+            let anew = part_of(&place, 0);
+            fs::rename(&path, &anew).map_err(failed)?;
+            path = anew;
+        }
+        // What is behind is of a piece that was being written when the process was killed.
         file.set_len(from).map_err(failed)?;
         // What was cut off counts no more.
         let room = self.quota_bytes.saturating_sub(self.used(owner).0);
-        let mut piece = Piece { file, path, from, written: 0, room, kept: false };
+        let mut piece = Piece { file, path, place, from, written: 0, room, kept: false };
         piece.file.seek(SeekFrom::Start(from)).map_err(|source| piece.failed(source))?;
         Ok(piece)
     }
@@ -133,7 +151,7 @@ impl Uploads {
     /// # Errors
     /// [`BadUpload::Other`]: then nothing of it is left.
     pub fn finish(&self, owner: Address, digest: B256) -> Result<u64, BadUpload> {
-        let path = self.part(owner, digest);
+        let (path, _) = self.part(owner, digest).ok_or(BadUpload::Missing)?;
         let failed = |source| BadUpload::Data(Error::Io { path: path.clone(), source });
         let file = File::open(&path).map_err(failed)?;
         // Nobody may cut it while it is read, nor until it has its name. It is read and not mapped all the same.
@@ -170,7 +188,8 @@ impl Uploads {
 
     /// Forgets an algorithm; it may not be there.
     pub fn forget(&self, owner: Address, digest: B256) {
-        for path in [self.place(owner, digest), self.part(owner, digest)] {
+        let part = self.part(owner, digest).map(|(path, _)| path);
+        for path in part.into_iter().chain([self.place(owner, digest)]) {
             // What is not there need not go; what cannot go is swept another time.
             let _ = fs::remove_file(path);
         }
@@ -201,8 +220,15 @@ impl Uploads {
         self.folder.join(owner.to_string()).join(hex::encode(digest))
     }
 
-    fn part(&self, owner: Address, digest: B256) -> PathBuf {
-        self.place(owner, digest).with_extension("part")
+    /// The beginning of an algorithm, and how many of its bytes count: those that were proven and are on disk.
+    fn part(&self, owner: Address, digest: B256) -> Option<(PathBuf, u64)> {
+        let (name, folder) = (hex::encode(digest), self.folder.join(owner.to_string()));
+        let parts = files(&folder).filter_map(|(path, _)| {
+            let rest = path.file_name()?.to_str()?.strip_prefix(&name)?.strip_prefix('.')?;
+            let there = rest.strip_suffix(PART)?.parse().ok()?;
+            Some((path, there))
+        });
+        parts.max_by_key(|(_, there)| *there)
     }
 }
 
@@ -226,8 +252,13 @@ impl Piece {
     /// Of the disk.
     pub fn keep(mut self) -> Result<u64, Error> {
         self.file.sync_all().map_err(|source| self.failed(source))?;
+        let there = self.from + self.written;
+        let name = part_of(&self.place, there);
+        fs::rename(&self.path, &name).map_err(|source| self.failed(source))?;
         self.kept = true;
-        Ok(self.from + self.written)
+        let folder = name.parent().map_or_else(|| Ok(()), |folder| File::open(folder)?.sync_all());
+        folder.map_err(|source| self.failed(source))?;
+        Ok(there)
     }
 
     fn failed(&self, source: std::io::Error) -> Error {
@@ -246,6 +277,11 @@ impl Drop for Piece {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// The name of a part of which this many bytes count.
+fn part_of(place: &Path, there: u64) -> PathBuf {
+    place.with_extension(format!("{there}{PART}"))
 }
 
 /// Whether a path still leads to an open file: it may have been renamed or removed before it was locked.
@@ -283,7 +319,7 @@ mod tests {
         let (_folder, uploads) = uploads(100);
         let digest = B256::from(*blake3::hash(b"abcdef").as_bytes());
         send(&uploads, digest, 0, b"abcdef").unwrap();
-        let part = uploads.part(WHO, digest);
+        let (part, _) = uploads.part(WHO, digest).unwrap();
         let held = File::open(&part).unwrap();
         held.lock().unwrap();
         assert!(matches!(uploads.finish(WHO, digest), Err(BadUpload::Busy)));
@@ -297,7 +333,46 @@ mod tests {
 
         let other = B256::repeat_byte(7);
         assert!(matches!(send(&uploads, other, 5, b"x"), Err(BadUpload::Offset(0))));
-        assert!(!uploads.part(WHO, other).exists());
+        assert!(uploads.part(WHO, other).is_none());
+    }
+
+    #[test]
+    fn what_was_written_when_the_process_was_killed_does_not_count() {
+        let (_folder, uploads) = uploads(100);
+        let digest = brizo_receipt::content_digest(b"penguins");
+        let killed = |bytes: &[u8]| {
+            let folder = uploads.folder.join(WHO.to_string());
+            let mut parts = files(&folder).map(|(path, _)| path);
+            let part = parts.find(|path| path.extension().is_some_and(|it| it == "part")).unwrap();
+            OpenOptions::new().append(true).open(part).unwrap().write_all(bytes).unwrap();
+        };
+        send(&uploads, digest, 0, b"peng").unwrap();
+        killed(b"uinz, unproven");
+        assert_eq!(uploads.received(WHO, digest).unwrap(), Received { bytes: 4, complete: false });
+        assert_eq!(send(&uploads, digest, 4, b"ui").unwrap(), 6);
+        killed(b"x");
+        assert_eq!(send(&uploads, digest, 6, b"ns").unwrap(), 8);
+        assert_eq!(uploads.finish(WHO, digest).unwrap(), 8);
+        assert_eq!((*uploads.map(WHO, digest).unwrap()).as_ref(), b"penguins");
+
+        // Two that begin at the same time: whoever comes second leaves no second part.
+        let digest = brizo_receipt::content_digest(b"geese");
+        let late = part_of(&uploads.place(WHO, digest), 0);
+        send(&uploads, digest, 0, b"ge").unwrap();
+        fs::write(&late, b"").unwrap();
+        assert_eq!(send(&uploads, digest, 2, b"ese").unwrap(), 5);
+        assert_eq!(uploads.received(WHO, digest).unwrap().bytes, 5);
+        uploads.forget(WHO, digest);
+        let _ = fs::remove_file(late);
+
+        // Begun anew, and killed in the middle of it: of neither beginning anything counts.
+        let digest = brizo_receipt::content_digest(b"pigs");
+        send(&uploads, digest, 0, b"pen").unwrap();
+        let mut anew = uploads.piece(WHO, digest, 0, Clock::system().now_s()).unwrap();
+        anew.write(b"pig").unwrap();
+        assert_eq!(uploads.received(WHO, digest).unwrap().bytes, 0);
+        drop(anew);
+        assert!(matches!(uploads.received(WHO, digest), Err(BadUpload::Missing)));
     }
 
     #[test]
