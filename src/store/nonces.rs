@@ -161,7 +161,9 @@ impl Store {
             unwritten.iter().try_for_each(|used| insert(sql, used).map(drop))
         });
         if written.is_err() {
-            self.nonces.lock().unwritten.extend(unwritten);
+            // Those that have expired protect nothing, and while the database takes no writes they would be more and more.
+            let still_counts = unwritten.into_iter().filter(|used| used.expires_s >= now_s);
+            self.nonces.lock().unwritten.extend(still_counts);
         }
         written
     }
@@ -263,5 +265,17 @@ mod tests {
         store.keep_nonces(NOW).await;
         let rows: u64 = store.lock().query_row("SELECT count(*) FROM nonce", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 1);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_forgotten_when_it_has_expired() {
+        let store = Store::in_memory().unwrap();
+        store.lock().pragma_update(None, "query_only", true).unwrap();
+        assert!(is_first(&store, 1, NOW).await);
+        store.keep_nonces(NOW + 60).await;
+        assert_eq!(store.nonces.lock().unwritten.len(), 1);
+        assert!(is_first(&store, 2, NOW + 61).await);
+        store.keep_nonces(NOW + 61).await;
+        assert_eq!(store.nonces.lock().unwritten.len(), 1, "the one that still counts");
     }
 }
