@@ -9,7 +9,7 @@ mod web;
 
 use std::time::Duration;
 
-use brizo_receipt::{Address, B256, Domain, SecretKey};
+use brizo_receipt::{Address, B256, BYTES_MAX as RECEIPT_BYTES_MAX, Domain, SecretKey};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,6 +23,10 @@ use tries::Tries;
 
 use crate::clock::Clock;
 use crate::signed_request::RequestToSign;
+
+/// Bytes of an answer that is read: a long list has few MiB. What grows with a run's outputs, a receipt or logs, may have as
+/// many as a receipt.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// How long a signed request counts, in seconds.
 const EXPIRY_S: u64 = 60;
@@ -138,14 +142,18 @@ impl Client {
         })
     }
 
-    /// A signed GET; returns the body.
+    /// A signed GET; returns the body, which may have as many bytes as a receipt.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`]; [`Error::TooLong`] for a larger one, of which no more is read.
     pub async fn get(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.get_at_most(path, RECEIPT_BYTES_MAX).await
+    }
+
+    async fn get_at_most(&self, path: &str, most: usize) -> Result<Vec<u8>, Error> {
         let request = self.http.get(format!("{}{path}", self.base));
         let header = self.sign("GET", path, b"")?;
-        send(&self.base, request.header("authorization", header)).await
+        send(&self.base, path, request.header("authorization", header), most).await
     }
 
     /// A signed GET of a JSON document.
@@ -153,6 +161,14 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn get_json(&self, path: &str) -> Result<Value, Error> {
+        json(&self.get_at_most(path, ANSWER_BYTES_MAX).await?)
+    }
+
+    /// A signed GET of a JSON document that grows with what a run has printed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn get_long_json(&self, path: &str) -> Result<Value, Error> {
         json(&self.get(path).await?)
     }
 
@@ -163,7 +179,8 @@ impl Client {
     pub async fn post(&self, path: &str, kind: &str, body: Vec<u8>) -> Result<Value, Error> {
         let header = self.sign("POST", path, &body)?;
         let request = self.http.post(format!("{}{path}", self.base)).header("authorization", header);
-        json(&send(&self.base, request.header("content-type", kind.to_string()).body(body)).await?)
+        let request = request.header("content-type", kind.to_string()).body(body);
+        json(&send(&self.base, path, request, ANSWER_BYTES_MAX).await?)
     }
 
     fn sign(&self, method: &str, path: &str, body: &[u8]) -> Result<String, Error> {
@@ -185,7 +202,7 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 /// [`Error`].
 pub async fn fetch(base: &str, path: &str) -> Result<Vec<u8>, Error> {
     let base = base.trim_end_matches('/');
-    send(base, http(base)?.get(format!("{base}{path}"))).await
+    send(base, path, http(base)?.get(format!("{base}{path}")), ANSWER_BYTES_MAX).await
 }
 
 /// Writes what a URL gives, of any length, in pieces. Redirects are followed.
@@ -194,7 +211,7 @@ pub async fn fetch(base: &str, path: &str) -> Result<Vec<u8>, Error> {
 /// [`Error`]; what was written is then not whole.
 pub async fn download(url: &str, to: &mut impl std::io::Write) -> Result<u64, Error> {
     let unreachable = |e: reqwest::Error| Error::Unreachable {
-        url: url.split(['?', '#']).next().unwrap_or_default().into(),
+        url: without_secrets(url),
         text: format!("{:#}", anyhow::Error::from(e.without_url())),
     };
     let mut response = patient().map_err(unreachable)?.get(url).send().await.map_err(unreachable)?;
@@ -230,25 +247,14 @@ impl Files {
     /// # Errors
     /// [`Error`]; [`Error::TooLong`] for a larger one, of which no more is read.
     pub async fn get(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, Error> {
-        let unreachable = |e: reqwest::Error| Error::Unreachable {
-            url: self.base.clone(),
-            text: format!("{:#}", anyhow::Error::from(e)),
-        };
-        let mut response =
-            self.http.get(format!("{}/{path}", self.base)).send().await.map_err(unreachable)?;
+        let failed = |e: reqwest::Error| unreachable(&self.base, e);
+        let mut response = self.http.get(format!("{}/{path}", self.base)).send().await.map_err(failed)?;
         match response.status() {
             status if status.as_u16() == 404 => return Ok(None),
             status if !status.is_success() => return Err(Error::Odd(format!("{path}: status {status}"))),
             _ => {}
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > max {
-                return Err(Error::TooLong { path: path.into(), most: max });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Some(body))
+        body(&self.base, path, &mut response, max).await.map(Some)
     }
 }
 
@@ -258,20 +264,51 @@ fn patient() -> reqwest::Result<reqwest::Client> {
 }
 
 fn unreachable(base: &str, error: reqwest::Error) -> Error {
-    Error::Unreachable { url: base.into(), text: format!("{:#}", anyhow::Error::from(error)) }
+    Error::Unreachable { url: without_secrets(base), text: format!("{:#}", anyhow::Error::from(error)) }
+}
+
+/// A URL without what gives access: query, fragment, and the name and password before the host. Errors are shown and kept.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 fn http(base: &str) -> Result<reqwest::Client, Error> {
     let built = reqwest::Client::builder().timeout(Duration::from_secs(120)).build();
-    built.map_err(|e| Error::Unreachable { url: base.into(), text: e.to_string() })
+    built.map_err(|e| Error::Unreachable { url: without_secrets(base), text: e.to_string() })
 }
 
-async fn send(base: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
-    let response = request.send().await.map_err(|e| unreachable(base, e))?;
+async fn send(
+    base: &str,
+    path: &str,
+    request: reqwest::RequestBuilder,
+    most: usize,
+) -> Result<Vec<u8>, Error> {
+    let mut response = request.send().await.map_err(|e| unreachable(base, e))?;
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
-    Ok(response.bytes().await.map_err(|e| unreachable(base, e))?.into())
+    body(base, path, &mut response, most).await
+}
+
+/// The body of an answer, of which no more is read than it may have.
+async fn body(
+    base: &str,
+    path: &str,
+    response: &mut reqwest::Response,
+    most: usize,
+) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|e| unreachable(base, e))? {
+        if body.len() + piece.len() > most {
+            return Err(Error::TooLong { path: path.into(), most });
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 /// A problem document has no more bytes than this.
@@ -294,4 +331,26 @@ async fn refusal(mut response: reqwest::Response) -> Error {
 
 fn json(body: &[u8]) -> Result<Value, Error> {
     serde_json::from_slice(body).map_err(|e| Error::Odd(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_gives_access_to_a_source_is_not_shown() {
+        let shown = [
+            ("https://me:p@w@data.example:8443/a@b/c.csv?key=k#f", "https://data.example:8443/a@b/c.csv"),
+            ("http://token@data.example", "http://data.example"),
+            ("data.example/c.csv", "data.example/c.csv"),
+        ];
+        for (url, clean) in shown {
+            assert_eq!(without_secrets(url), clean);
+        }
+        // Nothing listens on port 1.
+        let error =
+            download("http://me:secret@127.0.0.1:1/c.csv?key=secret", &mut Vec::new()).await.unwrap_err();
+        assert!(matches!(&error, Error::Unreachable { url, .. } if url == "http://127.0.0.1:1/c.csv"));
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use brizo_receipt::B256;
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
 
-use super::{Client, Error, Tries, refusal, unreachable};
+use super::{Client, Error, Tries, refusal, unreachable, without_secrets};
 
 /// What is read back and hashed at a time.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -113,7 +113,7 @@ impl Client {
         }
         if begun.length() < wanted.size {
             let text = format!("the line was cut after {} of {} bytes", begun.length(), wanted.size);
-            return Err(Error::Unreachable { url: self.base.clone(), text });
+            return Err(Error::Unreachable { url: without_secrets(&self.base), text });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use brizo_receipt::{B256, keccak256};
 
-use super::{Client, Error, Tries, json, send};
+use super::{ANSWER_BYTES_MAX, Client, Error, Tries, json, send};
 
 /// What is sent at a time. Each piece is signed, and kept whole or not at all.
 pub const PIECE_BYTES: usize = 1 << 20;
@@ -67,7 +67,8 @@ impl Client {
                 .header("content-type", "application/partial-upload")
                 .header("upload-offset", at.to_string())
                 .header("upload-complete", if last { "?1" } else { "?0" });
-            let answer = json(&send(&self.base, request.body(piece.to_vec())).await?)?;
+            let answer =
+                json(&send(&self.base, path, request.body(piece.to_vec()), ANSWER_BYTES_MAX).await?)?;
             at += piece.len();
             if last && answer["complete"] == true {
                 told(at as u64);

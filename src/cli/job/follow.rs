@@ -74,7 +74,7 @@ fn harmless(text: &str) -> String {
 }
 
 pub(super) async fn print_logs(session: &Session, saved: &Saved) -> Result<Exit> {
-    let logs = session.client.get_json(&format!("/api/v1/jobs/{}/logs", saved.job_id())).await?;
+    let logs = session.client.get_long_json(&format!("/api/v1/jobs/{}/logs", saved.job_id())).await?;
     for stream in ["stdout", "stderr"] {
         match &logs[stream] {
             Value::String(text) if stream == "stdout" => print!("{}", harmless(text)),

@@ -182,9 +182,11 @@ async fn an_empty_file_is_a_file() {
     assert_eq!(std::fs::read(line.part()).unwrap(), b"");
 }
 
-/// What is no problem document is not read to its end: it may have none.
-#[tokio::test]
-async fn a_refusal_without_end_is_not_read() {
+/// More than anybody should read.
+const ENDLESS: u64 = 1 << 30;
+
+/// Answers one request with this status and a body that ends when the client goes away; returns its length.
+async fn endless(status: &'static str) -> (String, tokio::task::JoinHandle<u64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
@@ -194,18 +196,42 @@ async fn a_refusal_without_end_is_not_read() {
             head.rotate_left(1);
             head[3] = stream.read_u8().await.unwrap();
         }
-        stream.write_all(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n").await.unwrap();
+        let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
         let mut written = 0u64;
-        // Until the client goes away.
-        while stream.write_all(&[b' '; 4096]).await.is_ok() {
+        while written < ENDLESS && stream.write_all(&[b' '; 4096]).await.is_ok() {
             written += 4096;
         }
         written
     });
+    (url, server)
+}
+
+/// What is no problem document is not read to its end: it may have none.
+#[tokio::test]
+async fn a_refusal_without_end_is_not_read() {
+    let (url, server) = endless("404 Not Found").await;
     let folder = tempfile::tempdir().unwrap();
     let served = Arc::default();
     let error = Line { url, served, folder }.fetch(b"wanted").await.unwrap_err();
     assert!(matches!(&error, Error::Odd(text) if text.contains("404")), "{error}");
     // What the two sockets hold besides is the system's.
     assert!(server.await.unwrap() < 64 << 20);
+}
+
+/// Nor is an answer: a provider must not fill its consumer's memory.
+#[tokio::test]
+async fn an_answer_without_end_is_not_read() {
+    let (url, server) = endless("200 OK").await;
+    let error = brizo::client::fetch(&url, "/api/v1/environments").await.map(drop).unwrap_err();
+    assert!(matches!(&error, Error::TooLong { path, .. } if path == "/api/v1/environments"), "{error}");
+    assert!(server.await.unwrap() < 128 << 20);
+    let (url, server) = endless("200 OK").await;
+    let key = SecretKey::from_bytes(&[1; 32]).unwrap();
+    let domain = Domain { chain_id: 1337, verifying_contract: Address::ZERO };
+    let client = Client::new(&url, key, Address::ZERO, domain).unwrap();
+    let error = client.get("/api/v1/jobs/x/receipt").await.map(drop).unwrap_err();
+    let most = brizo_receipt::BYTES_MAX;
+    assert!(matches!(error, Error::TooLong { most: read, .. } if read == most), "{error}");
+    assert!(server.await.unwrap() < 4 * most as u64);
 }
