@@ -23,11 +23,12 @@ fn job_file(world: &World, more: &str) -> String {
         "provider = \"{}\"\nrpc = \"{}\"\ndeployment = \"deployment.json\"\nkey_file = \"consumer.key\"\ndid = \"{}\"\n\
          algorithm = \"bundle\"\noutput = \"out\"\nruntime = \"{}\"\n{more}\
          [limits]\nfuel = 1000000\nmemory_bytes = 65536\noutput_bytes = 1000\noutput_files = 1\n\
-         [payment]\nmax_price = \"1000000\"\n",
+         [payment]\nmax_price = \"1000000\"\ntoken = \"{}\"\n",
         world.provider.url,
         world.anvil.url(),
         world.did,
         parrot(),
+        world.token(),
     )
 }
 

@@ -27,11 +27,12 @@ fn job_file(world: &World) -> String {
         "provider = \"{}\"\nrpc = \"{}\"\ndeployment = \"deployment.json\"\nkey_file = \"consumer.key\"\ndid = \"{}\"\n\
          algorithm = \"{}\"\nargs = [\"--file\", \"penguins.csv\"]\noutput = \"out\"\n\
          [limits]\nfuel = 200000000\nmemory_bytes = 67108864\noutput_bytes = 1048576\noutput_files = 16\n\
-         [payment]\nmax_price = \"1000000\"\n",
+         [payment]\nmax_price = \"1000000\"\ntoken = \"{}\"\n",
         world.provider.url,
         world.anvil.url(),
         world.did,
-        guest_path("column_stats").display()
+        guest_path("column_stats").display(),
+        world.token(),
     )
 }
 
@@ -213,9 +214,12 @@ async fn what_cannot_run_or_costs_too_much_is_not_signed() {
     let refused = world.brizo(&["job", "run", "job.toml"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("payment.max_price is 999999"), "{}", said(&refused));
-    for (from, to, word) in
-        [("fuel = 200000000", "fuel = 0", "limits.fuel"), ("67108864", "65536", "limits.memory_bytes")]
-    {
+    for (from, to, word) in [
+        ("fuel = 200000000", "fuel = 0", "limits.fuel"),
+        ("67108864", "65536", "limits.memory_bytes"),
+        ("token =", "# token =", "payment.token"),
+        ("[payment]", "[payment]\nmax_wait_s = 5", "payment.max_wait_s"),
+    ] {
         std::fs::write(inside(&world, "job.toml"), job_file(&world).replace(from, to)).unwrap();
         let refused = world.brizo(&["job", "run", "job.toml"]);
         assert!(said(&refused).contains(word), "{}", said(&refused));

@@ -19,10 +19,11 @@ fn write_job(world: &World, bundle: (&str, &[u8]), more: &str) {
         "provider = \"{}\"\nrpc = \"{}\"\ndeployment = \"deployment.json\"\nkey_file = \"consumer.key\"\ndid = \"{}\"\n\
          algorithm = \"bundle\"\noutput = \"out\"\nruntime = \"0x{image}\"\n{more}\
          [limits]\nfuel = 30000000\nmemory_bytes = 67108864\noutput_bytes = 100000\noutput_files = 5\n\
-         [payment]\nmax_price = \"1000000\"\n",
+         [payment]\nmax_price = \"1000000\"\ntoken = \"{}\"\n",
         world.provider.url,
         world.anvil.url(),
         world.did,
+        world.token(),
     );
     std::fs::write(inside(world, "job.toml"), job).unwrap();
 }

@@ -131,8 +131,11 @@ async fn log_lines_name_the_job_and_hold_no_secret_and_no_payload() {
     world.provider.kill();
     std::fs::remove_file(inside(&world, "provider.log")).unwrap();
     let rpc = format!("{}/v3/k3y-of-the-node", world.proxy.url());
-    let variables =
-        [("RUST_LOG", "brizo=trace,tower_http=trace,info"), ("BRIZO_LOG", "json"), ("BRIZO_RPC", &rpc)];
+    let variables = [
+        ("RUST_LOG", "brizo=trace,tower_http=trace,alloy_transport_http=trace,info"),
+        ("BRIZO_LOG", "json"),
+        ("BRIZO_RPC", &rpc),
+    ];
     world.provider = Provider::start_in(world.folder.path(), &variables).await;
     let consumer = world.consumer();
     let module = guest("group_aggregate");
