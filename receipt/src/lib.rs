@@ -56,4 +56,7 @@ pub use profiles::{PROFILES_FORMAT, ProfileState, Profiles, PublishedProfile};
 pub use sign::{Domain, SecretKey, Signature, recover};
 pub use tree::Position;
 pub use verdict::{SignedVerdict, VERDICT_FORMAT, VerdictExpectation, VerdictStatement, evidence_digest};
-pub use verify::{Expectation, ExpectedJob, Tier, Verdict, check_signatures, check_structure};
+pub use verify::{
+    Expectation, ExpectedJob, Tier, Verdict, check_signatures, check_statement, check_structure,
+    check_structure_for,
+};

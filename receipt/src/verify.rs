@@ -6,7 +6,8 @@ use alloy_primitives::{Address, B256};
 
 use crate::outputs::check_outputs_list;
 use crate::{
-    Domain, Error, Fact, Kind, Profiles, Receipt, Result, RunInfo, check_path, recover, root_of_leaves,
+    Domain, Error, Fact, Kind, Profiles, Receipt, Result, RunInfo, VerdictStatement, check_path, recover,
+    root_of_leaves,
 };
 
 /// How far a receipt has been verified. Each tier includes the ones before it.
@@ -99,8 +100,29 @@ impl std::str::FromStr for ExpectedJob {
 /// # Errors
 /// The first rule that does not hold.
 pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<String>> {
+    receipt.claim.outcome.check(&receipt.claim.spec)?;
+    check_all_else(receipt, expected)
+}
+
+/// Checks the structure of a receipt that a verdict is about. A claim that contradicts itself is false whoever runs what, so a
+/// verdict may dispute it: if it is the claim that is committed to, by its hash, nothing but that is wrong with it.
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn check_structure_for(
+    verdict: &VerdictStatement,
+    receipt: &Receipt,
+    expected: &Expectation,
+) -> Result<()> {
+    let is_disputed = !verdict.confirms() && receipt.claim.hash() == receipt.claim_hash;
+    let checked =
+        if is_disputed { check_all_else(receipt, expected) } else { check_structure(receipt, expected) };
+    checked.map(|_| ())
+}
+
+/// Everything but whether the claim contradicts itself.
+fn check_all_else(receipt: &Receipt, expected: &Expectation) -> Result<Vec<String>> {
     let spec = &receipt.claim.spec;
-    receipt.claim.outcome.check(spec)?;
     let profile = Profiles::standing(spec.profile, expected.profiles.as_ref())?;
     check_kind(receipt.kind, spec.profile)?;
     check_lists(receipt)?;
@@ -124,16 +146,9 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     for (output, shown) in receipt.opening.outputs.iter().filter_map(|o| Some((o, o.shown.as_ref()?))) {
         same_hash(&format!("leaf of opening.outputs {:?}", shown.entry.path), output.leaf, shown.leaf())?;
     }
+    check_statement(receipt)?;
     if let Some(attestation) = &receipt.attestation {
         let statement = &attestation.statement;
-        for (what, stated, computed) in [
-            ("claimHash", statement.claim_hash, receipt.claim_hash),
-            ("agreementId", statement.agreement_id, spec.agreement_id),
-        ] {
-            if stated != computed {
-                return Err(Error::Replayed { what, stated, computed });
-            }
-        }
         same_hash(
             "attestation.statement.runInfoDigest",
             statement.run_info_digest,
@@ -152,6 +167,24 @@ pub fn check_structure(receipt: &Receipt, expected: &Expectation) -> Result<Vec<
     expect(Fact::Receipt, "claim hash", expected.claim_hash, receipt.claim_hash)?;
     let (spec_hash, outcome_hash) = (spec.hash(), receipt.claim.outcome.hash());
     Ok(vec![format!("claim hash recomputed from spec {spec_hash} and outcome {outcome_hash}"), profile])
+}
+
+/// Checks that the attestation, where there is one, is about this claim.
+///
+/// # Errors
+/// [`Error::Replayed`] for a statement about another receipt.
+pub fn check_statement(receipt: &Receipt) -> Result<()> {
+    let Some(attestation) = &receipt.attestation else { return Ok(()) };
+    let statement = &attestation.statement;
+    for (what, stated, computed) in [
+        ("claimHash", statement.claim_hash, receipt.claim_hash),
+        ("agreementId", statement.agreement_id, receipt.claim.spec.agreement_id),
+    ] {
+        if stated != computed {
+            return Err(Error::Replayed { what, stated, computed });
+        }
+    }
+    Ok(())
 }
 
 /// What a receipt can prove follows from its profile, where the release knows that: a provider who says "attested" of a run that

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use brizo_receipt::{
-    B256, Key, Kind as ReceiptKind, Outcome, Receipt, blind_commit, check_signatures, check_structure,
-    content_digest,
+    B256, Expectation, Key, Kind as ReceiptKind, Outcome, Receipt, blind_commit, check_signatures,
+    check_statement, check_structure, content_digest,
 };
 use clap::Args;
 use serde_json::json;
@@ -81,9 +81,7 @@ impl Replay {
             return self.refuse(&error);
         }
         if let Err(error) = check_structure(&receipt, &expected) {
-            let Some(why) = contradiction(&receipt, &expected) else { return self.refuse(&error) };
-            let auditor = self.verdict.auditor(&receipt)?;
-            return self.report(&receipt, auditor.as_ref(), None, &[why], Exit::MISMATCH);
+            return self.contradicted(&receipt, &expected, &error);
         }
         let auditor = self.verdict.auditor(&receipt)?;
         let auditor = auditor.as_ref();
@@ -138,8 +136,26 @@ impl Replay {
             &outputs_key,
             self.outputs.as_deref(),
         )?);
-        let exit = if differences.is_empty() { Exit::OK } else { Exit::MISMATCH };
-        self.report(&receipt, auditor, Some(claim.hash()), &differences, exit)
+        let replayed = claim.hash();
+        let same = differences.is_empty() && replayed == receipt.claim_hash;
+        let exit = if same { Exit::OK } else { Exit::MISMATCH };
+        self.report(&receipt, auditor, Some(replayed), &differences, exit)
+    }
+
+    /// The structure does not hold: perhaps because the claim is one that nobody has to run to know that it is false.
+    fn contradicted(
+        &self,
+        receipt: &Receipt,
+        expected: &Expectation,
+        error: &brizo_receipt::Error,
+    ) -> Result<Exit> {
+        let Some(why) = contradiction(receipt, expected) else { return self.refuse(error) };
+        // Anybody can write another claim beside an attestation; its provider has not made it.
+        if let Err(error) = check_statement(receipt) {
+            return self.refuse(&error);
+        }
+        let auditor = self.verdict.auditor(receipt)?;
+        self.report(receipt, auditor.as_ref(), None, &[why], Exit::MISMATCH)
     }
 
     /// Something that was not given and without which nobody can be accused of anything.

@@ -7,7 +7,7 @@ use super::exit_code;
 use super::node::plain;
 use crate::{
     Disclosure, Error, Expectation, Kind, Profiles, Receipt, Result, SignedVerdict, VerdictExpectation,
-    check_signatures, check_structure,
+    check_signatures, check_structure_for,
 };
 
 /// The result of a check, in every form that a program needs.
@@ -77,7 +77,7 @@ pub fn check_verdict(
     auditor: Option<Address>,
 ) -> Checked {
     let checked = SignedVerdict::parse(verdict).and_then(|verdict| {
-        let mut expected = receipt.map(about).transpose()?.unwrap_or_default();
+        let mut expected = receipt.map(|receipt| about(&verdict, receipt)).transpose()?.unwrap_or_default();
         expected.auditor = auditor;
         verdict.check(&expected)?;
         Ok(verdict)
@@ -93,9 +93,9 @@ pub fn check_verdict(
 }
 
 /// What a verdict about this receipt must say.
-fn about((bytes, expected): (&[u8], &Expectation)) -> Result<VerdictExpectation> {
+fn about(verdict: &SignedVerdict, (bytes, expected): (&[u8], &Expectation)) -> Result<VerdictExpectation> {
     let receipt = Receipt::parse(bytes)?;
-    check_structure(&receipt, expected)?;
+    check_structure_for(&verdict.statement, &receipt, expected)?;
     // Or the deployment would be one that somebody wrote into the file.
     check_signatures(&receipt, expected)?;
     if receipt.kind == Kind::Attested {

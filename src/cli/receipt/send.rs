@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use brizo_receipt::{
-    Receipt, SMALL_BYTES_MAX, SignedVerdict, VerdictExpectation, check_signatures, check_structure,
+    Receipt, SMALL_BYTES_MAX, SignedVerdict, VerdictExpectation, check_signatures, check_structure_for,
 };
 use clap::Args;
 
@@ -48,7 +48,7 @@ impl SendVerdict {
         })?;
         let spec = &receipt.claim.spec;
         let expected = self.profiles.expectation()?;
-        check_structure(&receipt, &expected)?;
+        check_structure_for(&verdict.statement, &receipt, &expected)?;
         check_signatures(&receipt, &expected)?;
         // What the provider would refuse is said here, before anything is sent.
         verdict.check(&VerdictExpectation {

@@ -147,7 +147,12 @@ pub(super) fn after_the_run(
         })
         .collect();
     let manifest = outputs.manifest()?;
-    differences.extend(output_differences(receipt, &manifest, outputs_key));
+    let mut of_outputs = output_differences(receipt, &manifest, outputs_key);
+    // Leaf by leaf all are there, but the root is over a list: over their order, and over each as often as it stands.
+    if of_outputs.is_empty() && stated.outputs_root != replayed.outputs_root {
+        of_outputs.push("outputs: the same leaves in another order or number".to_string().into());
+    }
+    differences.extend(of_outputs);
     if let Some(folder) = folder {
         differences.extend(delivered(receipt, outputs, folder)?);
     }

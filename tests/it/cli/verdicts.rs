@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use brizo_receipt::{B256, Domain, Receipt, SecretKey, SignedVerdict};
+use brizo_receipt::{B256, Domain, OutputEntry, Receipt, SecretKey, SignedVerdict};
 
 use super::{LocalRun, REPLAY, flip, json, said};
 use crate::guests::repository;
@@ -135,6 +135,63 @@ fn a_claim_that_contradicts_itself_is_disputed_without_a_run() {
     let signed = verdict(&run);
     assert!(signed.statement.replayed_hash.is_zero(), "{}", said(&replay));
     assert!(signed.evidence.contains("fuelUsed"), "{}", signed.evidence);
+    let checked = check(&run, &["--receipt", "out.receipt.json"]);
+    assert_eq!(
+        (checked.status.code(), json(&checked)["verdict"].as_str()),
+        (Some(0), Some("disputes")),
+        "{}",
+        said(&checked)
+    );
+    // Whoever confirms it has seen no run of it.
+    let (key, hash) = (SecretKey::from_bytes(&[0x55; 32]).unwrap(), receipt.claim_hash);
+    let confirms =
+        SignedVerdict::sign(&key, Domain::LOCAL, (hash, B256::ZERO), Some(hash), "same".into(), 1).unwrap();
+    std::fs::write(run.path("verdict.json"), confirms.to_text()).unwrap();
+    let checked = check(&run, &["--receipt", "out.receipt.json"]);
+    let code = json(&checked)["code"].as_str().map(str::to_string);
+    assert_eq!((checked.status.code(), code.as_deref()), (Some(10), Some("receipt_contradiction")));
+}
+
+/// Who writes another claim beside an attestation makes nothing that its provider said.
+#[test]
+fn a_claim_that_the_attestation_is_not_about_accuses_nobody() {
+    let (run, _) = with_auditor();
+    let vector = std::fs::read(repository("tests/vectors/receipt/ok-full/receipt.json")).unwrap();
+    let mut receipt = Receipt::parse(&vector).unwrap();
+    receipt.claim.outcome.fuel_used = receipt.claim.spec.fuel_limit + 1;
+    receipt.claim_hash = receipt.claim.hash();
+    std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+    let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+    assert_eq!(replay.status.code(), Some(28), "{}", said(&replay));
+    assert_eq!(json(&replay)["code"], "replayed_statement");
+    assert!(!run.path("verdict.json").exists(), "a verdict was signed");
+}
+
+/// The root is over all leaves in their order, also over those that nobody can see.
+#[test]
+fn the_order_and_number_of_withheld_leaves_is_compared() {
+    let changes: [fn(&mut Vec<OutputEntry>); 2] =
+        [|outputs| outputs.swap(0, 1), |outputs| outputs.insert(0, outputs[0].clone())];
+    for change in changes {
+        let (run, _) = with_auditor();
+        let mut receipt = Receipt::parse(&std::fs::read(run.path("out.receipt.json")).unwrap()).unwrap();
+        receipt.opening.outputs.iter_mut().for_each(|output| output.shown = None);
+        change(&mut receipt.opening.outputs);
+        receipt.claim.outcome.outputs_root = receipt.opening.outputs_root();
+        receipt.claim_hash = receipt.claim.hash();
+        std::fs::write(run.path("out.receipt.json"), receipt.to_text()).unwrap();
+        let replay = run.brizo(&[&REPLAY[..], &SIGN].concat());
+        assert_eq!(
+            (replay.status.code(), json(&replay)["match"].as_bool()),
+            (Some(20), Some(false)),
+            "{}",
+            said(&replay)
+        );
+        assert!(said(&replay).contains("the same leaves in another order or number"), "{}", said(&replay));
+        let signed = verdict(&run);
+        assert_eq!(signed.statement.replayed_hash.to_string(), run.hash);
+        assert!(signed.evidence.contains("differs: outputs: the same leaves"), "{}", signed.evidence);
+    }
 }
 
 /// What came out is said, though the verdict about it cannot be kept.
