@@ -35,17 +35,19 @@ impl Receipt {
         complete.then(|| outputs_key(self.claim.spec.hash(), run_key, dataset_keys))
     }
 
-    /// Checks that the outputs that are shown are salted with this outputs key.
+    /// Checks that the outputs that are shown are salted with this outputs key. Returns their number: where it is 0, any key passes.
     ///
     /// # Errors
     /// [`Error::WrongKey`] names the first output with another salt.
-    pub fn check_output_salts(&self, outputs_key: &Key) -> Result<()> {
+    pub fn check_output_salts(&self, outputs_key: &Key) -> Result<usize> {
+        let mut compared = 0;
         for shown in self.opening.outputs.iter().filter_map(|output| output.shown.as_ref()) {
             let what =
                 format!("salt of opening.outputs {:?} (wrong run key or dataset key?)", shown.entry.path);
             of_key(&what, shown.salt, shown.entry.salt(outputs_key))?;
+            compared += 1;
         }
-        Ok(())
+        Ok(compared)
     }
 
     /// Compares delivered files, by path below `/data/outputs`, with the list. Folders and streams are not compared. A file

@@ -26,10 +26,12 @@ def outputs_key(receipt, run_key, dataset_keys):
 
 
 def check_salts(receipt, key):
-    """The salts of the outputs that are shown are those of the outputs key."""
-    for one in shown_outputs(receipt):
+    """The salts of the outputs that are shown are those of the outputs key. Returns how many there are to compare."""
+    shown = shown_outputs(receipt)
+    for one in shown:
         right = one["salt"] == manifest.salt(key, one["kind"], one["path"])
         need(right, "wrong_key", f"the salt of {one['path']!r}")
+    return len(shown)
 
 
 def read_folder(folder):
@@ -49,7 +51,9 @@ def read_folder(folder):
 
 
 def check_outputs(receipt, folder, key):
-    """A folder of delivered files against the list; with the outputs key, also against what is withheld."""
+    """A folder of delivered files against the list; with the outputs key, also against what is withheld.
+
+    Returns how many of them are withheld."""
     listed = {one["path"]: one for one in shown_outputs(receipt) if one["kind"] == "file"}
     withheld = {one["leaf"] for one in receipt["opening"]["outputs"] if len(one) == 1}
     delivered = read_folder(folder)
@@ -63,6 +67,7 @@ def check_outputs(receipt, folder, key):
             need(known, "bad_manifest", f"the file {one['path']!r} is not in the receipt")
     missing = set(listed) - {one["path"] for one in delivered}
     need(not missing, "bad_manifest", f"files that are missing: {sorted(missing)}")
+    return sum(one["path"] not in listed for one in delivered)
 
 
 def check_input(receipt, path, folder, dataset_key):

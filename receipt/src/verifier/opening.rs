@@ -50,13 +50,17 @@ pub(super) fn check(receipt: &Receipt, given: &OpeningEvidence<'_>) -> Result<Ve
         notes.push("arguments and variables open invocationRoot".to_string());
     }
     let outputs_key = run_key.as_ref().and_then(|key| receipt.outputs_key(key, &given.dataset_keys));
+    let mut compared = 0;
     if let Some(key) = &outputs_key {
-        receipt.check_output_salts(key)?;
-        notes.push("the outputs are salted with the run key and the dataset keys".into());
+        compared = receipt.check_output_salts(key)?;
+        if compared > 0 {
+            notes.push("the outputs are salted with the run key and the dataset keys".into());
+        }
     }
     if let Some(files) = given.outputs {
         let delivered = receipt.check_delivered(files, outputs_key.as_ref())?;
         notes.push(format!("{} delivered files are the committed ones", delivered.shown));
+        compared += delivered.withheld;
         if delivered.withheld > 0 {
             notes.push(format!("{} more files are ones that it withholds", delivered.withheld));
         }
@@ -76,6 +80,11 @@ pub(super) fn check(receipt: &Receipt, given: &OpeningEvidence<'_>) -> Result<Ve
             "--dataset-key is of use with --run-key, once for each of the receipt's {mounts} data sets"
         );
         return Err(Stop::Missing(why));
+    }
+    if compared == 0 && !given.dataset_keys.is_empty() {
+        let why = "every output is withheld, so nothing tells a right data set key from a wrong one: give --outputs for withheld \
+                   files";
+        return Err(Stop::Missing(why.into()));
     }
     if notes.is_empty() {
         let why = "the receipt is salted with a run key: give --run-key, or --outputs for delivered files";
