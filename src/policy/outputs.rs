@@ -1,6 +1,6 @@
 //! Declared outputs: which files and streams an owner expects to leave, by name.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Glob, GlobBuilder, GlobMatcher};
 use serde::Deserialize;
 
 use super::ceilings;
@@ -11,7 +11,7 @@ use super::{Refusal, text};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outputs {
-    /// Globs over paths below `/data/outputs`. A `*` does not cross a `/`; `**` does.
+    /// Globs over paths below `/data/outputs`. A `*` does not cross a `/`; `**` does. A class that matches `/` is refused.
     pub declared: Vec<DeclaredGlob>,
     /// Streams that may leave.
     pub streams: Vec<StreamName>,
@@ -62,12 +62,42 @@ impl TryFrom<String> for DeclaredGlob {
         if glob.is_empty() || glob.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(odd("has an empty component, `.` or `..`, so it could never match an output's path"));
         }
-        // Every choice is written out, so that a glob means the same on every host.
-        let compiled = GlobBuilder::new(&glob).literal_separator(true).backslash_escape(true).build();
-        compiled
-            .map(|glob| Self(glob.compile_matcher()))
-            .map_err(|e| odd(&format!("cannot be read: {}", e.kind())))
+        let unread = |e: globset::Error| odd(&format!("cannot be read: {}", e.kind()));
+        let read = compile(&glob).map_err(unread)?;
+        for class in classes(&glob) {
+            // The library lets classes cross what stars do not.
+            if compile(class).map_err(unread)?.compile_matcher().is_match("/") {
+                return Err(odd(&format!(
+                    "has the class {class}, which also matches `/`: name the characters, or exclude it, as [!a/] does"
+                )));
+            }
+        }
+        Ok(Self(read.compile_matcher()))
     }
+}
+
+/// Every choice is written out, so that a glob means the same on every host.
+fn compile(glob: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build()
+}
+
+/// The character classes of a glob that can be read, each from `[` to its `]`.
+fn classes(glob: &str) -> Vec<&str> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while let Some(next) = glob[at..].find(['[', '\\']).map(|more| at + more) {
+        let after = &glob[next + 1..];
+        if glob[next..].starts_with('\\') {
+            at = next + 1 + after.chars().next().map_or(0, char::len_utf8);
+            continue;
+        }
+        // Right at the beginning a `]` is one of the characters.
+        let inside = after.strip_prefix(['!', '^']).unwrap_or(after);
+        let inside = inside.strip_prefix(']').unwrap_or(inside);
+        let Some(end) = inside.find(']') else { break };
+        at = glob.len() - inside.len() + end + 1;
+        found.push(&glob[next..at]);
+    }
+    found
 }
 
 impl Outputs {

@@ -279,6 +279,42 @@ fn what_the_manifest_states_some_rule_must_read() {
 }
 
 #[test]
+fn no_class_of_a_declared_glob_crosses_a_slash() {
+    for glob in [
+        "[!a].csv",
+        "[^a]*.csv",
+        "a[.-0]b",
+        "{a,b[!x]}.csv",
+        "[!]a]b",
+        "\\\\[!a]",
+        "a/[!b]c",
+        "[/]",
+        "**/[!.]*",
+    ] {
+        let why = DeclaredGlob::try_from(glob.to_string()).unwrap_err();
+        assert!(why.contains("also matches `/`") && why.contains("[!a/]"), "{glob}: {why}");
+    }
+    for (glob, matches, other) in [
+        ("[!a/].csv", "b.csv", "/.csv"),
+        ("x[!a/]y", "xby", "x/y"),
+        ("x[!]/]y", "xby", "x/y"),
+        ("[a-z]*.csv", "b1.csv", "b/1.csv"),
+        ("{[0-9],x}", "7", "/"),
+        ("\\[!a", "[!a", "/"),
+        ("**/[!./]*", "a/b/c", "a/b/.c"),
+    ] {
+        let manifest = MANIFEST.replacen("declared = []", &format!("declared = ['{glob}']"), 1);
+        let declared = Policy::parse(&manifest, "").unwrap_or_else(|error| panic!("{glob}: {error}"));
+        let outputs = &declared.manifest().outputs;
+        let declares = |path: &str| {
+            outputs.declares(&ReleaseOutput { kind: OutputKind::File, path: path.into(), bytes: 1 })
+        };
+        assert!(declares(matches) && !declares(other), "{glob}");
+        assert_eq!(outputs.declared[0].text(), glob);
+    }
+}
+
+#[test]
 fn the_digest_binds_both_texts_and_where_they_meet() {
     let base = policy(PERMIT).digest();
     assert_eq!(base, policy(PERMIT).digest());
