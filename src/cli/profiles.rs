@@ -12,7 +12,7 @@ use super::format::read_at_most;
 /// A newer list of profiles, where there is one.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct NewerProfiles {
-    /// A list of published profiles that is newer than that of this release; receipts under revoked ones are refused (13).
+    /// A list of published profiles that is newer than that of this release; receipts under revoked ones are refused (27).
     #[arg(long = "profiles", value_name = "FILE")]
     list: Option<PathBuf>,
 }

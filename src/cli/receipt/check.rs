@@ -14,7 +14,7 @@ use super::super::{Exit, Usage};
 /// Check a proof that something is part of a receipt, given nothing but the receipt's hash.
 ///
 /// Exit code 0 when it holds; 10 when it is no disclosure, 13 when it is of another receipt, 17 when it does not lead to
-/// the hash or --file has other bytes. A disclosure that shows the order is refused (13), too, if its profile is revoked; one of
+/// the hash or --file has other bytes. A disclosure that shows the order is refused (27), too, if its profile is revoked; one of
 /// an output does not show it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckDisclosure {
@@ -45,7 +45,9 @@ impl CheckDisclosure {
 ///
 /// Whether the auditor is right is another question: `brizo replay` answers it. Exit code 0 for a good signature, whether it
 /// confirms or disputes; 10 when it is no verdict, 11 or 12 when evidence or signature do not fit, 13 when it is about
-/// another receipt, by another auditor, or about a receipt under a revoked profile.
+/// another receipt, 23, 24 or 25 when it is for another chain, contract or agreement, 26 when it is by another auditor. A
+/// receipt that does not hold itself has the codes of `brizo verify`: 27 under a revoked profile, 28 when its attestation is
+/// about another receipt.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckVerdict {
     /// Verdict file.
