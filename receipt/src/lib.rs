@@ -28,6 +28,7 @@ mod opening;
 mod outputs;
 mod profiles;
 mod sign;
+mod skim;
 mod strict;
 mod tree;
 mod verdict;

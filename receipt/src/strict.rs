@@ -86,58 +86,7 @@ fn ends_too_early(bytes: &[u8]) -> bool {
         }
         Err(_) => return false,
     };
-    serde_json::from_str::<Skimmed>(text).is_err_and(|e| e.is_eof())
-}
-
-/// Any JSON, read and not kept.
-struct Skimmed;
-
-impl<'de> Deserialize<'de> for Skimmed {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Skimmed;
-
-            fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-                f.write_str("any JSON")
-            }
-
-            fn visit_bool<E>(self, _: bool) -> std::result::Result<Skimmed, E> {
-                Ok(Skimmed)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> std::result::Result<Skimmed, E> {
-                Ok(Skimmed)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> std::result::Result<Skimmed, E> {
-                Ok(Skimmed)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> std::result::Result<Skimmed, E> {
-                Ok(Skimmed)
-            }
-
-            fn visit_str<E>(self, _: &str) -> std::result::Result<Skimmed, E> {
-                Ok(Skimmed)
-            }
-
-            fn visit_unit<E>(self) -> std::result::Result<Skimmed, E> {
-                Ok(Skimmed)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Skimmed, A::Error> {
-                while list.next_element::<Skimmed>()?.is_some() {}
-                Ok(Skimmed)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Skimmed, A::Error> {
-                while map.next_entry::<Skimmed, Skimmed>()?.is_some() {}
-                Ok(Skimmed)
-            }
-        }
-        from.deserialize_any(Any)
-    }
+    crate::skim::ends_early(text)
 }
 
 /// Reads a list of hashes, each as `0x` and 64 hex digits in lower case and no other.

@@ -14,9 +14,9 @@ PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 HEX4 = re.compile(r"[0-9a-fA-F]{4}")
 ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 WORDS = {"true": True, "false": False, "null": None}
-DEEPEST = 100  # far more than any of our documents needs
-# What can follow the digits of a number and is none without more digits.
-UNFINISHED = re.compile(r"(?:\.|[eE][+-]?)?\Z")
+DEEPEST = 127  # levels of lists and objects (RECEIPT.md section 6)
+# The beginning of a number that is none without more digits.
+UNFINISHED = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.|(?:\.[0-9]+)?[eE][+-]?))?\Z")
 
 
 class Ended(Exception):
@@ -61,7 +61,7 @@ class Reader:
     def value(self, depth):
         """The next value of any kind."""
         first = self.look()
-        if depth > DEEPEST:
+        if first in "[{" and depth == DEEPEST:
             raise self.fail("too many levels")
         if first == "{":
             return self.object(depth)
@@ -79,15 +79,12 @@ class Reader:
 
     def number(self):
         """A number as it is spelled."""
+        if UNFINISHED.match(self.text, self.at):
+            self.ended()
         number = NUMBER.match(self.text, self.at)
         if number is None:
-            if self.text[self.at :] == "-":
-                self.ended()
             raise self.fail("no value")
         self.at = number.end()
-        # Digits could follow, but not what closes the value.
-        if self.at < len(self.text) and UNFINISHED.match(self.text, self.at):
-            self.ended()
         return Number(number.group())
 
     def object(self, depth):
