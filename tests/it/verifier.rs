@@ -51,7 +51,8 @@ fn neither_verifier_passes_a_data_set_key_that_nothing_was_compared_with() {
     receipt.opening.outputs.iter_mut().for_each(|output| output.shown = None);
     let withheld = receipt.to_text().into_bytes();
     let (right, wrong) = ([[0x22; 32], [0x23; 32]], [[0x22; 32], [0x24; 32]]);
-    let cases: [(&[u8], &[[u8; 32]], u8); 6] = [
+    type Case<'a> = (&'a [u8], &'a [[u8; 32]], u8);
+    let cases: [Case<'_>; 6] = [
         (&shown, &right, 0),
         (&shown, &wrong, 17),
         (&shown, &[], 0),

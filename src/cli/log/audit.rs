@@ -26,7 +26,7 @@ const ANCHORS_MAX: usize = 100_000;
 ///
 /// With --rpc also with what the provider did on chain: its anchors, and that each receipt it was paid for is there. With
 /// --state also with the last audit. Exit code 0 when all holds, 3 when something that was asked for cannot be reached, or not
-/// within --deadline, --max-entries and --max-bytes, 15 when the log does not hold, 16 when it contradicts what was signed or anchored before.
+/// within --deadline, --max-entries and --max-bytes, or the log shows fewer entries than are known of it, 15 when the log does not hold, 16 when it contradicts what was signed or anchored before.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Audit {
     #[command(flatten)]
@@ -227,14 +227,6 @@ fn pass(remote: &Remote, tree: &Tree, known: &Known, scratch: &Scratch) -> Resul
         }
         check_tiles(remote, &mut levels, frontier.size())?;
     }
-    if let Some((tree, what)) = known.next() {
-        return Err(Error::Equivocation(format!(
-            "{what} has {} entries, the log shows {} only",
-            tree.size,
-            frontier.size()
-        ))
-        .into());
-    }
     if frontier.tree() != *tree {
         return Err(Error::LogProof(format!(
             "the {} entries have the root {}, the checkpoint says {}",
@@ -245,6 +237,14 @@ fn pass(remote: &Remote, tree: &Tree, known: &Known, scratch: &Scratch) -> Resul
         .into());
     }
     check_rest(remote, &levels, tree.size)?;
+    // Both can have one past: only who knows more can tell a copy that is late from a log that hides something.
+    if let Some((tree, what)) = known.next() {
+        let (known, shown) = (tree.size, frontier.size());
+        let why = format!(
+            "{what} has {known} entries, the log shows {shown}: it is an older copy, or hides something"
+        );
+        return Err(Unreachable(why).into());
+    }
     Ok(found)
 }
 

@@ -1,6 +1,10 @@
 //! `brizo log audit` of servers that are no log, or answer without end: the audit ends all the same, and accuses only whom it has
 //! something against.
 
+use brizo::log::{Log, Rows};
+use brizo_receipt::B256;
+use brizo_receipt::log::{ENTRY_BYTES, Entry, Event};
+
 use super::fake_web::{Says, Server};
 use super::said;
 use crate::guests::repository;
@@ -69,4 +73,49 @@ fn a_log_is_accused_of_nothing_that_others_did() {
     let stranger = audit(&note, Says::Files(repository("tests/vectors/logged/live-stranger")));
     assert_eq!(stranger.0, Some(15), "{}", stranger.1);
     assert!(stranger.1.contains("key that signed the checkpoint"), "{}", stranger.1);
+}
+
+/// Entries of a log, as many as it says.
+struct Grown(u64);
+
+impl Rows for Grown {
+    fn size(&self) -> Result<u64, String> {
+        Ok(self.0)
+    }
+
+    fn read(&self, from: u64, limit: u64) -> Result<Vec<[u8; ENTRY_BYTES]>, String> {
+        let entry = |n: u64| Entry {
+            event: Event::Receipt,
+            run_index: n,
+            logged_at: n,
+            agreement_id: B256::repeat_byte(1),
+            subject: B256::repeat_byte(2),
+            statement: B256::repeat_byte(3),
+        };
+        Ok((from..self.0.min(from + limit)).map(|n| entry(n).to_bytes()).collect())
+    }
+}
+
+/// A copy of a log that is late has the same past: it shows too little, and proves nothing.
+#[test]
+fn an_older_copy_of_a_log_is_no_second_past() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("log/checkpoint");
+    let grown_to = |size| {
+        let log = Log::open(folder.path(), "provider.example/log", &Grown(size)).unwrap();
+        log.advance(&Grown(size)).unwrap();
+        (log.key().to_string(), std::fs::read_to_string(&place).unwrap())
+    };
+    let (key, earlier) = grown_to(2);
+    let (_, later) = grown_to(4);
+    let server = Server::start(Says::Files(folder.path().to_path_buf()));
+    let audit = || brizo(folder.path(), &["log", "audit", &server.url, "--state", "state.json"]);
+    let state = serde_json::json!({ "key": key, "checkpoint": later }).to_string();
+    std::fs::write(folder.path().join("state.json"), &state).unwrap();
+    assert_eq!(audit().status.code(), Some(0), "{}", said(&audit()));
+    std::fs::write(&place, earlier).unwrap();
+    let older = audit();
+    assert_eq!(older.status.code(), Some(3), "{}", said(&older));
+    assert!(said(&older).contains("it is an older copy, or hides something"), "{}", said(&older));
+    assert!(!folder.path().join("state.evidence.json").exists(), "evidence of nothing");
 }
