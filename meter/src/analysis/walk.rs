@@ -238,6 +238,19 @@ impl<'o> Walk<'o> {
         self.push(Class::Node(node), at);
     }
 
+    /// A value whose sign is changed: its NaN has fixed bits beside the payload, so it can only be made canonical before that,
+    /// and has to be only where somebody sees it.
+    fn change_sign(&mut self, at: usize) {
+        let value = self.pop();
+        if matches!(value.class, Class::Fixed | Class::Number) {
+            return self.push(value.class, at);
+        }
+        let node = self.flow.node();
+        self.flow.moves(value, node);
+        self.flow.moves(Value::fixed(at), node);
+        self.push(Class::Node(node), at);
+    }
+
     /// Everything that only takes and gives values.
     pub(super) fn compute<R: WasmModuleResources>(
         &mut self,
@@ -259,6 +272,7 @@ impl<'o> Walk<'o> {
         if nan::changes_sign(operator) {
             // What has its sign copied stands on top of what gets it.
             self.see(pops - 1);
+            self.change_sign(at);
             return Ok(());
         }
         self.see(pops);

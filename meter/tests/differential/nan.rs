@@ -5,7 +5,7 @@ use super::engines::{plain, wasmi, wasmtime};
 use super::{UNIFORM, metered, wat};
 
 /// Bodies that store eight or sixteen bytes somewhere below 4096; the whole memory is compared.
-fn bodies() -> Vec<String> {
+pub(super) fn bodies() -> Vec<String> {
     let quiet = "(f64.reinterpret_i64 (i64.const 0x7ff8dead00000001))";
     let negative = "(f64.reinterpret_i64 (i64.const 0xfff8000000000000))";
     let mut bodies = vec![
@@ -63,6 +63,24 @@ fn bodies() -> Vec<String> {
         "(local.set $v (f64x2.convert_low_i32x4_s (v128.const i32x4 0x7fffffff 0 0 0))) (v128.store (i32.const 0) (local.get $v))
          (local.set $v (f32x4.add (v128.load (i32.const 16)) (v128.load (i32.const 32)))) (v128.store (i32.const 16) (local.get $v))"
             .into(),
+        // A sign that was changed stays, by whatever way the value goes on.
+        "(local.set $x (f64.neg (f64.sub (f64.const inf) (f64.const inf)))) (f64.store (i32.const 0) (local.get $x))".into(),
+        format!("(local.set $x (f64.neg (f64.abs (f64.mul {quiet} (f64.const 2))))) (f64.store (i32.const 0) (local.get $x))"),
+        format!(
+            "(f64.store (i32.const 0) (local.tee $x (f64.copysign (f64.mul {quiet} (f64.const 2)) (f64.const -1))))
+             (f64.store (i32.const 8) (local.get $x))"
+        ),
+        format!("(f64.store (i32.const 0) (block (result f64) (f64.neg (f64.mul {quiet} (f64.const 2)))))"),
+        format!(
+            "(f64.store (i32.const 0) (select (f64.neg (f64.mul {quiet} (f64.const 2))) (f64.mul {quiet} (f64.const 2)) (i32.const 1)))
+             (f64.store (i32.const 8) (select (f64.neg (f64.mul {quiet} (f64.const 2))) (f64.mul {quiet} (f64.const 2)) (i32.const 0)))"
+        ),
+        format!(
+            "(local.set $x (f64.mul {negative} (f64.const 2))) (local.set $y (f64.neg (local.get $x)))
+             (f64.store (i32.const 0) (f64.neg (local.get $y))) (f64.store (i32.const 8) (local.get $y))"
+        ),
+        "(local.set $v (f32x4.neg (f64x2.sqrt (v128.const f64x2 -1 4)))) (v128.store (i32.const 0) (local.get $v))".into(),
+        "(local.set $v (f64x2.neg (f64x2.sqrt (v128.const f64x2 -1 4)))) (v128.store (i32.const 0) (f64x2.abs (local.get $v)))".into(),
         // Seen by other means than a store.
         format!("(i64.store (i32.const 0) (i64.reinterpret_f64 (f64.mul {negative} (f64.const 2))))"),
         format!("(f64.store (i32.const 0) (f64.neg (f64.mul {negative} (f64.const 2))))"),
@@ -124,7 +142,7 @@ fn bodies() -> Vec<String> {
     bodies
 }
 
-fn module(body: &str) -> Vec<u8> {
+pub(super) fn module(body: &str) -> Vec<u8> {
     wat(&format!(
         r#"(module (memory (export "memory") 1) (global $g (mut f64) (f64.const 0))
              (data (i32.const 4088) "\01\00\00\00\ad\de\f8\7f")
