@@ -130,13 +130,15 @@ impl Sender {
         }
     }
 
-    /// Offers more. What a node refuses, because the account has not so much, is forgotten again: else the form that it had taken
-    /// would never be repeated.
+    /// Offers more. What a node refuses, because the account has not so much, is not repeated, but the form before it. It is
+    /// still looked for: a node may have taken it although another answered.
     async fn offer(&self, sent: &mut Sent, fees: Fees) -> Result<()> {
         let before = sent.clone();
         sent.fees = fees;
         let Answer::Refused(error) = self.broadcast(sent).await? else { return Ok(()) };
+        let tried = sent.hashes.pop().filter(|hash| !before.hashes.contains(hash));
         *sent = before;
+        sent.hashes.splice(0..0, tried);
         self.journal.save(self.address, sent).map_err(Error::Journal)?;
         Err(error)
     }
