@@ -282,10 +282,12 @@ mod tests {
     use super::*;
     use crate::sandbox::Limits;
     use brizo_receipt::B256;
+    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
 
-    /// An engine that says what it is, and then nothing more.
-    async fn silent(listener: tokio::net::UnixListener) {
+    /// An engine that says what it is, and then nothing more, of which it tells.
+    async fn silent(listener: tokio::net::UnixListener, waits: Arc<Notify>) {
         let mut held = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut asked = vec![0; 4096];
@@ -298,6 +300,7 @@ mod tests {
                 }
                 _ => {
                     held.push(stream);
+                    waits.notify_one();
                     continue;
                 }
             };
@@ -312,7 +315,8 @@ mod tests {
     async fn a_stop_is_heeded_while_the_engine_is_at_something_else() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("engine.sock");
-        let engine = tokio::spawn(silent(tokio::net::UnixListener::bind(&socket).unwrap()));
+        let waits = Arc::<Notify>::default();
+        let engine = tokio::spawn(silent(tokio::net::UnixListener::bind(&socket).unwrap(), waits.clone()));
         let order = Order {
             invocation: Default::default(),
             algorithm: vec![],
@@ -326,7 +330,7 @@ mod tests {
         let containers = Containers::new(&socket, Owner::this_process());
         let running = containers.run(&image, &order, &control);
         let stopping = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            waits.notified().await;
             control.stop();
         };
         let both = async { tokio::join!(running, stopping).0 };
