@@ -246,6 +246,10 @@ impl Storage {
 
     /// Writes within the length.
     pub(in crate::sandbox) fn write(written: &mut Written, position: u64, bytes: &[u8]) -> io::Result<()> {
+        // Nothing has a place everywhere, also behind the end.
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let end = position + bytes.len() as u64;
         match &mut written.0 {
             Kept::Memory(kept) => {
@@ -451,6 +455,11 @@ mod tests {
         assert!(Written::from(vec![1, 2]).fill(1, &mut [0; 2]).is_err());
         assert!(large.fill(u64::MAX, &mut [0; 2]).is_err());
         assert!(large.fill(u64::MAX, &mut []).is_ok());
+        for mut file in [large, Written::default()] {
+            let length = file.len();
+            Storage::write(&mut file, length + 1, &[]).unwrap();
+            assert_eq!(file.len(), length);
+        }
     }
 
     #[test]

@@ -242,6 +242,14 @@ fn buffers_of_every_size_are_filled_and_written_in_order() {
     assert_eq!(guest.call(|call| files::fd_pread(call, fd, LIST, count, 5, out)), Errno::Success);
     assert_eq!(guest.number(out, 4), u64::from(total - 5));
     assert!(guest.memory[..total as usize - 5] == bytes[5..]);
+    // Behind the end, the first of them empty, and one that is large enough to go by itself.
+    for (at, size) in [(0, 0), (1, 1), (2, 20_000u32)].map(|(index, size)| (LIST as usize + 8 * index, size))
+    {
+        guest.memory[at..at + 8].copy_from_slice(&[0u32.to_le_bytes(), size.to_le_bytes()].concat());
+    }
+    let behind = u64::from(total) + 1_000;
+    assert_eq!(guest.call(|call| files::fd_pwrite(call, fd, LIST, 3, behind, out)), Errno::Success);
+    assert_eq!(guest.number(out, 4), 20_001);
     // 5,000 buffers of one byte.
     let ones: Vec<u8> = (0..5_000u32).flat_map(|n| [n.to_le_bytes(), 1u32.to_le_bytes()].concat()).collect();
     guest.memory[LIST as usize..LIST as usize + ones.len()].copy_from_slice(&ones);
