@@ -1,7 +1,7 @@
 //! Gives back what a deep guest leaves of its stack.
 //!
-//! The pool keeps the stacks of runs and does not look at them again: what a recursion touched, up to a gigabyte, would
-//! stay with the process for good. Having the engine clear each stack would cost every run more than an empty one takes.
+//! The pool keeps the stacks of runs and does not look at them again: what a recursion touched, a hundred megabytes where a
+//! guest is made for it, would stay with the process for good. Having the engine clear each stack would cost every run more than an empty one takes.
 
 use wasmtime::{CallHook, Store};
 

@@ -294,6 +294,15 @@ fn depths() -> Vec<Attack> {
         "v128 ".repeat(1_000),
         (0..1_000).map(|i| format!("(local.get {i})")).collect::<String>()
     );
+    let sum = |i| {
+        let added = format!("(i32x4.add (local.get 1) (v128.const i64x2 {i} {i}))");
+        format!("(v128.store offset={} (i32.const 0) {added})", i * 16)
+    };
+    let all: String = (0..4_000).map(sum).collect();
+    // Worked out once for both places, and kept in between.
+    let sums = format!(
+        "(func $f (param i32) (local v128) (local.set 1 (v128.load (i32.const 0))) {all} (call $f (local.get 0)) {all})"
+    );
     let zeros = "(v128.const i64x2 0 0)".repeat(1_000);
     let call = "(call $f (i32.const 0))";
     let over =
@@ -304,6 +313,7 @@ fn depths() -> Vec<Attack> {
         over("live vectors below calls", &live("v128", "v128.load", 1_000), call),
         over("live floats below calls", &live("f64", "f64.load", 2_000), call),
         over("local variables below calls", &locals, call),
+        over("sums below calls", &sums, call),
         over("parameters below calls", &many, &format!("(call $f {zeros})")),
         with(over("no stack", "(func $f (param i32) (call $f (local.get 0)))", call), FUEL, 1),
         over(
