@@ -12,8 +12,16 @@ type Slot = (Instant, u64);
 
 #[derive(Debug, Default)]
 struct Watchdog {
-    waiting: Mutex<(u64, BTreeMap<Slot, Arc<Interrupt>>)>,
+    waiting: Mutex<Waiting>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    number: u64,
+    slots: BTreeMap<Slot, Arc<Interrupt>>,
+    /// When the thread looks next, unless it is woken; often for a run that has ended since.
+    looks_at: Option<Instant>,
 }
 
 /// A ceiling that is watched; forgotten when this goes.
@@ -35,11 +43,12 @@ pub(super) fn watch(after: Option<Duration>, interrupt: &Arc<Interrupt>) -> Resu
     }
     let watchdog = watchdog().ok_or(Aborted::Engine)?;
     let mut waiting = watchdog.waiting();
-    waiting.0 += 1;
-    let slot = (at, waiting.0);
-    let earliest = waiting.1.first_key_value().is_none_or(|(first, _)| slot < *first);
-    waiting.1.insert(slot, Arc::clone(interrupt));
-    if earliest {
+    waiting.number += 1;
+    let slot = (at, waiting.number);
+    waiting.slots.insert(slot, Arc::clone(interrupt));
+    // Waking a thread takes longer than many a run.
+    if waiting.looks_at.is_none_or(|looks_at| at < looks_at) {
+        waiting.looks_at = Some(at);
         watchdog.changed.notify_one();
     }
     Ok(Watched(Some((watchdog, slot))))
@@ -48,7 +57,7 @@ pub(super) fn watch(after: Option<Duration>, interrupt: &Arc<Interrupt>) -> Resu
 impl Drop for Watched {
     fn drop(&mut self) {
         if let Some((watchdog, slot)) = self.0 {
-            watchdog.waiting().1.remove(&slot);
+            watchdog.waiting().slots.remove(&slot);
         }
     }
 }
@@ -63,7 +72,7 @@ fn watchdog() -> Option<&'static Watchdog> {
 }
 
 impl Watchdog {
-    fn waiting(&self) -> MutexGuard<'_, (u64, BTreeMap<Slot, Arc<Interrupt>>)> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,12 +80,13 @@ impl Watchdog {
         let mut waiting = self.waiting();
         loop {
             let now = Instant::now();
-            while let Some(entry) = waiting.1.first_entry().filter(|entry| entry.key().0 <= now) {
+            while let Some(entry) = waiting.slots.first_entry().filter(|entry| entry.key().0 <= now) {
                 entry.remove().raise(Aborted::WallClock);
             }
-            let next = waiting.1.first_key_value().map(|((at, _), _)| at.saturating_duration_since(now));
-            waiting = match next {
-                Some(time) => {
+            waiting.looks_at = waiting.slots.first_key_value().map(|((at, _), _)| *at);
+            waiting = match waiting.looks_at {
+                Some(at) => {
+                    let time = at.saturating_duration_since(now);
                     self.changed.wait_timeout(waiting, time).unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
