@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod money;
 pub mod nudge;
 pub mod policy;
+mod redact;
 pub mod sandbox;
 pub mod signed_request;
 pub mod store;

@@ -8,6 +8,7 @@ use super::bindings::{
     AccessConditions, ComputeConditions, DIDRegistry, PaymentConditions, ServiceAgreement,
 };
 use super::nodes::WrongChain;
+use crate::redact::origins_in;
 
 /// Why a call or a transaction did not do what it should.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -51,7 +52,7 @@ impl From<ContractError> for Error {
                 Self::Mismatch(format!("{function} answered nothing; is the contract deployed there?"))
             }
             ContractError::PendingTransactionError(error) => {
-                Self::Unreachable(without_urls(&error.to_string()))
+                Self::Unreachable(origins_in(&error.to_string()))
             }
             other => Self::Mismatch(other.to_string()),
         }
@@ -66,7 +67,7 @@ impl From<RpcError<TransportErrorKind>> for Error {
             return Self::Mismatch(format!("the node {wrong}"));
         }
         let RpcError::ErrorResp(answer) = &error else {
-            return Self::Unreachable(without_urls(&error.to_string()));
+            return Self::Unreachable(origins_in(&error.to_string()));
         };
         match answer.as_revert_data() {
             Some(data) => Self::Refused(reason(&data)),
@@ -78,7 +79,7 @@ impl From<RpcError<TransportErrorKind>> for Error {
 
 impl From<alloy::providers::PendingTransactionError> for Error {
     fn from(error: alloy::providers::PendingTransactionError) -> Self {
-        Self::Unreachable(error.to_string())
+        Self::Unreachable(origins_in(&error.to_string()))
     }
 }
 
@@ -95,35 +96,4 @@ fn reason(data: &[u8]) -> String {
         .or_else(|| named::<AccessConditions::AccessConditionsErrors>(data))
         .or_else(|| named::<DIDRegistry::DIDRegistryErrors>(data))
         .unwrap_or_else(|| format!("0x{}", hex::encode(data)))
-}
-
-/// A text with its URLs cut down to scheme and host: what comes behind is often the key to a paid node, and errors are
-/// logged and kept.
-fn without_urls(text: &str) -> String {
-    let mut clean = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let end = rest[at + 3..].find([' ', ')', '"', ',']).map_or(rest.len(), |end| at + 3 + end);
-        let authority = &rest[at + 3..end];
-        let host = authority.find(['/', '?', '#']).map_or(authority, |end| &authority[..end]);
-        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        clean.push_str(&rest[..at + 3]);
-        clean.push_str(host);
-        rest = &rest[end..];
-    }
-    clean + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_key_to_a_node_is_cut_off() {
-        let text =
-            "error sending request for url (https://me:pw@node.example:8545/v3/k3y?a=b): refused, http://x";
-        let clean = "error sending request for url (https://node.example:8545): refused, http://x";
-        assert_eq!(without_urls(text), clean);
-        assert_eq!(without_urls("no URL"), "no URL");
-    }
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use brizo_receipt::B256;
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
 
-use super::{Client, Error, Tries, refusal, unreachable, without_secrets};
+use super::{Client, Error, Tries, refusal, unreachable};
+use crate::redact::without_secrets;
 
 /// What is read back and hashed at a time.
 const CHUNK_BYTES: usize = 256 << 10;

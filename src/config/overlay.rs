@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::keys::{known, leaves, nearest, unknown};
 use super::{Config, Error};
+use crate::redact;
 
 /// What begins the name of every variable.
 const PREFIX: &str = "BRIZO_";
@@ -139,12 +140,8 @@ pub(crate) fn node_argument(url: &str) -> String {
 
 /// A URL down to its host and port; a node's key usually stands in the path, the query or before the `@`.
 fn host_of(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, below) = rest.split_at(end);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let more = authority != host || !matches!(below, "" | "/");
-    format!("{scheme}://{host}{}", if more { format!("/{HIDDEN}") } else { String::new() })
+    let more = if redact::says_more(url) { format!("/{HIDDEN}") } else { String::new() };
+    redact::origin(url) + &more
 }
 
 #[cfg(test)]

@@ -91,8 +91,8 @@ pub struct Settings {
 /// What an instance may have besides memories and tables: more than a million functions that tables name and a million
 /// globals take, which is what a module can have. It is not set aside.
 const INSTANCE_BYTES_MAX: usize = 64 << 20;
-/// Runs at the same time that the pool has room for; more fail to start as the host's fault.
-const POOL_RUNS: u32 = 64;
+/// Runs at the same time that there is room for; more fail to start as the host's fault.
+pub const RUNS_MAX: u32 = 64;
 /// Memory that a slot of the pool keeps from run to run, so that small runs find their pages already there.
 const POOL_RESIDENT_BYTES: usize = 2 << 20;
 /// The same of tables, of which most programs have a small one.
@@ -378,16 +378,16 @@ fn config(backend: Backend, pooled: bool) -> wasmtime::Result<Config> {
     backend.apply(&mut config)?;
     if pooled {
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_core_instances(POOL_RUNS)
+        pool.total_core_instances(RUNS_MAX)
             // The guest's own memory and the one with the cells.
             // And the one for exceptions that are on their way.
-            .total_memories(3 * POOL_RUNS)
-            .total_gc_heaps(POOL_RUNS)
+            .total_memories(3 * RUNS_MAX)
+            .total_gc_heaps(RUNS_MAX)
             .max_memories_per_module(2)
-            .total_tables(4 * POOL_RUNS)
+            .total_tables(4 * RUNS_MAX)
             .max_tables_per_module(TABLES_MAX)
             .table_elements(limits::TABLE_ENTRIES_MAX)
-            .total_stacks(POOL_RUNS)
+            .total_stacks(RUNS_MAX)
             .max_memory_size(1 << 32)
             .max_core_instance_size(INSTANCE_BYTES_MAX)
             .linear_memory_keep_resident(POOL_RESIDENT_BYTES)

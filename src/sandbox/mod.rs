@@ -45,7 +45,7 @@ pub use compiler::{
     Compiler, Progress,
 };
 pub use ending::{Aborted, Ending, Outputs, RunResult};
-pub use engine::{Allocation, Backend, Engine, Module, Settings};
+pub use engine::{Allocation, Backend, Engine, Module, RUNS_MAX, Settings};
 pub use inspect::{ImportUse, Inspection, Kind, Refused, inspect};
 pub use profile::{
     PROFILE_NAME, profile_digest, profile_digest_for, profile_document, profile_document_for,

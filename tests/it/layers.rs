@@ -8,7 +8,7 @@ use crate::guests::repository;
 
 /// Layers, lowest first. Modules of one layer do not name each other.
 const LAYERS: [&[&str]; 9] = [
-    &["ids", "money", "clock", "failpoint", "signed_request", "metrics"],
+    &["ids", "money", "clock", "failpoint", "signed_request", "metrics", "redact"],
     &["policy", "trace", "nudge"],
     &["job"],
     &["store", "chain", "sandbox", "data", "log"],

@@ -57,7 +57,7 @@ fn file(call: &Call<'_>, fd: u32) -> Result<NodeId, Fail> {
     }
 }
 
-/// Fills buffers as far as the file reaches: there are no short reads but at the end.
+/// Fills buffers as far as the file reaches, the first 1,024 of them: for fewer there are no short reads but at the end.
 fn read(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<u64>) -> Result<u32, Fail> {
     let descriptor = call.state.vfs.descriptor(fd)?;
     if !descriptor.readable {
@@ -100,7 +100,7 @@ fn read(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<u
     Ok(total as u32)
 }
 
-/// Writes all buffers: there are no short writes; what does not fit the order ends the run.
+/// Writes the buffers, the first 1,024 of them: for fewer there are no short writes. What does not fit the order ends the run.
 fn write(call: &mut Call<'_>, fd: u32, buffers: u32, count: u32, offset: Option<u64>) -> Result<u32, Fail> {
     let descriptor = call.state.vfs.descriptor(fd)?;
     if !descriptor.writable {

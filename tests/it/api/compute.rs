@@ -122,11 +122,8 @@ async fn agreements_look_like_none(world: &World, job: &str, empty: &str) {
 async fn a_job_is_stopped_in_old_words() {
     let world = World::start().await;
     let consumer = world.consumer();
-    let module = guest("hostile");
-    let id = consumer.pay_for(&module).await;
-    let job = consumer.order(id, &module, &["loop"], 20_000_000_000).await;
-    consumer.wait_for(job, "running").await;
-    let body = json!({ "serviceAgreementId": id }).to_string();
+    let job = consumer.running_job().await;
+    let body = json!({ "serviceAgreementId": job.agreement }).to_string();
     let (status, list) = send(&consumer, "PUT", "/api/v1/brizo/services/compute", body.as_bytes()).await;
     assert_eq!((status, list[0]["jobId"].as_str()), (200, Some(&*job.to_string())), "{list}");
     assert_eq!(consumer.status(job).await["end"], "stopped");

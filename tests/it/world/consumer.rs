@@ -198,6 +198,15 @@ impl Consumer {
         JobId { agreement: id, run_index: 0 }
     }
 
+    /// A job that is running, and has fuel for many seconds.
+    pub(crate) async fn running_job(&self) -> JobId {
+        let module = crate::guests::guest("hostile");
+        let id = self.pay_for(&module).await;
+        let job = self.order(id, &module, &["loop"], 20_000_000_000).await;
+        self.wait_for(job, "running").await;
+        job
+    }
+
     pub(crate) async fn exec_when_granted(&self, body: &Value) -> Value {
         let answer = std::sync::Mutex::new(None);
         super::eventually("the computation is granted", async || match self.post("exec", body).await {
