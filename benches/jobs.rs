@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use brizo::ids::AgreementId;
 use common::measure::{Samples, Turn, interleaved, median, own_cpu, wall};
 use common::promise::{Promise, hold};
 use common::shop::Shop;
@@ -43,7 +42,14 @@ fn main() -> Result<()> {
     hold(&promises)
 }
 
-fn trip<'a>(runtime: &'a Runtime, shop: &'a Arc<Shop>) -> Turn<'a> {
+/// How a client comes to its receipt.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    OneRequest,
+    TwoRequests,
+}
+
+fn trip<'a>(runtime: &'a Runtime, shop: &'a Arc<Shop>, by: By) -> Turn<'a> {
     Box::new(move || {
         let id = shop.agreement()?;
         let order = shop.order(id)?;
@@ -51,7 +57,10 @@ fn trip<'a>(runtime: &'a Runtime, shop: &'a Arc<Shop>) -> Turn<'a> {
         let shop = shop.clone();
         let took = runtime.block_on(runtime.spawn(async move {
             let began = Instant::now();
-            shop.trip(id, order).await?;
+            match by {
+                By::OneRequest => shop.trip(order).await?,
+                By::TwoRequests => shop.two_trips(id, order).await?,
+            }
             anyhow::Ok(began.elapsed().as_secs_f64())
         }));
         took?
@@ -69,15 +78,17 @@ fn alone(runtime: &Runtime, [disk, large, shm]: [&Arc<Shop>; 3], jobs: u64) -> R
     let docker = std::env::var("BRIZO_BENCH_DOCKER").ok();
     let mut contestants: Vec<Turn<'_>> = vec![
         Box::new(|| start(&mut Command::new("/bin/true"))),
-        trip(runtime, disk),
-        trip(runtime, large),
-        trip(runtime, shm),
+        trip(runtime, disk, By::OneRequest),
+        trip(runtime, large, By::OneRequest),
+        trip(runtime, shm, By::OneRequest),
+        trip(runtime, disk, By::TwoRequests),
     ];
     let mut names = vec![
         "start /bin/true".to_owned(),
         "a job".into(),
         format!("a job, {jobs} others in the store"),
         "a job, on a disk of memory".into(),
+        "a job, order and receipt by two requests".into(),
     ];
     if let Some(socket) = &docker {
         names.push("a container".into());
@@ -100,7 +111,7 @@ fn alone(runtime: &Runtime, [disk, large, shm]: [&Arc<Shop>; 3], jobs: u64) -> R
         },
     ];
     if docker.is_some() {
-        promises.push(Promise { what: "a job by a container", measured: clock.ratio(1, 4), most: 0.05 });
+        promises.push(Promise { what: "a job by a container", measured: clock.ratio(1, 5), most: 0.05 });
     }
     Ok(promises)
 }
@@ -174,19 +185,16 @@ async fn rush(shop: Arc<Shop>, count: usize) -> Result<(f64, f64)> {
     let mut making = JoinSet::new();
     for _ in 0..count {
         let shop = shop.clone();
-        making.spawn_blocking(move || {
-            let id = shop.agreement()?;
-            Ok((id, shop.order(id)?))
-        });
+        making.spawn_blocking(move || shop.order(shop.agreement()?));
     }
-    let orders: Vec<(AgreementId, Vec<u8>)> = making.join_all().await.into_iter().collect::<Result<_>>()?;
+    let orders: Vec<Vec<u8>> = making.join_all().await.into_iter().collect::<Result<_>>()?;
     let (began, before) = (Instant::now(), own_cpu()?);
     let mut callers = JoinSet::new();
     for own in orders.chunks(EACH) {
         let (shop, own) = (shop.clone(), own.to_vec());
         callers.spawn(async move {
-            for (id, order) in own {
-                shop.trip(id, order).await?;
+            for order in own {
+                shop.trip(order).await?;
             }
             anyhow::Ok(())
         });

@@ -107,7 +107,7 @@ impl Bench {
     fn new(folder: &Path, size: u64) -> Result<Self> {
         fs::create_dir(folder)?;
         let database = folder.join("brizo.db");
-        let store = Store::open(&database)?;
+        let store = Store::open_to_serve(&database)?;
         fill(&database, size)?;
         let log = Log::open(folder, ORIGIN, &LogRows(store.clone()))?;
         ensure!(log.published().tree.size == size, "another size");

@@ -53,6 +53,18 @@ pub struct Parts {
 /// # Errors
 /// What cannot be opened, with its path.
 pub fn open(config_path: &Path) -> Result<Parts> {
+    open_with(config_path, Store::open)
+}
+
+/// As [`open`], for the one process that serves.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_to_serve(config_path: &Path) -> Result<Parts> {
+    open_with(config_path, Store::open_to_serve)
+}
+
+fn open_with(config_path: &Path, open: fn(&Path) -> crate::store::Result<Store>) -> Result<Parts> {
     let config = Config::load(config_path)?;
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("{}", config.data_dir.display()))?;
     match Room::new(&config.data_dir, 0).check_by_writing() {
@@ -71,7 +83,7 @@ pub fn open(config_path: &Path) -> Result<Parts> {
     }
     let chain = Chain::connect(&config.rpc, deployment, Some(&key))?;
     let database = config.data_dir.join("brizo.db");
-    let store = Store::open(&database).with_context(|| format!("{}", database.display()))?;
+    let store = open(&database).with_context(|| format!("{}", database.display()))?;
     let store = store.with_rules(config.queue_rules());
     let blobs = BlobStore::open(&config.data_dir.join("blobs"))?.with_verify_rate(config.data.verify_rate);
     Ok(Parts { config, store, blobs, chain, key })
@@ -178,13 +190,18 @@ async fn serve_until_asked(
     if let Some(address) = metrics {
         serve_metrics(address, api.clone(), stopped.clone()).await?;
     }
+    let store = worker.store.clone();
     let (cut, cut_off) = watch::channel(false);
     let grace = Duration::from_secs(worker.store.rules().grace_s);
     let mut working = tokio::spawn(worker.work(stopped.clone(), cut_off));
     let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped));
     let serving = tokio::spawn(async move { server.await });
-    asked_to_end().await;
+    tokio::select! {
+        () = asked_to_end() => {}
+        // Nothing more can be written: the next process reads what there is.
+        failed = store.failed() => return Err(failed.into()),
+    }
     tracing::info!(
         grace_s = grace.as_secs(),
         "ending; jobs that run may still end, then they go back to the queue"

@@ -12,6 +12,7 @@ use std::time::Duration;
 use brizo_receipt::{Address, B256, BYTES_MAX as RECEIPT_BYTES_MAX, Domain, SecretKey};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub use bucket::{Bucket, Object};
 pub use collector::{Collector, Untaken};
@@ -113,6 +114,20 @@ impl Problem {
     }
 }
 
+/// An order that was taken.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ordered {
+    /// The job.
+    pub job_id: String,
+    /// Where it stands, in Ocean's number.
+    pub status: u16,
+    /// The same in words.
+    pub status_text: String,
+    /// The receipt as the provider has sent it, if it was waited for and may be given out.
+    pub receipt: Option<Box<RawValue>>,
+}
+
 /// A connection to one provider.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -182,6 +197,19 @@ impl Client {
         let request = self.http.post(format!("{}{path}", self.base)).header("authorization", header);
         let request = request.header("content-type", kind.to_string()).body(body);
         json(&send(&self.base, path, request, ANSWER_BYTES_MAX).await?)
+    }
+
+    /// Orders a run, and waits for its receipt for so many seconds; with 0, only until the order is taken.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn order(&self, order: Vec<u8>, wait_s: u64) -> Result<Ordered, Error> {
+        let path = format!("/api/v1/jobs?wait={wait_s}");
+        let header = self.sign("POST", &path, &order)?;
+        let request = self.http.post(format!("{}{path}", self.base)).header("authorization", header);
+        let request = request.header("content-type", "application/json").body(order);
+        let answer = send(&self.base, &path, request, RECEIPT_BYTES_MAX + ANSWER_BYTES_MAX).await?;
+        serde_json::from_slice(&answer).map_err(|e| Error::Odd(format!("it answers an order with: {e}")))
     }
 
     fn sign(&self, method: &str, path: &str, body: &[u8]) -> Result<String, Error> {

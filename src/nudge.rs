@@ -1,14 +1,12 @@
 //! The nudge: wakes loops that would otherwise sleep until their next look. It saves waiting and carries no information
 //! but what to look at.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 use crate::ids::JobId;
-
-/// Jobs that a listener may be behind; beyond it, it looks at all.
-const JOBS_BEHIND_MAX: usize = 256;
 
 /// What there may be something new of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,20 +31,62 @@ impl Topic {
 pub struct Nudge {
     numbers: Arc<[watch::Sender<u64>; 4]>,
     heard: [watch::Receiver<u64>; 4],
-    jobs: broadcast::Sender<JobId>,
+    followed: Arc<Followed>,
+}
+
+/// The jobs that somebody follows.
+#[derive(Debug, Default)]
+struct Followed(Mutex<HashMap<JobId, watch::Sender<()>>>);
+
+impl Followed {
+    fn open(&self) -> MutexGuard<'_, HashMap<JobId, watch::Sender<()>>> {
+        // A map is whole after every change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Follows one job, until this is dropped.
+#[derive(Debug)]
+pub struct Follower {
+    job: JobId,
+    /// Some until it is dropped.
+    told: Option<watch::Receiver<()>>,
+    followed: Arc<Followed>,
+}
+
+impl Follower {
+    /// Waits until something has happened to the job since the last call, or since it is followed.
+    pub async fn told(&mut self) {
+        if let Some(told) = &mut self.told {
+            // The sender stays as long as this does.
+            let _ = told.changed().await;
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut followed = self.followed.open();
+        // Under the lock, so that one of those who go together is the last.
+        self.told = None;
+        if followed.get(&self.job).is_some_and(|sender| sender.receiver_count() == 0) {
+            followed.remove(&self.job);
+        }
+    }
 }
 
 impl Default for Nudge {
     fn default() -> Self {
         let numbers = Topic::ALL.map(|_| watch::Sender::new(0));
         let heard = Topic::ALL.map(|topic| numbers[topic as usize].subscribe());
-        Self { numbers: Arc::new(numbers), heard, jobs: broadcast::Sender::new(JOBS_BEHIND_MAX) }
+        Self { numbers: Arc::new(numbers), heard, followed: Arc::default() }
     }
 }
 
 impl Nudge {
     /// Wakes all who wait, and all who will wait next.
     pub fn now(&self) {
+        self.followed.open().values().for_each(|followers| followers.send_replace(()));
         self.about(&Topic::ALL);
     }
 
@@ -57,16 +97,19 @@ impl Nudge {
         }
     }
 
-    /// Something happened to this job, for those who follow jobs: they need not ask which one it was.
+    /// Something happened to this job: wakes those who follow it.
     pub fn about_job(&self, id: JobId) {
-        // Mostly nobody follows.
-        let _ = self.jobs.send(id);
+        // Mostly nobody does.
+        if let Some(followers) = self.followed.open().get(&id) {
+            followers.send_replace(());
+        }
     }
 
-    /// What [`Nudge::about_job`] says from now on.
+    /// Follows a job: what is said of it after this call is heard.
     #[must_use]
-    pub fn jobs(&self) -> broadcast::Receiver<JobId> {
-        self.jobs.subscribe()
+    pub fn follow(&self, job: JobId) -> Follower {
+        let told = Some(self.followed.open().entry(job).or_default().subscribe());
+        Follower { job, told, followed: self.followed.clone() }
     }
 
     /// Whether there was a nudge about a topic that this clone has not heard yet; it has then.
@@ -88,12 +131,43 @@ impl Nudge {
 
 #[cfg(test)]
 mod tests {
+    use brizo_receipt::B256;
+
     use super::*;
+    use crate::ids::AgreementId;
 
     async fn is_pending(nudge: &mut Nudge, topic: Topic) -> bool {
-        let mut waiting = std::pin::pin!(nudge.next(topic));
+        waits(nudge.next(topic)).await
+    }
+
+    async fn waits(what: impl Future<Output = ()>) -> bool {
+        let mut waiting = std::pin::pin!(what);
         std::future::poll_fn(|context| std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending()))
             .await
+    }
+
+    #[tokio::test]
+    async fn who_follows_a_job_hears_of_it_and_of_no_other() {
+        let nudge = Nudge::default();
+        let [one, other] = [0, 1].map(|run_index| JobId { agreement: AgreementId(B256::ZERO), run_index });
+        let mut followers = [nudge.follow(one), nudge.follow(one)];
+        let mut of_other = nudge.follow(other);
+        nudge.about_job(one);
+        for follower in &mut followers {
+            follower.told().await;
+            assert!(waits(follower.told()).await, "once");
+        }
+        assert!(waits(of_other.told()).await);
+        nudge.now();
+        of_other.told().await;
+        let [first, mut second] = followers;
+        drop(first);
+        second.told().await;
+        nudge.about_job(one);
+        second.told().await;
+        drop((second, of_other));
+        nudge.about_job(one);
+        assert!(nudge.followed.open().is_empty(), "nobody is remembered");
     }
 
     #[tokio::test]

@@ -14,7 +14,10 @@ struct Parts<'a> {
 }
 
 fn parts(url: &str) -> Parts<'_> {
-    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let is_scheme =
+        |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let (scheme, rest) =
+        url.split_at(url.find("://").filter(|at| is_scheme(&url[..*at])).map_or(0, |at| at + 3));
     let (authority, below) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
     Parts { scheme, user, host, below }
@@ -64,6 +67,7 @@ mod tests {
             ("https://h?token=x", "https://h", true, "https://h"),
             ("https://h#t@k", "https://h", true, "https://h"),
             ("https://me@h", "https://h", true, "https://h"),
+            ("h/p?key=k&u=http://y", "h", true, "h/p"),
             ("no URL", "no URL", false, "no URL"),
         ] {
             assert_eq!((origin(url).as_str(), says_more(url)), (at, more), "{url}");

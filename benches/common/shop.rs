@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use alloy::providers::{Provider as _, ProviderBuilder};
 use alloy::transports::mock::Asserter;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use brizo::app::{Parts, assemble};
 use brizo::chain::{Chain, Deployment};
 use brizo::client::Client;
@@ -82,7 +82,7 @@ impl Shop {
             waiting_per_consumer_max: 100_000,
             ..config.queue_rules()
         };
-        let store = Store::open(&folder.join("brizo.db"))?.with_rules(rules);
+        let store = Store::open_to_serve(&folder.join("brizo.db"))?.with_rules(rules);
         let blobs = BlobStore::open(&folder.join("blobs"))?;
         let module = blobs.put(&*wat::parse_str(TRIVIAL)?)?.0;
         let dataset = dataset(&blobs, module)?;
@@ -172,8 +172,16 @@ impl Shop {
         }))?)
     }
 
-    /// From the order to the signed receipt in the consumer's hands.
-    pub(crate) async fn trip(&self, id: AgreementId, order: Vec<u8>) -> Result<()> {
+    /// From the order to the signed receipt in the consumer's hands: the order waits for it.
+    pub(crate) async fn trip(&self, order: Vec<u8>) -> Result<()> {
+        let ordered = self.client.order(order, 60).await?;
+        let receipt = ordered.receipt.context("no receipt came")?;
+        ensure!(Receipt::parse(receipt.get().as_bytes())?.claim.outcome.status == 0, "another outcome");
+        Ok(())
+    }
+
+    /// The same by two requests, one for the order and one for the receipt.
+    pub(crate) async fn two_trips(&self, id: AgreementId, order: Vec<u8>) -> Result<()> {
         self.client.post("/api/v1/brizo/services/computing/exec", "application/json", order).await?;
         let job = JobId { agreement: id, run_index: 0 };
         let receipt = self.client.get(&format!("/api/v1/jobs/{job}/receipt?wait=60")).await?;

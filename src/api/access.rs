@@ -48,7 +48,7 @@ pub(super) fn role(job: &JobRow, named: Option<Role>, caller: Address, publisher
     }
 }
 
-fn unknown(id: JobId, caller: Address) -> Problem {
+pub(super) fn unknown(id: JobId, caller: Address) -> Problem {
     Problem::not_found(UNKNOWN_JOB, format!("there is no job {id} of {caller}"))
         .hint("GET /api/v1/jobs lists your jobs")
 }

@@ -1,15 +1,20 @@
 //! `POST …/services/computing/exec`: orders the run. The consumer signs the whole job spec; the provider admits or refuses.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use brizo_receipt::{Address, B256, JobSpec, Key, Signature, keccak256};
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::IntoParams;
 
 use super::ApiState;
 use super::auth::Caller;
+use super::follow::{Waited, receipt_of_order};
 use super::initialize::signature;
+use super::jobs::{ReceiptQuery, bad_wait, wait_s};
 use super::older::Older;
 use super::orders;
 use super::problem::Problem;
@@ -18,7 +23,7 @@ use super::state::policy;
 use crate::container;
 use crate::ids::{AgreementId, JobId};
 use crate::job::{self, Admission, AgreementFacts, DatasetFacts, State as JobState};
-use crate::nudge::Topic;
+use crate::nudge::{Follower, Topic};
 use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::{AgreementRow, Error as StoreError, NewJob};
 use crate::trace;
@@ -49,39 +54,67 @@ struct Fields {
     auditors: Vec<Address>,
 }
 
+/// How long an order waits for its receipt. Texts of older clients may stand beside it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OrderQuery {
+    /// Seconds.
+    #[serde(default)]
+    #[param(value_type = u64, maximum = 65535)]
+    wait: u16,
+}
+
 /// Orders a run: the consumer signs the whole job spec.
 #[utoipa::path(post, path = "/api/v1/brizo/services/computing/exec", tag = "seeds", request_body = Order,
-    params(("Idempotency-Key" = Option<String>, Header)),
-    security(("signed" = []), ("signedIn" = [])), responses((status = 202, body = Accepted), Problem))]
+    params(("Idempotency-Key" = Option<String>, Header), OrderQuery), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, description = "with `?wait=`: the job is over, or its receipt is here", body = Accepted),
+        (status = 202, body = Accepted), Problem))]
 pub(super) async fn exec(
     State(state): State<ApiState>,
     headers: HeaderMap,
+    query: Result<Query<OrderQuery>, QueryRejection>,
     older: Older,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let wait_s = query.map_err(bad_wait)?.0.wait.into();
     let caller = older.for_order(&state).await?;
-    accept(&state, &headers, &caller).await
+    // A text can be sent again by whoever has seen it, and does not ask for a receipt.
+    let wait_s = if caller.bound { wait_s } else { 0 };
+    accept(&state, &headers, &caller, wait_s).await
 }
 
 /// The same order among the native resources.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = Order,
-    params(("Idempotency-Key" = Option<String>, Header)),
-    security(("signed" = []), ("signedIn" = [])), responses((status = 202, body = Accepted), Problem))]
+    params(("Idempotency-Key" = Option<String>, Header), ReceiptQuery), security(("signed" = []), ("signedIn" = [])),
+    responses((status = 200, description = "with `?wait=`: the job is over, or its receipt is here", body = Accepted),
+        (status = 202, body = Accepted), Problem))]
 pub(super) async fn create(
     State(state): State<ApiState>,
     headers: HeaderMap,
+    query: Result<Query<ReceiptQuery>, QueryRejection>,
     caller: Caller,
-) -> Result<impl IntoResponse, Problem> {
-    accept(&state, &headers, &caller).await
+) -> Result<Response, Problem> {
+    accept(&state, &headers, &caller, wait_s(query)?).await
 }
 
 async fn accept(
     state: &ApiState,
     headers: &HeaderMap,
     caller: &Caller,
-) -> Result<impl IntoResponse + use<>, Problem> {
+    wait_s: u64,
+) -> Result<Response, Problem> {
     let again = orders::begin(state, headers, caller, keccak256(&caller.body)).await?;
-    let ordered = order(state, caller, again).await?;
-    Ok((StatusCode::ACCEPTED, ordered.headers(), Json(ordered.document())))
+    let mut ordered = order_untold(state, caller, again, wait_s > 0).await?;
+    let waited = match wait_s {
+        0 => None,
+        // Where nobody may wait now the order is taken all the same, and that is what has to be said.
+        _ => receipt_of_order(state, caller.address, &mut ordered, wait_s).await.ok(),
+    };
+    state.store.settle().await?;
+    let is_over = waited
+        .as_ref()
+        .is_some_and(|(job, receipt)| receipt.is_some() || (job.state.is_final() && !job.state.has_claim()));
+    let status = if is_over { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, ordered.headers(), Json(ordered.document(waited))).into_response())
 }
 
 /// An order that was taken, now or before.
@@ -89,9 +122,19 @@ pub(super) struct Ordered {
     pub(super) job: JobId,
     /// Whether an earlier request with the same idempotency key had ordered it.
     pub(super) before: bool,
+    /// Hears what happens to it, where that was wanted.
+    follower: Option<Follower>,
 }
 
 impl Ordered {
+    /// Waits until something has happened to the job; for ever where it is not followed.
+    pub(super) async fn told(&mut self) {
+        match &mut self.follower {
+            Some(follower) => follower.told().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Where the job is, and whether this answer was given before.
     pub(super) fn headers(&self) -> [(HeaderName, String); 2] {
         let place = format!("/api/v1/jobs/{}", self.job);
@@ -101,8 +144,14 @@ impl Ordered {
         ]
     }
 
-    fn document(&self) -> Accepted {
-        let ocean = JobState::Queued.ocean(None);
+    fn document(&self, waited: Option<Waited>) -> Accepted {
+        let (ocean, receipt) = match waited {
+            // It is JSON, because we have written it.
+            Some((job, receipt)) => {
+                (job.state.ocean(job.end), receipt.and_then(|text| RawValue::from_string(text).ok()))
+            }
+            None => (JobState::Queued.ocean(None), None),
+        };
         let base = format!("/api/v1/jobs/{}", self.job);
         let links = Links {
             events: format!("{base}/events"),
@@ -112,7 +161,7 @@ impl Ordered {
             receipt: format!("{base}/receipt"),
             status: base,
         };
-        Accepted { job_id: self.job, status: ocean.number, status_text: ocean.text, links }
+        Accepted { job_id: self.job, status: ocean.number, status_text: ocean.text, links, receipt }
     }
 }
 
@@ -145,6 +194,19 @@ pub(super) async fn is_own_order(state: &ApiState, caller: &Caller) -> Result<bo
 
 /// Takes an order in, whichever endpoint it came to. With `again`, an order that was taken before is no error.
 pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Result<Ordered, Problem> {
+    let ordered = order_untold(state, caller, again, false).await?;
+    state.store.settle().await?;
+    Ok(ordered)
+}
+
+/// As [`order`], but nobody may be told of it before the store has settled. With `follows`, the job is followed from before the
+/// order is taken.
+async fn order_untold(
+    state: &ApiState,
+    caller: &Caller,
+    again: bool,
+    follows: bool,
+) -> Result<Ordered, Problem> {
     let (fields, id) = read(caller)?;
     let signature = signature(&fields.spec_signature)?;
     let parties = orders::parties(&fields.additional_viewers, &fields.auditors)?;
@@ -164,29 +226,19 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
         )
         .hint("sign the request with the key that signed the agreement"));
     }
-    let new = NewJob {
-        invocation: job::invocation(
-            &agreement.upload.as_ref().map(|upload| upload.start()).unwrap_or_default(),
-            &fields.args,
-            &fields.env,
-            &[agreement.did.to_string()],
-            agreement.algorithm_did.map(|did| did.to_string()).as_deref(),
-        )?,
-        spec: fields.spec,
-        signature,
-        run_key: Key::new(fields.run_key.0),
-    };
+    let new = new_job(fields, signature, &agreement)?;
     let ordered_before = || orders::ordered_before(state, &new);
     if again && let Some(job) = ordered_before().await? {
-        return Ok(Ordered { job, before: true });
+        return Ok(Ordered { job, before: true, follower: follows.then(|| state.nudge.follow(job)) });
     }
     let mut span = trace::order(JobId { agreement: id, run_index: new.spec.run_index });
     let decision = admit(state, caller.address, &agreement, &new, &signature).await?;
     let now_s = state.clock.now_s();
     let job_id = JobId { agreement: id, run_index: new.spec.run_index };
+    let follower = follows.then(|| state.nudge.follow(job_id));
     let inserted = {
         let (new, nudge) = (new.clone(), state.nudge.clone());
-        state.store.write_soon(move |store| {
+        state.store.write_untold(move |store| {
             let admitted = store.admit_job(&new, &parties, &decision, now_s)?;
             // Here, because a caller who goes away takes what comes after this with them.
             let topics: &[Topic] =
@@ -198,7 +250,7 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     match inserted.await {
         // Two orders at once: the other one was first.
         Err(StoreError::Exists(_)) => match ordered_before().await? {
-            Some(job) if again => return Ok(Ordered { job, before: true }),
+            Some(job) if again => return Ok(Ordered { job, before: true, follower }),
             _ => {
                 return Err(Problem::conflict(
                     "job_exists",
@@ -212,7 +264,22 @@ pub(super) async fn order(state: &ApiState, caller: &Caller, again: bool) -> Res
     span.set("brizo.consumer", caller.address.to_string());
     span.end();
     tracing::info!(job = %job_id, "job admitted");
-    Ok(Ordered { job: job_id, before: false })
+    Ok(Ordered { job: job_id, before: false, follower })
+}
+
+fn new_job(fields: Fields, signature: Signature, agreement: &AgreementRow) -> Result<NewJob, Problem> {
+    Ok(NewJob {
+        invocation: job::invocation(
+            &agreement.upload.as_ref().map(|upload| upload.start()).unwrap_or_default(),
+            &fields.args,
+            &fields.env,
+            &[agreement.did.to_string()],
+            agreement.algorithm_did.map(|did| did.to_string()).as_deref(),
+        )?,
+        spec: fields.spec,
+        signature,
+        run_key: Key::new(fields.run_key.0),
+    })
 }
 
 /// Whether the first run of an agreement is paid, which only matters to later ones. The chain's word: our row may be deleted.

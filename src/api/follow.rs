@@ -11,8 +11,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ApiState;
-use super::followed::Hub;
-use super::outputs::check_granted;
+use super::access::unknown;
+use super::exec::Ordered;
+use super::followed::{Hub, LOOK_ANYWAY};
+use super::jobs::receipt_text;
+use super::outputs::{NOT_GRANTED, check_granted};
 use super::problem::Problem;
 use crate::ids::JobId;
 use crate::nudge::Topic;
@@ -79,7 +82,7 @@ impl Pulse {
 /// Looks as long as anybody follows.
 async fn beat(state: ApiState) {
     let (pulse, mut known) = (&state.shared.pulse, None);
-    let (mut nudge, mut told) = (state.nudge.clone(), state.nudge.jobs());
+    let mut nudge = state.nudge.clone();
     loop {
         // What happened before the first look may have come after a hub's own, so that all are told then.
         let news = state.store.read(move |store| {
@@ -105,17 +108,9 @@ async fn beat(state: ApiState) {
                 return;
             }
         }
-        let end = Instant::now() + BEAT;
-        loop {
-            tokio::select! {
-                // What came too fast to be told by name is asked for.
-                job = told.recv() => match job {
-                    Ok(job) => pulse.tell(&[job]),
-                    Err(_) => break,
-                },
-                () = nudge.next(Topic::Jobs) => break,
-                () = tokio::time::sleep_until(end) => break,
-            }
+        tokio::select! {
+            () = nudge.next(Topic::Jobs) => {}
+            () = tokio::time::sleep(BEAT) => {}
         }
     }
 }
@@ -216,6 +211,64 @@ pub(super) async fn wait(
             changed = seen.changed() => if changed.is_err() { return Ok((job, false)) },
             _ = stop.wait_for(|stop| *stop) => return Ok((job, false)),
             () = tokio::time::sleep_until(end) => return Ok((job, false)),
+        }
+    }
+}
+
+/// A job that was waited for, and its receipt, if it may be given out.
+pub(super) type Waited = (JobRow, Option<String>);
+
+/// Waits for the receipt of a job that the caller has just ordered, as [`wait`] does for that of any; most are over in a moment and
+/// followed by nobody else, so the database is asked from here. Nobody may be told of the answer before the store has settled.
+pub(super) async fn receipt_of_order(
+    state: &ApiState,
+    caller: Address,
+    ordered: &mut Ordered,
+    wait_s: u64,
+) -> Result<Waited, Problem> {
+    let _place = state.shared.followers.take(caller)?;
+    let mut stop = state.shared.pulse.stop();
+    let over = async {
+        let time = tokio::time::sleep(Duration::from_secs(wait_s.min(WAIT_MAX_S)));
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = time => {}
+        }
+    };
+    let mut over = std::pin::pin!(over);
+    let (id, mut looked_at) = (ordered.job, None);
+    // Of a new order all that happens will be heard.
+    let (mut looks, mut is_over) = (ordered.before, false);
+    loop {
+        if !looks {
+            tokio::select! {
+                biased;
+                () = &mut over => is_over = true,
+                () = ordered.told() => {}
+                () = tokio::time::sleep(LOOK_ANYWAY) => {}
+            }
+        }
+        looks = false;
+        let look = state.store.read_untold(move |store| Ok((store.job(id)?, store.grant_is_done(id)?)));
+        let (Some(job), granted) = look.await? else { return Err(unknown(id, caller)) };
+        if is_over || (job.state.is_final() && !job.state.has_claim()) {
+            return Ok((job, None));
+        }
+        // The chain is asked when something may have changed there, or when it did not answer.
+        let seen = Some((job.state, granted));
+        if job.state.has_claim() && looked_at != seen {
+            let answer = tokio::select! {
+                biased;
+                () = &mut over => return Ok((job, None)),
+                answer = check_granted(state, &job) => answer,
+            };
+            match answer {
+                Ok(()) => {
+                    let receipt = receipt_text(state, &job).await?;
+                    return Ok((job, Some(receipt)));
+                }
+                Err(problem) => looked_at = seen.filter(|_| problem.code() == NOT_GRANTED),
+            }
         }
     }
 }

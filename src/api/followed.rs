@@ -13,10 +13,11 @@ use super::outputs::{check_granted, outputs};
 use super::problem::Problem;
 use super::ranged::verified;
 use crate::data::Mapped;
+use crate::nudge::Follower;
 use crate::store::{Event, JobRow};
 
 /// A job that nobody told of anything is looked at all the same, in case its news was lost.
-const LOOK_ANYWAY: Duration = Duration::from_secs(2);
+pub(super) const LOOK_ANYWAY: Duration = Duration::from_secs(2);
 
 /// One stream of a finished run.
 pub(super) struct Stream {
@@ -65,7 +66,8 @@ impl Hub {
             tickets: AtomicU64::new(0),
         });
         let first = Seen { job, lines: Arc::default(), logs: None, granted: false, problem: None, ticket: 0 };
-        tokio::spawn(look_on(state.clone(), Arc::downgrade(&hub), first));
+        let follower = state.nudge.follow(first.job.id);
+        tokio::spawn(look_on(state.clone(), Arc::downgrade(&hub), first, follower));
         hub
     }
 
@@ -94,7 +96,7 @@ impl Hub {
     }
 }
 
-async fn look_on(state: ApiState, hub: Weak<Hub>, mut seen: Seen) {
+async fn look_on(state: ApiState, hub: Weak<Hub>, mut seen: Seen, mut follower: Follower) {
     let mut stop = state.shared.pulse.stop();
     loop {
         let Some(there) = hub.upgrade() else { return };
@@ -114,6 +116,7 @@ async fn look_on(state: ApiState, hub: Weak<Hub>, mut seen: Seen) {
         drop(there);
         tokio::select! {
             () = news.notified() => {}
+            () = follower.told() => {}
             () = tokio::time::sleep(LOOK_ANYWAY) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }

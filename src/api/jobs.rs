@@ -195,24 +195,36 @@ pub(super) async fn receipt(
     query: Result<Query<ReceiptQuery>, QueryRejection>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
-    let Query(query) = query
-        .map_err(|e| Problem::bad_request("bad_query", e.body_text()).hint("wait is a number of seconds"))?;
+    let wait_s = wait_s(query)?;
     let mut job = authorize(&state, caller.address, &id, Right::Receipt).await?;
     let mut granted = false;
-    if query.wait > 0 {
-        (job, granted) = wait(&state, caller.address, job, query.wait.into(), Wanted::Receipt).await?;
+    if wait_s > 0 {
+        (job, granted) = wait(&state, caller.address, job, wait_s, Wanted::Receipt).await?;
     }
     if !granted {
         check_granted(&state, &job).await?;
     }
-    let read = state.store.read(move |store| Ok((store.receipt(job.id)?, store.log_position(job.id)?)));
+    let text = receipt_text(&state, &job).await?;
+    state.store.settle().await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text))
+}
+
+/// How long a receipt is to be waited for.
+pub(super) fn wait_s(query: Result<Query<ReceiptQuery>, QueryRejection>) -> Result<u64, Problem> {
+    Ok(query.map_err(bad_wait)?.0.wait.into())
+}
+
+pub(super) fn bad_wait(rejection: QueryRejection) -> Problem {
+    Problem::bad_request("bad_query", rejection.body_text()).hint("wait is a number of seconds")
+}
+
+/// A receipt that may be given out, with its place in the log, where it has one already; once the store has settled.
+pub(super) async fn receipt_text(state: &ApiState, job: &JobRow) -> Result<String, Problem> {
+    let id = job.id;
+    let read = state.store.read_untold(move |store| Ok((store.receipt(id)?, store.log_position(id)?)));
     let (receipt, position) = read.await?;
-    let receipt = receipt.ok_or_else(|| not_finished(&job))?;
-    let receipt = match super::log::member(&state, job.id, position).await? {
-        Some(member) => member.added_to(&receipt).unwrap_or(receipt),
-        None => receipt,
-    };
-    Ok(([(header::CONTENT_TYPE, "application/json")], receipt))
+    let receipt = receipt.ok_or_else(|| not_finished(job))?;
+    super::log::with_member(state, id, receipt, position).await
 }
 
 /// Where an agreement stands, for its consumer and its publisher.

@@ -53,6 +53,19 @@ pub(super) async fn tile(
     Ok(([(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, cache)], bytes))
 }
 
+/// A receipt's text, with its place in the log, where it has one already.
+pub(super) async fn with_member(
+    state: &ApiState,
+    id: JobId,
+    receipt: String,
+    position: Option<(u64, u64)>,
+) -> Result<String, Problem> {
+    Ok(match member(state, id, position).await? {
+        Some(member) => member.added_to(&receipt).unwrap_or(receipt),
+        None => receipt,
+    })
+}
+
 /// The proof that a job's receipt is in the log; `None` until a checkpoint covers it. A receipt is not kept back because
 /// its proof cannot be made.
 pub(super) async fn member(

@@ -17,6 +17,9 @@ use super::schema::{Output, OutputList};
 use crate::job::Right;
 use crate::store::{JobRow, OutputRow};
 
+/// Code of the answer while the chain does not show the grant.
+pub(super) const NOT_GRANTED: &str = "access_not_granted";
+
 /// What may leave of a job.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/outputs", tag = "jobs", params(("id" = String, Path, description = "`<agreement id>-<run number>`")), security(("signed" = []), ("signedIn" = [])),
     responses((status = 200, body = OutputList), Problem))]
@@ -104,6 +107,6 @@ pub(super) async fn check_granted(state: &ApiState, job: &JobRow) -> Result<(), 
     if state.chain.access_granted(job.consumer, derived).await? {
         return Ok(());
     }
-    Err(Problem::conflict("access_not_granted", "access to the outputs is not yet granted on chain")
+    Err(Problem::conflict(NOT_GRANTED, "access to the outputs is not yet granted on chain")
         .hint("ask again when the job is settled"))
 }

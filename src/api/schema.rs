@@ -2,6 +2,7 @@
 
 use brizo_receipt::{Address, B256, EntryKind, Outcome};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::ids::{AgreementId, Did, JobId};
@@ -161,6 +162,10 @@ pub(super) struct Accepted {
     pub(super) status: u16,
     pub(super) status_text: &'static str,
     pub(super) links: Links,
+    /// The receipt, where it was waited for and may be given out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub(super) receipt: Option<Box<RawValue>>,
 }
 
 /// Where everything about a job is.

@@ -22,7 +22,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<Exit> {
         crate::failpoint::check().map_err(anyhow::Error::msg)?;
-        let parts = app::open(&self.config)?;
+        let parts = app::open_to_serve(&self.config)?;
         let traces = crate::telemetry::traces(&parts.config.telemetry).map_err(anyhow::Error::msg)?;
         let served = app::serve(parts).await;
         if let Some(traces) = traces {

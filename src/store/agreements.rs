@@ -114,7 +114,9 @@ impl Store {
     /// Of SQLite or of a damaged row.
     pub fn agreement(&self, id: AgreementId) -> Result<Option<AgreementRow>> {
         let query = format!("{SELECT} WHERE id = ?1");
-        one(&self.lock(), &query, [id.to_string()], columns)?.map(read).transpose()
+        // Others need the connection meanwhile.
+        let found = one(&self.lock(), &query, [id.to_string()], columns)?;
+        found.map(read).transpose()
     }
 
     /// Records the uploaded algorithm and, if the payment is locked already, asks for the authorisation. Returns whether the

@@ -168,7 +168,9 @@ impl Store {
     /// Of SQLite or of a damaged row.
     pub fn job(&self, id: JobId) -> Result<Option<JobRow>> {
         let query = format!("{SELECT} WHERE job.id = ?1");
-        one(&self.lock(), &query, [id.to_string()], columns)?.map(read).transpose()
+        // Others need the connection meanwhile.
+        let found = one(&self.lock(), &query, [id.to_string()], columns)?;
+        found.map(read).transpose()
     }
 
     /// A consumer's jobs, newest first.

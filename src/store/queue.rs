@@ -81,7 +81,8 @@ impl Store {
     }
 
     /// Records an admitted job with those whom its order names, and logs the decision about it, in words that stay here. A
-    /// worker that offers a place takes the job whose turn it is at once.
+    /// worker that offers a place takes the job whose turn it is at once. On disk when somebody is told of it, or at a
+    /// [`Store::flush`].
     ///
     /// # Errors
     /// [`Error::Exists`] when the run was ordered before; [`Error::QueueFull`] when too many wait.
@@ -96,7 +97,7 @@ impl Store {
         let memory_bytes = job.spec.memory_limit.saturating_add(job.spec.output_limit).min(i64::MAX as u64);
         let (offer, mut taken) = (self.offers.next(), None);
         let lease = offer.as_ref().map(|offer| self.offers.named(&offer.lease));
-        let admitted = self.write_at("admit", |sql| {
+        let admitted = self.write_before_told("admit", |sql| {
             let agreement = id.agreement.to_string();
             let (consumer, start_by_s): (String, u64) = sql
                 .prepare_cached("SELECT consumer, grant_deadline_s FROM agreement WHERE id = ?1")?
@@ -213,7 +214,8 @@ impl Store {
         Ok(self.lock().prepare_cached(query)?.exists(params![claimed.id.to_string(), claimed.attempt])?)
     }
 
-    /// The commit point: state, outcome, receipt, outputs and the owed transactions, or nothing of it.
+    /// The commit point: state, outcome, receipt, outputs and the owed transactions, or nothing of it. On disk when somebody is
+    /// told of it, or at a [`Store::flush`].
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when another worker has the job; then nothing is written.
@@ -234,7 +236,7 @@ impl Store {
     ) -> Result<Option<Claimed>> {
         let id = claimed.id.to_string();
         let (place, mut taken) = (place.map(|lease| self.offers.named(&lease)), None);
-        let committed = self.write_at("commit", |sql| {
+        let committed = self.write_before_told("commit", |sql| {
             let committed = sql
                 .prepare_cached(
                     "UPDATE job SET state = ?3, end = ?4, outcome = ?5, receipt_hash = ?6, receipt = ?7,

@@ -1,22 +1,30 @@
 //! The write-ahead log is given its size before anything waits for it.
 
-use std::path::Path;
+use std::fs::File;
 
 use rusqlite::Connection;
 
-use super::Result;
+use super::{Error, Result};
 
-/// Size at which SQLite begins the log anew (its `wal_autocheckpoint` of 1,000 pages of 4,096 bytes, with their headers).
+/// Room for 1,000 pages of 4,096 bytes, with their headers: under small loads the log is begun anew before it is full (`checkpoints`).
 const FULL: u64 = 1_000 * (4_096 + 24);
 
 /// Fills the log once, and begins it anew: until then each commit makes a file longer, and a file system writes that down
 /// too, which makes the first thousand commits of a process about half as dear again (bench `log`).
-pub(super) fn grow(connection: &Connection, database: &Path) -> Result<()> {
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
-    if std::fs::metadata(log).is_ok_and(|found| found.len() >= FULL) {
-        return Ok(());
+/// Returns the log, which stays the same file as long as the connection is open.
+pub(super) fn grow(connection: &Connection) -> Result<File> {
+    // Where SQLite has it, which follows links.
+    let log = format!("{}-wal", connection.path().unwrap_or_default());
+    // Any look at the database makes the log, where there is none.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let log = File::open(log).map_err(|error| Error::Log(error.to_string()))?;
+    if log.metadata().is_ok_and(|found| found.len() < FULL) {
+        fill(connection)?;
     }
+    Ok(log)
+}
+
+fn fill(connection: &Connection) -> Result<()> {
     // A small cache, so that the pages go to the log and are not forgotten with the table.
     let cache: i64 = connection.query_row("PRAGMA cache_size", [], |row| row.get(0))?;
     connection.pragma_update(None, "cache_size", 10)?;
@@ -34,8 +42,30 @@ pub(super) fn grow(connection: &Connection, database: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Copies the log into the database and begins it anew with nothing in it. What a process before handed to the system, and never saw
+/// on disk, is written once more by that.
+pub(super) fn empty(connection: &Connection) -> Result<()> {
+    let emptied = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
+        .map_err(Error::from);
+    match emptied {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(Error::Log("another process reads the database; start again when it is done".into())),
+        // What is stored can still be served; the log stays as it is.
+        Err(error) if error.is_full() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Copies the log into the database, as far as nobody reads what is older.
+pub(super) fn copy(connection: &Connection) -> Result<()> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::store::Store;
 
@@ -47,7 +77,7 @@ mod tests {
     fn commits_do_not_make_the_log_longer_and_opening_again_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("brizo.db");
-        let store = Store::open(&path).unwrap();
+        let store = Store::open_to_serve(&path).unwrap();
         let (log, database) = (length(folder.path(), "brizo.db-wal"), length(folder.path(), "brizo.db"));
         assert!(log >= FULL, "{log}");
         for number in 0..100 {
@@ -61,5 +91,17 @@ mod tests {
         let again = Store::open(&path).unwrap();
         assert_eq!(again.chain_txs("a").unwrap().len(), 100);
         assert!(length(folder.path(), "brizo.db") <= database + 65_536, "the room is used again");
+    }
+
+    #[test]
+    fn the_log_is_found_behind_a_link() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = folder.path().join("brizo.db");
+        drop(Store::open_to_serve(&elsewhere.path().join("other.db")).unwrap());
+        std::os::unix::fs::symlink(elsewhere.path().join("other.db"), &path).unwrap();
+        let store = Store::open_to_serve(&path).unwrap();
+        store.save_chain_tx("a", 1, "x").unwrap();
+        assert!(length(elsewhere.path(), "other.db-wal") >= FULL);
+        assert!(!folder.path().join("brizo.db-wal").exists());
     }
 }

@@ -1,4 +1,4 @@
-//! Writers that share a transaction: each is answered for itself, and nobody before the disk.
+//! Writers beside each other: each is answered for itself, and nobody before the disk.
 
 use std::sync::Barrier;
 
@@ -6,7 +6,7 @@ use super::tests::{NOW, new_job};
 use super::*;
 
 fn on_disk(folder: &Path) -> Store {
-    let store = Store::open(&folder.join("brizo.db")).unwrap();
+    let store = Store::open_to_serve(&folder.join("brizo.db")).unwrap();
     store.write(|sql| Ok(sql.execute_batch("CREATE TABLE tally (thread INTEGER, number INTEGER)")?)).unwrap();
     store
 }

@@ -82,6 +82,8 @@ impl Worker {
         tokio::task::spawn_blocking(move || {
             let mut named = worker.store.named_blobs()?;
             named.extend(worker.pinned.iter());
+            // A deletion that a power cut takes back would come back without its bytes.
+            worker.store.flush()?;
             Ok(worker.blobs.sweep(&named, before_s)?)
         })
         .await?

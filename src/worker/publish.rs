@@ -17,6 +17,8 @@ use crate::store::Store;
 
 /// The least time between two checkpoints.
 const CHECKPOINT_REST: Duration = Duration::from_millis(100);
+/// How long new entries wait for others before they are signed.
+const CHECKPOINT_GATHER: Duration = Duration::from_millis(20);
 
 /// Seconds between two looks at the last anchor on chain; shorter where anchors are closer.
 const ANCHOR_LOOK_S: u64 = 60;
@@ -27,11 +29,13 @@ pub struct LogRows(pub Store);
 
 impl Rows for LogRows {
     fn size(&self) -> Result<u64, String> {
-        self.0.log_size().map_err(|e| e.to_string())
+        // What is signed can never be taken back, so it has to be on disk.
+        self.0.log_size().and_then(|size| self.0.flush().map(|()| size)).map_err(|e| e.to_string())
     }
 
     fn read(&self, from: u64, limit: u64) -> Result<Vec<[u8; ENTRY_BYTES]>, String> {
-        self.0.log_entries(from, limit).map_err(|e| e.to_string())
+        let entries = self.0.log_entries(from, limit);
+        entries.and_then(|entries| self.0.flush().map(|()| entries)).map_err(|e| e.to_string())
     }
 }
 
@@ -48,9 +52,8 @@ impl Worker {
             match advanced.map_err(anyhow::Error::from).and_then(|result| result) {
                 Ok(news) => {
                     silent = false;
-                    // What comes in the next moment is signed together: a checkpoint for each job would cost as many turns
-                    // of the disk as the jobs themselves.
-                    if news && !self.rest(&mut stop).await {
+                    // A checkpoint for each job would cost as many turns of the disk as the jobs themselves.
+                    if news && !rest(&mut stop, CHECKPOINT_REST).await {
                         return;
                     }
                 }
@@ -61,19 +64,11 @@ impl Worker {
                 }
                 Err(_) => {}
             }
-            if !self.pause(Topic::Log, &mut stop).await {
+            // What comes in the next moment is signed together: an order with its job, which needs the disk just now.
+            if !self.pause(Topic::Log, &mut stop).await || !rest(&mut stop, CHECKPOINT_GATHER).await {
                 return;
             }
         }
-    }
-
-    /// Waits a moment, or for the end. Returns false at the end.
-    async fn rest(&self, stop: &mut watch::Receiver<bool>) -> bool {
-        tokio::select! {
-            () = tokio::time::sleep(CHECKPOINT_REST) => {}
-            _ = stop.changed() => {}
-        }
-        !*stop.borrow()
     }
 
     /// Anchors the log on chain every `anchor_every_s`, unless nothing is new.
@@ -124,6 +119,15 @@ impl Worker {
         tracing::info!(size = published.size, root = %published.root, tx = %mined.tx, "log anchored");
         Ok(())
     }
+}
+
+/// Waits so long, or for the end. Returns false at the end.
+async fn rest(stop: &mut watch::Receiver<bool>, time: Duration) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        _ = stop.changed() => {}
+    }
+    !*stop.borrow()
 }
 
 /// The anchor is part of our own past; if not, this is not the log that was anchored, and nothing is added to the damage.

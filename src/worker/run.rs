@@ -102,8 +102,12 @@ impl Worker {
             self.commit(claimed, &prepared, &ending, &outputs, &run_info, keeps.then_some(LEASE))
         })?;
         let place = stages.take_place();
-        // First those that a caller waits for.
+        // First those that a caller waits for: they read while the disk turns.
         self.nudge.about_job(claimed.id);
+        if next.is_none() {
+            // With another job to do it is left to them. What fails, fails for them too.
+            let _ = self.store.flush();
+        }
         self.nudge.about(&[Topic::Chain, Topic::Log, Topic::Queue]);
         match (next, place) {
             (Some(claimed), Some(place)) => Ok(Some(Handed { claimed, place })),
@@ -145,7 +149,8 @@ impl Worker {
 
     /// Maps module and inputs, verifying every byte, and compiles, unless told to stop.
     fn prepare(&self, claimed: &Claimed, control: &Control) -> Result<Prepared, Failure> {
-        let agreement = self.store.agreement(claimed.id.agreement)?.context("the job's agreement is gone")?;
+        let agreement = self.store.few_rows().agreement(claimed.id.agreement)?;
+        let agreement = agreement.context("the job's agreement is gone")?;
         let dataset = self.store.dataset(agreement.did)?.context("the job's data set is gone")?;
         let policy = Policy::known(&dataset.policy, &dataset.rules)?;
         self.check_deadline(claimed.id.run_index, &agreement, &policy)?;

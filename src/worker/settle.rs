@@ -86,6 +86,7 @@ impl Worker {
             Ok(tx) => {
                 tracing::info!(agreement = %row.agreement, step, tx = tx.as_deref().unwrap_or("none needed"), "step done");
                 self.store.with(move |store| store.step_done(id, tx.as_deref())).await?;
+                self.nudge.about_job(job);
                 self.nudge.about(&[Topic::Chain, Topic::Jobs]);
                 Ok(())
             }

@@ -89,10 +89,7 @@ async fn a_job_is_followed_to_its_end() {
 async fn a_consumer_stops_a_job() {
     let world = World::start().await;
     let consumer = world.consumer();
-    let module = guest("hostile");
-    let id = consumer.pay_for(&module).await;
-    let job = consumer.order(id, &module, &["loop"], 20_000_000_000).await;
-    consumer.wait_for(job, "running").await;
+    let job = consumer.running_job().await;
     let path = format!("/api/v1/jobs/{job}/stop");
     let stopped: Value = consumer.send("POST", &path, &[], b"").await.json().await.unwrap();
     assert_eq!(
@@ -105,7 +102,7 @@ async fn a_consumer_stops_a_job() {
     tokio::time::timeout(Duration::from_secs(4), let_go).await.unwrap();
     assert_eq!(consumer.send("POST", &path, &[], b"").await.status(), 200, "twice is no error");
     refused(consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await, 409, "job_without_claim");
-    assert_eq!(consumer.chain.committed(id, 0).await.unwrap(), None);
+    assert_eq!(consumer.chain.committed(job.agreement, 0).await.unwrap(), None);
     // The worker is free again, and nothing of the stopped run was committed in the meantime.
     let module = guest("column_stats");
     let id = consumer.pay_for(&module).await;
@@ -119,15 +116,75 @@ async fn a_consumer_stops_a_job() {
 async fn a_job_that_is_stopped_and_deleted_at_once_runs_no_more() {
     let world = World::start().await;
     let consumer = world.consumer();
-    let module = guest("hostile");
-    let id = consumer.pay_for(&module).await;
-    let job = consumer.order(id, &module, &["loop"], 20_000_000_000).await;
-    consumer.wait_for(job, "running").await;
+    let job = consumer.running_job().await;
     let path = format!("/api/v1/jobs/{job}");
     assert_eq!(consumer.send("POST", &format!("{path}/stop"), &[], b"").await.status(), 200);
     assert_eq!(consumer.send("DELETE", &path, &[], b"").await.status(), 204);
     eventually("the worker lets go of it", async || world.log().contains("the lease was lost")).await;
     assert!(!world.log().contains("heartbeat failed"), "{}", world.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_waits_for_its_receipt() {
+    let world = World::start().await;
+    let consumer = world.consumer();
+    let module = guest("column_stats");
+    let id = consumer.pay_for(&module).await;
+    let body = consumer.order_body(id, &module, &["--file", "penguins.csv"]).await;
+    let body = serde_json::to_vec(&body).unwrap();
+    let order = async |path: &str| {
+        let answer = consumer.send("POST", path, &[("idempotency-key", "once")], &body).await;
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let mut answer = order("/api/v1/jobs?wait=60").await;
+    while answer.1["code"] == "computation_not_granted" {
+        answer = order("/api/v1/jobs?wait=60").await;
+    }
+    let (status, document) = answer;
+    assert_eq!(status, 200, "{document}");
+    let job = document["jobId"].as_str().unwrap();
+    let receipt = brizo_receipt::Receipt::parse(document["receipt"].to_string().as_bytes()).unwrap();
+    let fetched = consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await.unwrap();
+    let fetched = brizo_receipt::Receipt::parse(&fetched).unwrap();
+    assert_eq!((receipt.claim_hash, &receipt.attestation), (fetched.claim_hash, &fetched.attestation));
+    assert_eq!(receipt.claim.outcome.status, 0);
+    // Sent again it is the same job, with or without waiting.
+    for (path, status, has_receipt) in
+        [("/api/v1/jobs?wait=60", 200, true), ("/api/v1/brizo/services/computing/exec", 202, false)]
+    {
+        let (answered, again) = order(path).await;
+        assert_eq!((answered, &again["jobId"]), (status, &document["jobId"]), "{again}");
+        assert_eq!(again["receipt"].is_object(), has_receipt, "{path}: {again}");
+    }
+    let (status, problem) = order("/api/v1/jobs?wait=long").await;
+    assert_eq!((status, problem["code"].as_str()), (400, Some("bad_query")));
+}
+
+/// Nothing is given out for a job that goes on, or that ended without a claim; the order is taken in either case.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_waits_in_vain() {
+    let world = World::start().await;
+    let consumer = world.consumer();
+    let running = consumer.running_job().await;
+    let module = guest("hostile");
+    let body = consumer.order_with(running.agreement, &module, &["loop"], 20_000_000_000, |_| {}).await;
+    let body = serde_json::to_vec(&body).unwrap();
+    let order = async |path: &str| {
+        let answer = consumer.send("POST", path, &[("idempotency-key", "once")], &body).await;
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let (status, document) = order("/api/v1/jobs?wait=60").await;
+    assert_eq!((status, document["code"].as_str()), (409, Some("job_exists")), "{document}");
+    let (status, document) = order("/api/v1/jobs?wait=1").await;
+    assert_eq!((status, document["receipt"].is_null()), (202, true), "{document}");
+    assert_eq!(document["jobId"], running.to_string());
+    let stop = async {
+        let path = format!("/api/v1/jobs/{running}/stop");
+        assert_eq!(consumer.send("POST", &path, &[], b"").await.status(), 200);
+    };
+    let ((status, document), ()) = tokio::join!(order("/api/v1/jobs?wait=60"), stop);
+    assert_eq!((status, document["receipt"].is_null()), (200, true), "{document}");
+    assert_eq!(document["status"], 41, "{document}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

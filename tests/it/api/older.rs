@@ -104,6 +104,16 @@ async fn a_job_is_started_looked_at_and_fetched_with_texts() {
     );
     refused(&send(url, Method::POST, &path, &body.to_string()).await, 401, "bad_signature");
 
+    // The text may stand in the query of an order.
+    let path =
+        format!("/api/v1/brizo/services/computing/exec?signature={start}&consumerAddress={owner}&wait=1");
+    let answer = send(url, Method::POST, &path, &changed.to_string()).await;
+    assert!(
+        answer.0 >= 400 && answer.1["code"] != "bad_query" && answer.1["code"] != "bad_signature",
+        "{}",
+        answer.1
+    );
+
     eventually("it is started", async || {
         let answer = send(url, Method::POST, "/api/services/compute", &body.to_string()).await;
         assert!(answer.0 == 200 || answer.1["code"] == "computation_not_granted", "{}", answer.1);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::{json, said};
 use crate::guests::guest;
-use crate::world::{Provider, World, inside};
+use crate::world::{Provider, World, eventually, inside};
 
 const ARGS: [&str; 6] = ["--by", "species", "--value", "body_mass_g", "--file", "penguins.csv"];
 
@@ -27,6 +27,10 @@ async fn what_is_restored_from_a_backup_is_served_proven_and_goes_on() {
     let job = consumer.order(id, &module, &ARGS, 200_000_000).await;
     consumer.wait_for(job, "settled").await;
     let paths = ["receipt", "outputs/groups.csv", "history"].map(|part| format!("/api/v1/jobs/{job}/{part}"));
+    eventually("the receipt has its proof", async || {
+        consumer.client.get_json(&paths[0]).await.unwrap()["log"].is_object()
+    })
+    .await;
     let mut before = Vec::new();
     for path in &paths {
         before.push(consumer.client.get(path).await.unwrap());
