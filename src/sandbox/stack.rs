@@ -39,10 +39,6 @@ fn give_back(outside: usize) {
     let page = rustix::param::page_size();
     let (lowest, highest) = (here - STACK_BYTES, here - KEPT_BYTES);
     let (start, end) = (lowest.next_multiple_of(page), highest / page * page);
-    // Walking over a gigabyte that nobody has touched takes as long as a small run.
-    if !is_used(end - page, page) {
-        return;
-    }
     // SAFETY: the guest has ended, and this runs on its stack, which has `STACK_BYTES` for the guest besides what the host
     // has used on it above this frame. So the range lies within that stack and below everything that is in use.
     let done = unsafe {
@@ -52,14 +48,6 @@ fn give_back(outside: usize) {
     if let Err(error) = done {
         tracing::warn!(%error, "the stack of a run could not be given back to the system");
     }
-}
-
-/// Whether anything stands on a page of the stack. Every page that a guest has gone through has an address of a frame on it, or
-/// what the probe of a large frame has written; one that nobody has touched, or that was given back, is empty.
-fn is_used(start: usize, page: usize) -> bool {
-    let words = std::ptr::with_exposed_provenance::<u64>(start);
-    // SAFETY: the page lies within the range that `give_back` may hand to the system, which can be read.
-    (0..page / size_of::<u64>()).any(|word| unsafe { words.add(word).read_volatile() } != 0)
 }
 
 /// An address on the stack that the caller runs on.

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::{Error, Result};
 
-/// Commits from one copy to the next. Those of a small job write some forty pages.
+/// Commits from one copy to the next. The two of a small job write some fifty pages.
 const EVERY: u32 = 32;
 /// Pages of the log at which a commit does what is left to do.
 const PAGES_MAX: u32 = 8_000;

@@ -69,7 +69,7 @@ fn a_writer_that_panics_takes_only_its_own_with_it() {
     assert_eq!(rows(&store), 1);
 }
 
-/// A disk that is full ends the transaction inside SQLite, with everybody in it.
+/// A disk that is full ends the transaction inside SQLite.
 #[test]
 fn a_full_disk_is_told_and_leaves_a_store_that_works() {
     let folder = tempfile::tempdir().unwrap();
