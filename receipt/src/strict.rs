@@ -40,7 +40,8 @@ pub(crate) trait Document: DeserializeOwned + Serialize {
 
 /// Reads a document of at most `most` bytes. `what` is its name in errors.
 ///
-/// The types refuse unknown and double fields; that everything is in canonical form is seen by writing the document again.
+/// The types refuse unknown and double fields; that everything is in canonical form is seen by writing the document again: as
+/// text first, which is quick, and as values where that is laid out otherwise.
 ///
 /// # Errors
 /// [`Error::TooLarge`], [`Error::Truncated`], and [`Error::Malformed`] with the place for everything else.
@@ -55,6 +56,9 @@ pub(crate) fn parse<T: Document>(what: &str, bytes: &[u8], most: usize) -> Resul
     };
     let text = std::str::from_utf8(bytes).map_err(|e| malformed(&e))?;
     let mut document: T = serde_json::from_str(text).map_err(|e| malformed(&e))?;
+    if is_as_written(&document, text) {
+        return Ok(document);
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     let lists: Vec<Vec<B256>> = document.hashes().into_iter().map(std::mem::take).collect();
     let items = document.long().map(std::mem::take).unwrap_or_default();
@@ -73,6 +77,25 @@ pub(crate) fn parse<T: Document>(what: &str, bytes: &[u8], most: usize) -> Resul
         Some(place) => Err(Error::Malformed(format!("{what}: {} is not in canonical form", named(place)))),
         None => Ok(document),
     }
+}
+
+/// Whether a text is what [`to_text`] makes of the document that was read from it, with whatever newline at its end. Most are, and
+/// then nothing in it can be spelt otherwise.
+fn is_as_written(document: &impl Serialize, text: &str) -> bool {
+    /// What has still to come.
+    struct Rest<'a>(&'a [u8]);
+    impl std::io::Write for Rest<'_> {
+        fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.strip_prefix(piece).ok_or(std::io::ErrorKind::InvalidData)?;
+            Ok(piece.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut rest = Rest(text.trim_end().as_bytes());
+    serde_json::to_writer_pretty(&mut rest, document).is_ok() && rest.0.is_empty()
 }
 
 /// Whether the bytes are the beginning of a JSON text and end before it does. Asked only where they are refused anyway: what
