@@ -21,8 +21,9 @@ use super::{Claimed, Error, NewJob, Result, Store, overdue};
 use crate::failpoint;
 use crate::job::State;
 
-/// The failpoint of a claim by itself.
+/// The failpoint of a claim by itself, and of one at the end of another transaction.
 const CLAIM: &str = "claim";
+const BESIDES: &str = "claim-besides";
 
 /// How a worker holds the jobs that it takes.
 #[derive(Debug, Clone)]
@@ -145,11 +146,11 @@ fn take(sql: &Connection, store: &Store, lease: &Lease, now_s: u64) -> Result<Op
     overdue::reclaim(sql, store, now_s)?;
     let rules = store.rules();
     let Some(id) = choose(sql, rules, now_s)? else { return Ok(None) };
-    let taken = sql
+    let (taken, consumer) = sql
         .prepare_cached(
             "UPDATE job SET state = ?2, lease_owner = ?3, lease_until_s = ?4, state_until_s = ?5,
                             attempt = attempt + 1
-             WHERE id = ?1 RETURNING spec, spec_signature, run_key, invocation, attempt",
+             WHERE id = ?1 RETURNING spec, spec_signature, run_key, invocation, attempt, ordered_by",
         )?
         .query_row(
             params![
@@ -159,9 +160,9 @@ fn take(sql: &Connection, store: &Store, lease: &Lease, now_s: u64) -> Result<Op
                 now_s + lease.seconds,
                 now_s.saturating_add(rules.prepare_s)
             ],
-            |row| claimed_columns(&id, row),
+            |row| Ok((claimed_columns(&id, row)?, row.get::<_, String>(5)?)),
         )?;
-    take_turn(sql, &id)?;
+    take_turn(sql, &consumer)?;
     let claimed = match taken {
         // One row that cannot be read must not stand in the way of all the others.
         Err(damaged @ Error::Damaged { .. }) => {
@@ -170,8 +171,47 @@ fn take(sql: &Connection, store: &Store, lease: &Lease, now_s: u64) -> Result<Op
         }
         other => other?,
     };
-    note(sql, &id, now_s, &format!("preparing, attempt {}", claimed.attempt))?;
+    note_claim(sql, &claimed, now_s)?;
     Ok(Some(claimed))
+}
+
+/// The line of a claim in a job's history.
+pub(super) fn note_claim(sql: &Connection, claimed: &Claimed, now_s: u64) -> Result<()> {
+    note(sql, &claimed.id.to_string(), now_s, &format!("preparing, attempt {}", claimed.attempt))
+}
+
+/// Whether [`take`] would choose a new job of this size and deadline: nobody else waits, and it fits. Then it need not wait
+/// first.
+pub(super) fn is_next(
+    sql: &Connection,
+    store: &Store,
+    memory_bytes: u64,
+    start_by_s: u64,
+    now_s: u64,
+) -> Result<bool> {
+    // A test that wants a claim at the end of a transaction to fail has to come to it.
+    if failpoint::is_armed(BESIDES) || start_by_s < now_s || is_any_waiting(sql, now_s)? {
+        return Ok(false);
+    }
+    Ok(fits(store.rules(), at_work(sql)?.0, memory_bytes))
+}
+
+/// Whether any job could be claimed.
+fn is_any_waiting(sql: &Connection, now_s: u64) -> Result<bool> {
+    let waiting: u64 = sql.prepare_cached(WAITING)?.query_row([now_s, 1], |row| row.get(0))?;
+    Ok(waiting > 0)
+}
+
+/// Bytes that are reserved by the jobs at work, and how many of these may be what ended their worker before.
+fn at_work(sql: &Connection) -> Result<(u64, u64)> {
+    let query = "SELECT coalesce(sum(memory_bytes), 0), count(*) FILTER (WHERE crashes > 0) FROM job
+                 WHERE state IN ('preparing', 'running')";
+    Ok(sql.prepare_cached(query)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// Whether a job fits into the budget beside what is reserved.
+fn fits(rules: &QueueRules, reserved: u64, memory_bytes: u64) -> bool {
+    rules.memory_bytes == 0 || reserved.saturating_add(memory_bytes) <= rules.memory_bytes
 }
 
 /// As [`take`], at the end of a transaction that is about something else, which a failed claim leaves as it is.
@@ -181,13 +221,12 @@ pub(super) fn take_besides(
     lease: &Lease,
     now_s: u64,
 ) -> Result<Option<Claimed>> {
-    let waiting: u64 = sql.prepare_cached(WAITING)?.query_row([now_s, 1], |row| row.get(0))?;
-    if waiting == 0 {
+    if !is_any_waiting(sql, now_s)? {
         return Ok(None);
     }
     let run = |statement| sql.prepare_cached(statement)?.execute([]);
     run("SAVEPOINT claim")?;
-    let taken = failpoint::around("claim-besides", || take(sql, store, lease, now_s)).or_else(|error| {
+    let taken = failpoint::around(BESIDES, || take(sql, store, lease, now_s)).or_else(|error| {
         tracing::error!(%error, "no job can be claimed");
         // Where SQLite has ended the whole transaction this fails, and so does the rest.
         run("ROLLBACK TO claim").map(|_| None)
@@ -198,20 +237,14 @@ pub(super) fn take_besides(
 
 /// The first candidate that fits, counting those that it passes.
 fn choose(sql: &Connection, rules: &QueueRules, now_s: u64) -> Result<Option<String>> {
-    let (reserved, suspects): (u64, u64) = sql
-        .prepare_cached(
-            "SELECT coalesce(sum(memory_bytes), 0), count(*) FILTER (WHERE crashes > 0) FROM job
-             WHERE state IN ('preparing', 'running')",
-        )?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (reserved, suspects) = at_work(sql)?;
     let mut passed = Vec::new();
     for candidate in candidates(sql, now_s)? {
         // One suspect at a time: if the worker ends again, it is known which one it was.
         if candidate.suspect && suspects > 0 {
             continue;
         }
-        let budget = rules.memory_bytes;
-        if budget == 0 || reserved.saturating_add(candidate.memory_bytes) <= budget {
+        if fits(rules, reserved, candidate.memory_bytes) {
             for id in passed {
                 sql.prepare_cached("UPDATE job SET passed = passed + 1 WHERE id = ?1")?.execute([id])?;
             }
@@ -234,14 +267,13 @@ fn candidates(sql: &Connection, now_s: u64) -> Result<Vec<Candidate>> {
     Ok(statement.query_map(params![now_s, CANDIDATES_MAX], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The consumer goes to the end of the line.
-fn take_turn(sql: &Connection, job: &str) -> Result<()> {
+/// The consumer goes to the end of the line, if it is not there.
+pub(super) fn take_turn(sql: &Connection, consumer: &str) -> Result<()> {
     sql.prepare_cached(
-        "INSERT INTO served (consumer, turn)
-         SELECT ordered_by, (SELECT coalesce(max(turn), 0) + 1 FROM served) FROM job WHERE id = ?1
-         ON CONFLICT (consumer) DO UPDATE SET turn = excluded.turn",
+        "INSERT INTO served (consumer, turn) VALUES (?1, (SELECT coalesce(max(turn), 0) + 1 FROM served))
+         ON CONFLICT (consumer) DO UPDATE SET turn = excluded.turn WHERE turn + 1 < excluded.turn",
     )?
-    .execute([job])?;
+    .execute([consumer])?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use super::queue_tests::{id, order, state, store_of};
-use super::tests::{NOW, commit, new_job};
+use super::tests::{LATER, NOW, commit, new_job};
 use super::*;
 use crate::job::State;
 
@@ -30,6 +30,79 @@ fn a_job_comes_to_the_place_that_is_offered_with_the_order_itself() {
     assert_eq!(state(&store, 1).0, State::Queued, "nobody offers a place for it");
     assert_eq!(store.waiting_jobs(NOW, 9).unwrap(), 1);
     assert!(told.try_recv().is_err());
+}
+
+/// Everything that a claim writes.
+fn written(store: &Store) -> Vec<String> {
+    let connection = store.lock();
+    let rows = |query: &str| -> Vec<String> {
+        let mut statement = connection.prepare(query).unwrap();
+        let columns = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<String> {
+            Ok((0..columns).map(|i| format!("{:?};", row.get_ref(i).unwrap())).collect())
+        };
+        statement.query_map([], row).unwrap().collect::<rusqlite::Result<_>>().unwrap()
+    };
+    let job = "SELECT id, state, attempt, lease_owner LIKE 'w%', lease_until_s, state_until_s, passed, crashes, created_s
+               FROM job ORDER BY id";
+    let history = "SELECT id, job, at_s, text FROM history ORDER BY id";
+    [job, history, "SELECT consumer, turn FROM served ORDER BY consumer"].map(rows).concat()
+}
+
+#[test]
+fn a_job_that_need_not_wait_is_written_as_one_that_was_claimed() {
+    let end_s = LATER;
+    // The budget, whether another job waits, whose worker is gone, and when the order comes.
+    let cases = [
+        (0, false, false, NOW),
+        (2, false, false, NOW),
+        (1, false, false, NOW),
+        (0, true, false, NOW),
+        (0, false, true, NOW + 100),
+        (0, false, false, end_s),
+        (0, false, false, end_s + 1),
+    ];
+    for case @ (memory_bytes, waits, is_lapsed, now_s) in cases {
+        let [besides, alone] = [true, false].map(|is_offered| {
+            let store = store_of(&[1, 2], QueueRules { memory_bytes, ..QueueRules::default() });
+            if waits || is_lapsed {
+                order(&store, 1, 2, NOW);
+            }
+            if is_lapsed {
+                store.claim_job("w", NOW, 30).unwrap().unwrap();
+            }
+            let offered = is_offered.then(|| offer(&store).1);
+            order(&store, 0, 2, now_s);
+            let claimed = match offered {
+                Some(told) => told.try_recv().ok(),
+                None => store.claim_job("w", now_s, 30).unwrap(),
+            };
+            let claimed = claimed.map(|it| (it.id, it.attempt, it.order.spec, it.order.invocation));
+            (format!("{claimed:?}"), written(&store))
+        });
+        assert_eq!(besides, alone, "{case:?}");
+    }
+}
+
+#[test]
+fn who_is_at_the_end_of_the_line_stays_there() {
+    let store = store_of(&[1, 2], QueueRules::default());
+    let turns = || {
+        let query = "SELECT group_concat(turn, ' ') FROM (SELECT turn FROM served ORDER BY consumer)";
+        store.lock().query_row(query, [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    let claim = |number| {
+        order(&store, number, 1, NOW);
+        store.claim_job("w", NOW, 30).unwrap().unwrap();
+        turns()
+    };
+    assert_eq!([claim(0), claim(1)], ["1", "1 2"]);
+    let again = |consumer: &str| {
+        claims::take_turn(&store.lock(), consumer).unwrap();
+        turns()
+    };
+    let [one, two] = [0, 1].map(|number| store.job(id(number)).unwrap().unwrap().consumer.to_string());
+    assert_eq!([again(&two), again(&one), again(&one), again(&two)], ["1 2", "3 2", "3 2", "3 4"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! back, but for leases, stages and notes about steps, which are then done again.
 //! The same methods can stand over Postgres later; nothing above knows which it is.
 
+mod admission;
 mod agreements;
 mod asked;
 mod chain;
@@ -40,6 +41,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::failpoint;
 
+pub use admission::Admitted;
 pub use agreements::AgreementRow;
 pub use asked::{Asked, Stopped};
 pub use chain::{BLOCKS_KEPT, SeenBlock};
@@ -51,7 +53,7 @@ pub use log::{Bearer, LoggedVerdict, VerdictAnswer};
 pub use outbox::{OutboxRow, Step};
 pub use overdue::{Overdue, Watch};
 pub use parties::{JobPage, PageAt};
-pub use queue::{Admitted, GivenUp, QueuedJob};
+pub use queue::{GivenUp, QueuedJob};
 pub use rules::QueueRules;
 pub use scratch::Scratch;
 

@@ -1,19 +1,15 @@
-//! The queue with its leases, and the commit point. `claims` says which job is next, `overdue` what time does to a job, and
-//! `rules` has the numbers.
+//! The queue with its leases, and the commit point. `admission` has its beginning, `claims` says which job is next, `overdue`
+//! what time does to a job, and `rules` has the numbers.
 
 use alloy_primitives::U256;
 use brizo_receipt::Address;
-use brizo_receipt::log::Event;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::row::{Place, to_json};
+use super::row::to_json;
 use super::rules::QueueRules;
-use super::{
-    Claimed, Commit, Error, Lease, NewJob, OutputRow, Result, Step, Store, claims, exists, log, outbox,
-    overdue, parties,
-};
+use super::{Claimed, Commit, Error, Lease, OutputRow, Result, Step, Store, claims, log, outbox, overdue};
 use crate::ids::{AgreementId, JobId};
-use crate::job::{End, Role, State};
+use crate::job::{End, State};
 
 /// Why a worker lets go of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,23 +22,11 @@ pub enum GivenUp {
     Ended(End, String),
 }
 
-/// A job that was admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admitted {
-    /// Its id.
-    pub id: JobId,
-    /// Whether a worker has it already; otherwise it waits for one.
-    pub is_taken: bool,
-}
-
 /// What went wrong with a job that the provider handed back at its end.
 const SHUT_DOWN: &str = "the provider was shut down during the run";
 
 /// What the consumer is told of any attempt that came to nothing; what went wrong inside stays in the row and in the log.
 const NOT_NOW: &str = "the provider could not run it now; it waits for another try";
-
-/// How long a later run may wait for a worker, in seconds.
-const LATER_RUN_S: u64 = 30 * 86_400;
 
 /// A job that waits or is worked on, for the operator.
 #[derive(Debug, Clone)]
@@ -72,97 +56,6 @@ pub struct QueuedJob {
 }
 
 impl Store {
-    /// [`Store::admit_job`] for an order that names nobody.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn insert_job(&self, job: &NewJob, decision: &str, now_s: u64) -> Result<JobId> {
-        Ok(self.admit_job(job, &[], decision, now_s)?.id)
-    }
-
-    /// Records an admitted job with those whom its order names, and logs the decision about it, in words that stay here. A
-    /// worker that offers a place takes the job whose turn it is at once. On disk when somebody is told of it, or at a
-    /// [`Store::flush`].
-    ///
-    /// # Errors
-    /// [`Error::Exists`] when the run was ordered before; [`Error::QueueFull`] when too many wait.
-    pub fn admit_job(
-        &self,
-        job: &NewJob,
-        parties: &[(Address, Role)],
-        decision: &str,
-        now_s: u64,
-    ) -> Result<Admitted> {
-        let id = JobId { agreement: AgreementId(job.spec.agreement_id), run_index: job.spec.run_index };
-        let memory_bytes = job.spec.memory_limit.saturating_add(job.spec.output_limit).min(i64::MAX as u64);
-        let (offer, mut taken) = (self.offers.next(), None);
-        let lease = offer.as_ref().map(|offer| self.offers.named(&offer.lease));
-        let admitted = self.write_before_told("admit", |sql| {
-            let agreement = id.agreement.to_string();
-            let (consumer, start_by_s): (String, u64) = sql
-                .prepare_cached("SELECT consumer, grant_deadline_s FROM agreement WHERE id = ?1")?
-                .query_row([&agreement], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            // Later runs have no deadline on chain; here nothing waits for ever.
-            let start_by_s = if id.run_index == 0 { start_by_s } else { now_s + LATER_RUN_S };
-            let address = Place { table: "agreement", row: &agreement }.parse("consumer", &consumer)?;
-            // A repetition is told that it is one, whether there is room or not.
-            let known = sql.prepare_cached("SELECT 1 FROM job WHERE id = ?1")?.exists([id.to_string()])?;
-            if !known {
-                self.check_room(sql, &consumer)?;
-            }
-            sql.prepare_cached(
-                "INSERT INTO job (id, agreement, run_index, state, spec, spec_signature, run_key, invocation, created_s,
-                                  ordered_by, priority, memory_bytes, start_by_s)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            )?
-            .execute(params![
-                id.to_string(),
-                agreement,
-                id.run_index,
-                State::Queued.word(),
-                to_json(&job.spec),
-                job.signature.0.as_slice(),
-                job.run_key.bytes().as_slice(),
-                to_json(&job.invocation),
-                now_s,
-                consumer,
-                self.rules().priority(address),
-                memory_bytes,
-                start_by_s
-            ])
-            .map_err(exists("this job"))?;
-            parties::name(sql, &id.to_string(), parties)?;
-            log::append_about(sql, &job.spec, Event::Permitted, decision, None, now_s)?;
-            note(sql, &id.to_string(), now_s, "admitted; waits for a worker")?;
-            if let Some(lease) = &lease {
-                taken = claims::take_besides(sql, self, lease, now_s)?;
-            }
-            Ok(())
-        });
-        self.keep_if(admitted, lease.zip(taken.as_ref()), now_s)?;
-        let is_taken = taken.as_ref().is_some_and(|claimed| claimed.id == id);
-        if let (Some(offer), Some(claimed)) = (offer, taken) {
-            (offer.take)(claimed);
-        }
-        Ok(Admitted { id, is_taken })
-    }
-
-    fn check_room(&self, sql: &Connection, consumer: &str) -> Result<()> {
-        let (all, own): (u64, u64) = sql
-            .prepare_cached(
-                "SELECT count(*), count(*) FILTER (WHERE ordered_by = ?1) FROM job WHERE state = 'queued'",
-            )?
-            .query_row([consumer], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let rules = self.rules();
-        if own >= rules.waiting_per_consumer_max {
-            return Err(Error::QueueFull { own: true, waiting: own });
-        }
-        if all >= rules.waiting_max {
-            return Err(Error::QueueFull { own: false, waiting: all });
-        }
-        Ok(())
-    }
-
     /// Extends a lease, and moves the job on if `state` says so; it then has until `until_s` for this state. No lease
     /// outlives that by more than itself, so that a worker that only seems alive loses its job. The time is asked for when the
     /// database is reached: a lease counts from then, however long that took.

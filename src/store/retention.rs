@@ -39,7 +39,8 @@ impl Store {
                 than_s,
             )?;
             for id in &agreements {
-                sql.execute("DELETE FROM outbox WHERE agreement = ?1", [id])?;
+                // Its jobs' steps went with them.
+                sql.execute("DELETE FROM outbox WHERE agreement = ?1 AND step = 'authorize'", [id])?;
                 // Orders that were refused have words in the log, too.
                 sql.execute(
                     "UPDATE log_entry SET nonce = NULL, detail = NULL WHERE job >= ?1 AND job < ?1 || '~'",
