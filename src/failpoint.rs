@@ -12,6 +12,12 @@ pub const VARIABLE: &str = "BRIZO_FAILPOINT";
 #[error("the failpoint {0} was met")]
 pub struct Met(pub String);
 
+impl From<Met> for std::io::Error {
+    fn from(met: Met) -> Self {
+        Self::other(met)
+    }
+}
+
 /// Checks the variable: in a release it must not be set, elsewhere it must name something.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
 
 use super::{Error, Result};
+use crate::failpoint;
 
 /// Brings what the system was handed to the disk.
 type Sync = Box<dyn Fn() -> io::Result<()> + Send + std::marker::Sync>;
@@ -172,7 +173,7 @@ impl Disk {
     fn bring(&self) {
         // What is committed later than now may or may not come with it.
         let until = self.lock().committed;
-        let brought = self.sync.as_ref().map_or(Ok(()), |sync| sync());
+        let brought = failpoint::around("disk", || self.sync.as_ref().map_or(Ok(()), |sync| sync()));
         let mut state = self.lock();
         state.is_turning = false;
         match brought {
