@@ -106,4 +106,32 @@ mod tests {
             assert!(fuzz.join("corpus").join(target).is_dir(), "{target}");
         }
     }
+
+    /// `fuzz` builds the sandbox by itself, by hand and seldom, so that nobody would notice what it lacks.
+    #[test]
+    fn fuzz_has_what_the_sandbox_needs_as_the_product_has_it() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let [ours, fuzz] =
+            ["Cargo.toml", "fuzz/Cargo.toml"].map(|it| std::fs::read_to_string(root.join(it)).unwrap());
+        let has = |line: &str| ours.lines().any(|other| other == line);
+        let named = |name: &str| ours.lines().any(|line| line.starts_with(&format!("{name} = ")));
+        let shared: Vec<_> = fuzz
+            .lines()
+            .skip_while(|line| *line != "[dependencies]")
+            .take_while(|line| !line.starts_with("[["))
+            .filter(|line| {
+                line.split_once(" = ").is_some_and(|(name, _)| named(name) && !name.starts_with("brizo-"))
+            })
+            .collect();
+        assert!(shared.len() > 10, "{shared:?}");
+        for line in shared {
+            assert!(has(line), "Cargo.toml has another line than this: {line}");
+        }
+        // The path is that of the crate that is built.
+        let wit = "src/sandbox/component/wit";
+        assert_eq!(
+            root.join("fuzz").join(wit).canonicalize().unwrap(),
+            root.join(wit).canonicalize().unwrap()
+        );
+    }
 }
