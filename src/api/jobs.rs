@@ -18,6 +18,7 @@ use super::schema::{Agreement, History, JobList, Status};
 use super::state::unknown_agreement;
 use crate::ids::AgreementId;
 use crate::job::{End, Right};
+use crate::metrics;
 use crate::store::{JobRow, PageAt, Stopped};
 
 /// Jobs of a page, where the caller does not say, and at most.
@@ -145,6 +146,7 @@ pub(super) async fn stop_job(state: &ApiState, job: JobRow) -> Result<JobRow, Pr
             .hint("a run that has its claim is published and paid; look at its status"));
     }
     if stopped == Stopped::Now {
+        metrics::job_ended(End::Stopped.word());
         tracing::info!(job = %id, "job stopped by its consumer");
     }
     Ok(job)

@@ -21,8 +21,8 @@ const REMIND_S: u64 = 86_400;
 /// What [`Store::end_overdue`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Overdue {
-    /// It waited until it could not be started any more, and was ended.
-    Ended(String),
+    /// It waited until it could not be started any more, and was ended so.
+    Ended(String, End),
     /// It ended the worker too often, and was put aside.
     Quarantined(String),
     /// It is committed, and the chain has not taken the settlement within the agreement's time.
@@ -89,7 +89,7 @@ impl Store {
                     Ok(spec) => abort(sql, &id, &spec, end, "it could not be started in time", now_s)?,
                     Err(error) => abort_damaged(sql, &id, &error.to_string(), now_s)?,
                 }
-                found.push(Overdue::Ended(id));
+                found.push(Overdue::Ended(id, end));
             }
             let mut late = sql.prepare_cached(
                 "UPDATE job SET state_until_s = ?2, problem = 'the settlement is overdue'

@@ -108,7 +108,7 @@ fn what_can_never_fit_is_ended() {
     // The budget was lowered after the job was admitted.
     let store = store.with_rules(QueueRules { memory_bytes: 100, ..QueueRules::default() });
     assert_eq!(claim(&store, NOW), None);
-    assert_eq!(store.end_overdue(NOW).unwrap(), [Overdue::Ended(id(0).to_string())]);
+    assert_eq!(store.end_overdue(NOW).unwrap(), [Overdue::Ended(id(0).to_string(), End::HostFailed)]);
     assert_eq!(state(&store, 0), (State::Aborted, Some(End::HostFailed)));
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::Worker;
 use crate::data::Swept;
+use crate::metrics;
 use crate::store::Overdue;
 
 /// Seconds between two looks at what is overdue.
@@ -48,7 +49,10 @@ impl Worker {
         let found = self.store.with(move |store| store.end_overdue(now_s)).await?;
         for overdue in &found {
             match overdue {
-                Overdue::Ended(job) => tracing::warn!(job, "ended: it could not be started in time"),
+                Overdue::Ended(job, end) => {
+                    metrics::job_ended(end.word());
+                    tracing::warn!(job, end = end.word(), "ended: it could not be started in time");
+                }
                 Overdue::Quarantined(job) => {
                     tracing::error!(job, "put aside: the worker ended too often while it was at this job");
                 }

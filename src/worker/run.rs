@@ -330,10 +330,7 @@ impl Worker {
                 return Ok(());
             }
             Failure::Stopped => GivenUp::HandedBack,
-            Failure::Final(end, problem) => {
-                metrics::job_ended(end.word());
-                GivenUp::Ended(end, problem)
-            }
+            Failure::Final(end, problem) => GivenUp::Ended(end, problem),
             Failure::NoRoom(problem) => {
                 // Counted and rested like other failures of the host: a job that alone fills the disk must end some day.
                 self.gate.close();
@@ -342,8 +339,12 @@ impl Worker {
             Failure::Host(problem) => GivenUp::Failed(problem),
         };
         tracing::warn!(job = %claimed.id, attempt = claimed.attempt, ?why, "job not run");
+        let end = if let GivenUp::Ended(end, _) = &why { *end } else { End::HostFailed };
         let now_s = self.clock.now_s();
-        self.store.with(move |store| store.give_up(&claimed, &why, now_s)).await?;
+        let state = self.store.with(move |store| store.give_up(&claimed, &why, now_s)).await?;
+        if state == State::Aborted {
+            metrics::job_ended(end.word());
+        }
         Ok(())
     }
 }

@@ -29,6 +29,37 @@ async fn bad(world: &World) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_come_to_no_claim_are_counted_too() {
+    let mut world = World::start().await;
+    let address = format!("127.0.0.1:{}", free_port());
+    world.provider.kill();
+    let variables = [
+        ("BRIZO_METRICS_LISTEN", address.as_str()),
+        ("BRIZO_QUEUE_FAILURES_MAX", "1"),
+        (brizo::failpoint::VARIABLE, "commit=fail-before"),
+    ];
+    world.provider = Provider::start_in(world.folder.path(), &variables).await;
+    let consumer = world.consumer();
+    let (module, hostile) = (guest("group_aggregate"), guest("hostile"));
+    let id = consumer.pay_for(&module).await;
+    let given_up = consumer.order(id, &module, &ARGS, 200_000_000).await;
+    assert_eq!(consumer.wait_for(given_up, "aborted").await["end"], "host_failed");
+    let id = consumer.pay_for(&hostile).await;
+    let stopped = consumer.order(id, &hostile, &["loop"], 5_000_000_000).await;
+    consumer
+        .client
+        .post(&format!("/api/v1/jobs/{stopped}/stop"), "application/json", Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(consumer.wait_for(stopped, "aborted").await["end"], "stopped");
+    let (_, text) = get(&format!("http://{address}/metrics")).await;
+    for end in ["host_failed", "stopped"] {
+        let line = format!("brizo_job_ends_total{{end=\"{end}\"}} 1");
+        assert!(text.lines().any(|found| found == line), "{line}:\n{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn numbers_are_told_on_an_address_of_their_own() {
     let mut world = World::start().await;
     let address = format!("127.0.0.1:{}", free_port());
