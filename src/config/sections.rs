@@ -80,7 +80,7 @@ pub struct NodeConfig {
     pub fuel: u64,
     /// Linear memory in bytes.
     pub memory_bytes: u64,
-    /// Output bytes; they are held in memory during a run.
+    /// Output bytes.
     pub output_bytes: u64,
     /// Output files and folders.
     pub output_files: u64,

@@ -148,7 +148,7 @@ pub struct NodeCeilings {
     pub fuel: u64,
     /// Linear memory in bytes.
     pub memory_bytes: u64,
-    /// Output bytes (held in memory during a run).
+    /// Output bytes.
     pub output_bytes: u64,
     /// Output files.
     pub output_files: u64,
