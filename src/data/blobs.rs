@@ -5,11 +5,13 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use brizo_receipt::B256;
 use memmap2::Mmap;
 
-use super::Error;
+use super::recent::Recent;
+use super::{Error, Known};
 use crate::clock::wall_time;
 
 /// How much is read and hashed at a time; measured as the best size for streaming BLAKE3.
@@ -63,6 +65,8 @@ pub type Mapped = Arc<dyn AsRef<[u8]> + Send + Sync>;
 pub struct BlobStore {
     folder: PathBuf,
     verify_rate: f64,
+    /// What was verified a moment ago; clones share it.
+    recent: Arc<Recent>,
 }
 
 impl BlobStore {
@@ -73,7 +77,7 @@ impl BlobStore {
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Io { path: folder.to_path_buf(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join("new")).map_err(failed)?;
-        Ok(Self { folder: folder.to_path_buf(), verify_rate: 1.0 })
+        Ok(Self { folder: folder.to_path_buf(), verify_rate: 1.0, recent: Arc::default() })
     }
 
     /// With another share of the reads of data sets' files that are verified, from 0 to 1.
@@ -143,19 +147,32 @@ impl BlobStore {
         Ok(mapped)
     }
 
-    /// Opens a blob to be read in pieces, after every byte of it was verified.
+    /// Opens a blob to be read in pieces, after every byte of it was verified: now, or in the last ten minutes if the file is the
+    /// same since.
     ///
     /// # Errors
     /// As for [`BlobStore::map`].
     pub fn open_verified(&self, digest: B256) -> Result<BlobFile, Error> {
+        self.open_verified_as(digest, |file| Known::name(file).map(|(name, _)| name))
+    }
+
+    fn open_verified_as(
+        &self,
+        digest: B256,
+        name: impl Fn(&File) -> Option<String>,
+    ) -> Result<BlobFile, Error> {
         let (path, mut file) = self.open_file(digest)?;
+        let failed = |source| Error::Io { path: path.clone(), source };
+        let before = name(&file);
+        if before.as_ref().is_some_and(|name| self.recent.has(digest, name, Instant::now())) {
+            let length = file.metadata().map_err(failed)?.len();
+            return Ok(BlobFile { file: Arc::new(file), length });
+        }
         let mut hasher = blake3::Hasher::new();
         let mut chunk = Vec::new();
         loop {
             chunk.clear();
-            let mut some = (&mut file).take(VERIFIED_AT_ONCE as u64);
-            let read =
-                some.read_to_end(&mut chunk).map_err(|source| Error::Io { path: path.clone(), source })?;
+            let read = (&mut file).take(VERIFIED_AT_ONCE as u64).read_to_end(&mut chunk).map_err(failed)?;
             if read == 0 {
                 break;
             }
@@ -163,6 +180,10 @@ impl BlobStore {
         }
         if hasher.finalize().as_bytes() != &digest.0 {
             return Err(Error::Damaged { digest, what: "changed" });
+        }
+        // One that was written to meanwhile is looked at again.
+        if let Some(name) = before.filter(|before| name(&file).as_ref() == Some(before)) {
+            self.recent.add(digest, name, Instant::now());
         }
         Ok(BlobFile { file: Arc::new(file), length: hasher.count() })
     }
@@ -330,6 +351,28 @@ mod tests {
         assert!(matches!(store.open_verified(digest), Err(Error::Damaged { what: "changed", .. })));
         fs::remove_file(store.place(digest)).unwrap();
         assert!(matches!(store.map(digest), Err(Error::Damaged { what: "missing", .. })));
+    }
+
+    #[test]
+    fn a_file_that_is_the_same_is_not_verified_again_for_each_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        let (digest, _) = store.put(&b"penguins"[..]).unwrap();
+        let as_of = |name: &'static str| {
+            let opened = store.clone().open_verified_as(digest, |_| Some(name.into()));
+            opened.map(|file| file.read(0, file.length()).unwrap())
+        };
+        assert_eq!(as_of("then").unwrap(), b"penguins");
+        fs::write(store.place(digest), b"penguinz").unwrap();
+        // The name says that nobody wrote to it, so nobody looks.
+        assert_eq!(as_of("then").unwrap(), b"penguinz");
+        assert!(matches!(as_of("now"), Err(Error::Damaged { what: "changed", .. })));
+        assert!(matches!(store.open_verified(digest), Err(Error::Damaged { what: "changed", .. })));
+        let unnamed = || store.open_verified_as(digest, |_| None);
+        fs::write(store.place(digest), b"penguins").unwrap();
+        unnamed().unwrap();
+        fs::write(store.place(digest), b"penguinz").unwrap();
+        assert!(matches!(unnamed(), Err(Error::Damaged { .. })), "too young to be told from a changed one");
     }
 
     #[test]

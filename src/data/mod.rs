@@ -11,6 +11,7 @@ mod ingest;
 mod known;
 mod mocks;
 mod planned;
+mod recent;
 mod room;
 mod sweep;
 mod uploads;
