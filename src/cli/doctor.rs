@@ -1,7 +1,9 @@
 //! `brizo doctor`: whether a provider can work here, and how to mend it where not.
 
+mod store;
+
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,10 +16,8 @@ use crate::chain::{Chain, Inspected};
 use crate::clock::Clock;
 use crate::config::{self, Config, Finding, read_deployment, read_key, read_runtime};
 use crate::container::{Containers, Owner};
-use crate::data::{BlobStore, NoRoom, Room};
-use crate::job::State;
+use crate::data::{NoRoom, Room};
 use crate::sandbox::{ChildCompiler, Compiler, Control, Engine, Settings, inspect};
-use crate::store::Store;
 use crate::telemetry;
 
 /// Seconds that this clock may be behind the newest block, which nobody makes in the future.
@@ -53,7 +53,7 @@ impl Doctor {
         let (config, mut findings) = config::check(&self.config);
         if let Some(config) = &config {
             findings.extend(folder(config));
-            findings.extend(store(config));
+            findings.extend(store::looked_at(config));
             findings.extend(chain(config).await);
             findings.extend(containers(config).await);
             findings.extend(collector(config).await);
@@ -133,65 +133,6 @@ async fn containers(config: &Config) -> Option<Finding> {
 fn room_wanted(config: &Config) -> u64 {
     let outputs = config.node.output_bytes.saturating_mul(config.concurrency() as u64);
     config.health.disk_free_min_bytes.saturating_add(outputs)
-}
-
-/// The database, and whether the bytes of its rows are there.
-fn store(config: &Config) -> Vec<Finding> {
-    let path = config.data_dir.join("brizo.db");
-    if !path.is_file() {
-        return vec![Finding::warn("store", "there is no database yet", "`brizo publish` makes it")];
-    }
-    let seen = match Store::examine(&path) {
-        Ok(seen) => seen,
-        Err(error) => {
-            return vec![Finding::fail("store", error.to_string(), "put a backup in its place")];
-        }
-    };
-    if seen.integrity != "ok" {
-        let mend = "stop the provider and put a backup in its place; keep the damaged one";
-        return vec![Finding::fail("store", seen.integrity, mend)];
-    }
-    if seen.schema > seen.newest {
-        let text = format!("the schema is version {}, this program knows {}", seen.schema, seen.newest);
-        return vec![Finding::fail("store", text, "use the newer release that made it")];
-    }
-    if seen.schema < seen.newest {
-        let text =
-            format!("the schema is version {}; the next start brings it to {}", seen.schema, seen.newest);
-        return vec![Finding::warn("store", text, "make a backup first; an older release cannot go back")];
-    }
-    let mut findings = vec![Finding::ok("store", format!("whole, schema {}", seen.schema))];
-    findings.push(blobs(config, &path));
-    findings.extend(put_aside(&path));
-    findings
-}
-
-/// Jobs that wait for the publisher's word.
-fn put_aside(database: &Path) -> Option<Finding> {
-    let jobs = Store::open_as_it_is(database).and_then(|store| store.queue()).ok()?;
-    let count = jobs.iter().filter(|job| job.state == State::Quarantined).count();
-    (count > 0).then(|| {
-        let mend = "`brizo queue list` says why; then `brizo queue retry JOB` or `brizo queue end JOB`";
-        Finding::warn("queue", format!("{count} jobs were put aside"), mend)
-    })
-}
-
-fn blobs(config: &Config, database: &Path) -> Finding {
-    let needed = Store::open_as_it_is(database).and_then(|store| store.blobs_needed());
-    let (needed, blobs) = match (needed, BlobStore::open(&config.data_dir.join("blobs"))) {
-        (Ok(needed), Ok(blobs)) => (needed, blobs),
-        (Err(error), _) => return Finding::fail("blobs", error.to_string(), "put a backup in its place"),
-        (_, Err(error)) => return Finding::fail("blobs", format!("{error:#}"), "mend the disk"),
-    };
-    let missing = needed.iter().filter(|digest| !blobs.contains(**digest)).count();
-    match missing {
-        0 => Finding::ok("blobs", format!("all {} are there", needed.len())),
-        _ => Finding::fail(
-            "blobs",
-            format!("{missing} of {} are missing", needed.len()),
-            "copy them from a backup's blobs/, or publish the data set again",
-        ),
-    }
 }
 
 /// The node, the contracts, the publisher's balance, and this machine's clock against the chain's.

@@ -268,10 +268,20 @@ pub fn read_offer(ddo: &Value) -> Result<ComputeOffer, String> {
 /// The number of a data set's version; documents from before there were versions are the first.
 #[must_use]
 pub fn read_version(ddo: &Value) -> u64 {
+    base(ddo, "version").and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// The version that this one replaces.
+#[must_use]
+pub fn read_previous(ddo: &Value) -> Option<Did> {
+    base(ddo, "previousVersion").and_then(|text| text.parse().ok())
+}
+
+/// A text of the metadata.
+fn base<'a>(ddo: &'a Value, name: &str) -> Option<&'a str> {
     let services = ddo["service"].as_array().map(Vec::as_slice).unwrap_or_default();
     let metadata = services.iter().find(|service| service["type"] == "Metadata");
-    let version = metadata.and_then(|service| service["metadata"]["base"]["version"].as_str());
-    version.and_then(|text| text.parse().ok()).unwrap_or(1)
+    metadata.and_then(|service| service["metadata"]["base"][name].as_str())
 }
 
 #[cfg(test)]

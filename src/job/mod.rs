@@ -21,7 +21,7 @@ pub use checks::{
 pub use claim::{ReceiptParts, attest, inputs_root, mount, outputs_key, receipt};
 pub use ddo::{
     ComputeOffer, Condition, DdoParts, OfferedCeilings, OfferedMock, SERVICE_DEFINITION_ID, Version,
-    check_ddo, ddo, read_offer, read_version,
+    check_ddo, ddo, read_offer, read_previous, read_version,
 };
 pub use invocation::{BadInvocation, invocation};
 pub use limits::{RUNTIME_FOLDER, STACK_LIMIT_DEFAULT, STACK_LIMIT_MAX};

@@ -75,6 +75,7 @@ fn what_is_made_is_a_good_ddo() {
     let second = document(Version { number: 2, previous: Some(Did(B256::repeat_byte(5))) }, Some(mock));
     assert_eq!(check_ddo(&second), [""; 0]);
     assert_eq!(read_version(&second), 2);
+    assert_eq!((read_previous(&good), read_previous(&second)), (None, Some(Did(B256::repeat_byte(5)))));
     let base = &second["service"][1]["metadata"]["base"];
     assert_eq!(base["previousVersion"], json!(Did(B256::repeat_byte(5))));
     let url = format!("https://brizo.example/api/v1/assets/{}/mock", Did(B256::repeat_byte(9)));
