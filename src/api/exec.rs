@@ -67,7 +67,7 @@ pub(super) struct OrderQuery {
 /// Orders a run: the consumer signs the whole job spec.
 #[utoipa::path(post, path = "/api/v1/brizo/services/computing/exec", tag = "seeds", request_body = Order,
     params(("Idempotency-Key" = Option<String>, Header), OrderQuery), security(("signed" = []), ("signedIn" = [])),
-    responses((status = 200, description = "with `?wait=`: the job is over, or its receipt is here", body = Accepted),
+    responses((status = 200, description = "with `?wait=`: the job ended without a claim, or its receipt is here", body = Accepted),
         (status = 202, body = Accepted), Problem))]
 pub(super) async fn exec(
     State(state): State<ApiState>,
@@ -85,7 +85,7 @@ pub(super) async fn exec(
 /// The same order among the native resources.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = Order,
     params(("Idempotency-Key" = Option<String>, Header), ReceiptQuery), security(("signed" = []), ("signedIn" = [])),
-    responses((status = 200, description = "with `?wait=`: the job is over, or its receipt is here", body = Accepted),
+    responses((status = 200, description = "with `?wait=`: the job ended without a claim, or its receipt is here", body = Accepted),
         (status = 202, body = Accepted), Problem))]
 pub(super) async fn create(
     State(state): State<ApiState>,

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::ApiState;
 use crate::data::{NoRoom, Room};
-use crate::store::Error as StoreError;
+use crate::store::{Depths, Error as StoreError};
 
 /// How long an answer is given again: looking writes to the disk and asks the node, and anybody may ask.
 const KEPT_FOR: Duration = Duration::from_secs(2);
@@ -22,7 +22,7 @@ pub struct Readiness {
     pub chain_age_max_s: u64,
     /// Blocks that may wait for the listener.
     pub chain_unread_max: u64,
-    /// Failed tries of a transaction that is owed.
+    /// Failed tries of a transaction that is owed, and that the contracts do not refuse.
     pub owed_tries_max: u32,
 }
 
@@ -138,10 +138,49 @@ pub(super) async fn behind(state: &ApiState) -> crate::chain::Result<(u64, u64)>
 async fn settlement(state: &ApiState) -> Result<String, String> {
     let depths = state.store.with(|store| store.depths()).await;
     let depths = depths.map_err(|_| "what is owed cannot be read".to_owned())?;
-    let (owed, tries) = (depths.owed.iter().map(|(_, count)| count).sum::<u64>(), depths.owed_tries);
-    let most = state.health.rules.owed_tries_max;
-    if most > 0 && tries >= most {
-        return Err(format!("{owed} transactions are owed, one of them after {tries} failed tries"));
+    said_of(&depths, state.health.rules.owed_tries_max)
+}
+
+/// What the contracts refuse is the trouble of that agreement, which a consumer can cause: it makes nobody else's work fail.
+fn said_of(depths: &Depths, tries_max: u32) -> Result<String, String> {
+    let owed: u64 = depths.owed.iter().map(|(_, count)| count).sum();
+    let is_stuck = |tries| tries_max > 0 && tries >= tries_max;
+    let Depths { owed_tries, owed_unanswered_tries, .. } = *depths;
+    if is_stuck(owed_unanswered_tries) {
+        return Err(format!(
+            "{owed} transactions are owed, one of them after {owed_unanswered_tries} failed tries"
+        ));
+    }
+    if is_stuck(owed_tries) {
+        return Ok(format!("{owed} transactions are owed; the contracts refused one {owed_tries} times"));
     }
     Ok(format!("{owed} transactions are owed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Step;
+
+    #[test]
+    fn what_the_contracts_refuse_one_agreement_makes_nobody_unready() {
+        let depths = |owed_tries, owed_unanswered_tries| Depths {
+            jobs: Vec::new(),
+            owed: vec![(Step::Grant, 1), (Step::Release, 2)],
+            owed_tries,
+            owed_unanswered_tries,
+            log_entries: 0,
+        };
+        for (tries, unanswered, most, ready, text) in [
+            (0, 0, 8, true, "3 transactions are owed"),
+            (7, 7, 8, true, "3 transactions are owed"),
+            (8, 8, 8, false, "3 transactions are owed, one of them after 8 failed tries"),
+            (900, 7, 8, true, "3 transactions are owed; the contracts refused one 900 times"),
+            (900, 8, 8, false, "3 transactions are owed, one of them after 8 failed tries"),
+            (900, 900, 0, true, "3 transactions are owed"),
+        ] {
+            let said = said_of(&depths(tries, unanswered), most);
+            assert_eq!((said.is_ok(), said.unwrap_or_else(|it| it).as_str()), (ready, text), "{tries}");
+        }
+    }
 }

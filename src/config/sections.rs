@@ -116,7 +116,8 @@ pub struct HealthConfig {
     pub chain_age_max_s: u64,
     /// Blocks that may wait to be read by the listener; 0 for any number.
     pub chain_unread_max: u64,
-    /// Failed tries after which a transaction that is owed to the chain counts as stuck; 0 for any number.
+    /// Failed tries after which a transaction that is owed to the chain counts as stuck; 0 for any number. Those that the
+    /// contracts refuse are not counted.
     pub owed_tries_max: u32,
 }
 

@@ -30,6 +30,8 @@ pub struct Depths {
     pub owed: Vec<(Step, u64)>,
     /// Most failed tries of one of them.
     pub owed_tries: u32,
+    /// The same of those whose last try was not refused by the contracts.
+    pub owed_unanswered_tries: u32,
     /// Entries of the log.
     pub log_entries: u64,
 }
@@ -76,12 +78,18 @@ impl Store {
         let mut by_step =
             sql.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'waiting' AND step = ?1")?;
         let owed = STEPS.map(|it| Ok((it, by_step.query_row([it.word()], |row| row.get(0))?)));
-        let tries = "SELECT coalesce(max(attempts), 0) FROM outbox WHERE state = 'waiting'";
+        let tries = "SELECT coalesce(max(attempts), 0), coalesce(max(attempts) FILTER (WHERE NOT refused), 0)
+                     FROM outbox WHERE state = 'waiting'";
+        let (owed_tries, owed_unanswered_tries) =
+            sql.query_row(tries, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Depths {
             jobs: ALIVE.map(|state| (state, counts.get(state.word()).copied().unwrap_or_default())).into(),
             owed: owed.into_iter().collect::<Result<_>>()?,
-            owed_tries: sql.query_row(tries, [], |row| row.get(0))?,
-            log_entries: sql.query_row("SELECT count(*) FROM log_entry", [], |row| row.get(0))?,
+            owed_tries,
+            owed_unanswered_tries,
+            // They are numbered from 0 without a gap, so that none has to be counted.
+            log_entries: sql
+                .query_row("SELECT coalesce(max(seq) + 1, 0) FROM log_entry", [], |row| row.get(0))?,
         })
     }
 

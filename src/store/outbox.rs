@@ -118,15 +118,15 @@ impl Store {
         failpoint::around("step", note)
     }
 
-    /// The step did not work; it is tried again at `next_s`.
+    /// The step did not work, or was `refused` by the contracts; it is tried again at `next_s`.
     ///
     /// # Errors
     /// Of SQLite.
-    pub fn step_failed(&self, id: i64, problem: &str, next_s: u64) -> Result<()> {
+    pub fn step_failed(&self, id: i64, problem: &str, refused: bool, next_s: u64) -> Result<()> {
         self.write_lightly(|sql| {
             sql.execute(
-                "UPDATE outbox SET attempts = attempts + 1, problem = ?2, next_s = ?3 WHERE id = ?1",
-                params![id, problem, next_s],
+                "UPDATE outbox SET attempts = attempts + 1, problem = ?2, refused = ?3, next_s = ?4 WHERE id = ?1",
+                params![id, problem, refused, next_s],
             )?;
             Ok(())
         })

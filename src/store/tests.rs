@@ -212,8 +212,14 @@ fn steps_come_in_their_order_and_wait_for_their_time() {
     let next = |now| store.due_steps(now).unwrap().into_iter().map(|row| row.step).collect::<Vec<_>>();
     assert_eq!(next(NOW), [Step::Register]);
     let row = store.due_steps(NOW).unwrap().remove(0);
-    store.step_failed(row.id, "chain is down", NOW + 5).unwrap();
+    store.step_failed(row.id, "chain is down", false, NOW + 5).unwrap();
     assert_eq!((next(NOW), next(NOW + 5)), (vec![], vec![Step::Register]));
+    let tries = || store.depths().map(|it| (it.owed_tries, it.owed_unanswered_tries)).unwrap();
+    assert_eq!(tries(), (1, 1));
+    store.step_failed(row.id, "not yet", true, NOW + 5).unwrap();
+    assert_eq!(tries(), (2, 0), "the contracts answered");
+    store.step_failed(row.id, "chain is down", false, NOW + 5).unwrap();
+    assert_eq!(tries(), (3, 3));
     for step in [Step::Register, Step::Grant, Step::Release] {
         let row = store.due_steps(NOW + 5).unwrap().remove(0);
         assert_eq!((row.step, row.job), (step, Some(id)));

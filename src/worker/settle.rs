@@ -181,7 +181,7 @@ impl Worker {
         tracing::warn!(%agreement, step, attempt = row.attempts + 1, error = %problem, "step failed");
         if !refused || !self.is_hopeless(&row).await {
             let next_s = self.clock.now_s() + wait_s(row.attempts);
-            self.store.with(move |store| store.step_failed(row.id, &problem, next_s)).await?;
+            self.store.with(move |store| store.step_failed(row.id, &problem, refused, next_s)).await?;
             return Ok(());
         }
         tracing::error!(%agreement, step, error = %problem, "step is dead");
