@@ -89,7 +89,8 @@ pub fn inspect(data: &[u8]) -> bool {
     validate(&metered, gate::features());
     match second_engine::prepare(&module) {
         Ok(prepared) => assert_eq!(inspection.startup_fuel, prepared.startup),
-        Err(error) => assert!(error.to_string().contains("exceptions"), "the second engine: {error}"),
+        // It knows no exceptions; where a module has only a type of theirs, it says so in other words.
+        Err(error) => assert!(error.to_string().contains("exception"), "the second engine: {error}"),
     }
     if natively {
         engine().compile(&module, &inspection).unwrap();
