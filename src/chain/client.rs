@@ -18,6 +18,7 @@ use super::journal::Journal;
 use super::nodes::Nodes;
 use super::sender::{Sender, Sending};
 use super::{Deployment, Error, Result};
+use crate::ids::AgreementId;
 
 /// How long a transaction is waited for; after that it may still be mined, and it is followed on.
 const MINED_TIMEOUT: Duration = Duration::from_secs(120);
@@ -176,6 +177,15 @@ impl Chain {
     pub(super) async fn is_calling(&self, contract: Address, selector: [u8; 4]) -> bool {
         match &self.sender {
             Some(sender) => sender.is_calling(contract, selector).await,
+            None => false,
+        }
+    }
+
+    /// Whether a call about this agreement that this process has sent, or follows on, is on its way, so that the newest block does
+    /// not show its effect yet.
+    pub async fn is_settling(&self, agreement: AgreementId) -> bool {
+        match &self.sender {
+            Some(sender) => sender.is_calling_about(agreement.0).await,
             None => false,
         }
     }

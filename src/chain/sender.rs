@@ -68,6 +68,7 @@ struct Flight {
     call: B256,
     /// Which function is called, of which contract.
     function: Option<(Address, [u8; 4])>,
+    input: Bytes,
     end: watch::Receiver<End>,
 }
 
@@ -149,6 +150,16 @@ impl Sender {
         flights.values().any(|flight| flight.function == wanted && flight.end.borrow().is_none())
     }
 
+    /// Whether a call with this word among its arguments is on its way.
+    pub(super) async fn is_calling_about(&self, word: B256) -> bool {
+        let flights = self.flights.lock().await;
+        let has_word = |flight: &Flight| {
+            let words = flight.input.get(4..).unwrap_or_default().chunks_exact(32);
+            words.into_iter().any(|one| one == word.as_slice())
+        };
+        flights.values().any(|flight| has_word(flight) && flight.end.borrow().is_none())
+    }
+
     async fn launch(
         self: &Arc<Self>,
         flights: &mut BTreeMap<u64, Flight>,
@@ -221,9 +232,10 @@ impl Sender {
     fn follow_from(self: &Arc<Self>, sent: Sent, broadcast: bool) -> Flight {
         let (done, end) = watch::channel(None);
         let call = sent.call();
-        let function = sent.input.first_chunk().map(|selector| (sent.to, *selector));
+        let (function, input) =
+            (sent.input.first_chunk().map(|selector| (sent.to, *selector)), sent.input.clone());
         tokio::spawn(self.clone().follow(sent, broadcast, done));
-        Flight { call, function, end }
+        Flight { call, function, input, end }
     }
 
     /// Signs the newest form of a transaction, writes it down, and hands it to the nodes.

@@ -190,16 +190,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the contracts can never take this step any more. A refusal alone does not say so: while one of our own
-    /// transactions waits to be mined, its effect is not seen yet and its repetition is refused. What cannot be asked
-    /// is not hopeless.
+    /// Whether the contracts can never take this step any more. A refusal alone does not say so: while a transaction of this
+    /// agreement waits to be mined, its effect is not seen yet and its repetition is refused. What cannot be asked is not
+    /// hopeless. (Other agreements' do not count: on a busy provider some transaction always waits.)
     async fn is_hopeless(&self, row: &OutboxRow) -> bool {
-        let (pending, agreement) =
-            (self.chain.has_pending().await, self.chain.agreement(row.agreement).await);
-        let (Ok(false), Ok(Some(agreement)), Ok(now_s)) = (pending, agreement, self.chain.time_s().await)
-        else {
+        if self.chain.is_settling(row.agreement).await {
             return false;
-        };
+        }
+        let (agreement, now_s) = (self.chain.agreement(row.agreement).await, self.chain.time_s().await);
+        let (Ok(Some(agreement)), Ok(now_s)) = (agreement, now_s) else { return false };
         agreement.terminated || is_late(row, agreement.grant_deadline_s, now_s)
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use brizo::chain::{Error, Sending};
+use brizo::ids::AgreementId;
 use serde_json::json;
 
 use super::{KEY, Line, amount, word};
@@ -75,14 +76,17 @@ async fn an_anchor_waits_for_no_other_transaction_than_an_anchor() {
     };
     eventually("the anchor waits", async || line.counts().await.1 == before + 2).await;
     eventually("and is known to", async || chain.is_anchoring().await).await;
+    // So is a call about an agreement, whose id is a word of it; others that wait do not count.
+    let [about, other_one] = [word(7), word(8)].map(AgreementId);
+    assert!(chain.is_settling(about).await && !chain.is_settling(other_one).await);
     // A process that follows it on knows it as well.
     let next = line.chain();
     next.resume().await.unwrap();
-    assert!(next.is_anchoring().await);
+    assert!(next.is_anchoring().await && next.is_settling(about).await);
     line.anvil.mine_at_once(true).await;
     other.await.unwrap().unwrap();
     anchor.await.unwrap().unwrap();
-    assert!(!chain.is_anchoring().await);
+    assert!(!chain.is_anchoring().await && !chain.is_settling(about).await);
     assert_eq!(chain.anchor_of(chain.sender()).await.unwrap().map(|anchor| anchor.tree), Some(tree));
 }
 
@@ -272,7 +276,7 @@ async fn what_counts_is_as_deep_as_was_asked_for() {
 async fn what_the_contract_refuses_is_not_sent() {
     let line = Line::start().await;
     let (chain, counts) = (line.chain(), line.counts().await);
-    let id = brizo::ids::AgreementId(word(9));
+    let id = AgreementId(word(9));
     let error = chain.grant_access(id, 0, brizo::ids::Did(word(1))).await.unwrap_err();
     assert!(matches!(error, Error::Refused(_)), "{error}");
     assert_eq!((line.counts().await, line.journal().len()), (counts, 0));
