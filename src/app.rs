@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +67,9 @@ pub fn open_to_serve(config_path: &Path) -> Result<Parts> {
 
 fn open_with(config_path: &Path, open: fn(&Path) -> crate::store::Result<Store>) -> Result<Parts> {
     let config = Config::load(config_path)?;
-    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("{}", config.data_dir.display()))?;
+    // Keys and data are in it.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
+    made.with_context(|| format!("{}", config.data_dir.display()))?;
     match Room::new(&config.data_dir, 0).check_by_writing() {
         // What is stored can still be served, and what is owed still be settled, once there is room.
         Err(error @ NoRoom::Full { .. }) => tracing::warn!(%error, "the disk is full"),
@@ -138,6 +141,8 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
     }
     let runtimes = Arc::new(install(&config.runtimes, &blobs)?);
     let containers = containers(&config, &runtimes).await?;
+    let needs_engine = runtimes.iter().any(|one| one.runtime.image.is_some());
+    let engine = needs_engine.then(|| containers.clone());
     let log = Arc::new(open_log(&config, &store).await?);
     let cache = ArtefactCache::open(&config.data_dir.join("compiled"))?;
     let room = Room::new(&config.data_dir, config.health.disk_free_min_bytes);
@@ -172,7 +177,7 @@ pub async fn assemble(parts: Parts, stopped: watch::Receiver<bool>) -> Result<(A
         nudge,
         log,
         mocks: Mocks::new(&config.data_dir.join(MOCKS)),
-        health: Health::new(room, readiness(&config)),
+        health: Health::new(room, readiness(&config), engine),
         executing: Arc::default(),
         shared: shared(&config, stopped)?,
     });

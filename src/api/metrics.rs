@@ -22,10 +22,12 @@ pub fn metrics_router(state: ApiState) -> Router {
 
 async fn numbers(State(state): State<ApiState>) -> Result<impl IntoResponse, Problem> {
     let depths = state.store.with(|store| store.depths()).await?;
-    let chain = match state.chain.check().await {
-        Ok(()) => ready::behind(&state).await.ok(),
-        Err(_) => None,
+    let asked = async {
+        state.chain.check().await.ok()?;
+        ready::behind(&state).await.ok()
     };
+    // A node that hangs must not hide the other numbers, nor that it hangs.
+    let chain = tokio::time::timeout(ready::NODE_LIMIT, asked).await.ok().flatten();
     let room = &state.health.room;
     let now = Gauges {
         jobs: depths.jobs.iter().map(|(state, count)| (state.word(), *count)).collect(),

@@ -7,13 +7,14 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::ApiState;
+use crate::container::Containers;
 use crate::data::{NoRoom, Room};
 use crate::store::{Depths, Error as StoreError};
 
 /// How long an answer is given again: looking writes to the disk and asks the node, and anybody may ask.
 const KEPT_FOR: Duration = Duration::from_secs(2);
-/// How long the node may take. A node that needs longer is of no use to a consumer who waits.
-const NODE_LIMIT: Duration = Duration::from_secs(5);
+/// How long the node may take, or the container engine. A node that needs longer is of no use to a consumer who waits.
+pub(super) const NODE_LIMIT: Duration = Duration::from_secs(5);
 
 /// When this provider calls itself ready; 0 leaves a rule out.
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +34,16 @@ pub struct Health {
     pub room: Room,
     /// The rules.
     pub rules: Readiness,
+    /// Where containers run, if there is a runtime that needs one.
+    pub containers: Option<Containers>,
     last: Arc<Mutex<Option<Answer>>>,
 }
 
 impl Health {
     /// With these rules, over this disk.
     #[must_use]
-    pub fn new(room: Room, rules: Readiness) -> Self {
-        Self { room, rules, last: Arc::default() }
+    pub fn new(room: Room, rules: Readiness, containers: Option<Containers>) -> Self {
+        Self { room, rules, containers, last: Arc::default() }
     }
 }
 
@@ -64,20 +67,41 @@ impl Check {
 
 /// All checks. Many who ask at once are answered by one look.
 pub(super) async fn checks(state: &ApiState) -> Vec<Check> {
-    let mut last = state.health.last.lock().await;
+    let mut last = state.health.last.clone().lock_owned().await;
     if let Some((at, checks)) = &*last
         && at.elapsed() < KEPT_FOR
     {
         return checks.clone();
     }
-    let checks = vec![
+    let state = state.clone();
+    // A caller who hangs up does not end it: the next one would begin another look, and each writes to the disk.
+    let look = tokio::spawn(async move {
+        let checks = look(&state).await;
+        *last = Some((Instant::now(), checks.clone()));
+        checks
+    });
+    look.await.unwrap_or_else(|_| vec![Check::of("process", Err("the look at it died".into()))])
+}
+
+async fn look(state: &ApiState) -> Vec<Check> {
+    let mut checks = vec![
         Check::of("disk", disk(state).await),
         Check::of("store", store(state).await),
         Check::of("chain", chain(state).await),
         Check::of("settlement", settlement(state).await),
     ];
-    *last = Some((Instant::now(), checks.clone()));
+    if let Some(engine) = &state.health.containers {
+        checks.push(Check::of("containers", containers(engine).await));
+    }
     checks
+}
+
+async fn containers(engine: &Containers) -> Result<String, String> {
+    match tokio::time::timeout(NODE_LIMIT, engine.facts()).await {
+        Ok(Ok(_)) => Ok("the engine answers".into()),
+        Ok(Err(error)) => Err(format!("no container can be run ({})", error.code())),
+        Err(_) => Err("the engine takes too long to answer".into()),
+    }
 }
 
 async fn disk(state: &ApiState) -> Result<String, String> {

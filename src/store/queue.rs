@@ -16,11 +16,16 @@ use crate::job::{End, State};
 pub enum GivenUp {
     /// The provider is going down; that is not the job's doing and counts for nothing.
     HandedBack,
+    /// What it runs on is away, for it and for all others; it rests and counts for nothing.
+    Away(String),
     /// The host failed; trying again after a rest may help, though not without end.
     Failed(String),
     /// Trying again will not help.
     Ended(End, String),
 }
+
+/// How long a job rests whose engine is away, in seconds.
+const AWAY_REST_S: u64 = 30;
 
 /// What went wrong with a job that the provider handed back at its end.
 const SHUT_DOWN: &str = "the provider was shut down during the run";
@@ -205,6 +210,7 @@ impl Store {
                 .ok_or_else(|| Error::LeaseLost(id.clone()))?;
             let (failures, end, problem) = match why {
                 GivenUp::HandedBack => (failures, None, SHUT_DOWN),
+                GivenUp::Away(problem) => (failures, None, problem.as_str()),
                 GivenUp::Failed(problem) if failures + 1 >= self.rules().failures_max => {
                     (failures + 1, Some(End::HostFailed), problem.as_str())
                 }
@@ -215,7 +221,11 @@ impl Store {
                 overdue::abort(sql, &id, &claimed.order.spec, end, problem, now_s)?;
                 return Ok(State::Aborted);
             }
-            let rest_s = if *why == GivenUp::HandedBack { 0 } else { QueueRules::rest_s(failures) };
+            let rest_s = match why {
+                GivenUp::HandedBack => 0,
+                GivenUp::Away(_) => AWAY_REST_S,
+                _ => QueueRules::rest_s(failures),
+            };
             sql.execute(
                 "UPDATE job SET state = ?2, problem = ?3, failures = ?4, not_before_s = ?5, lease_owner = NULL,
                         lease_until_s = NULL, state_until_s = NULL

@@ -203,6 +203,16 @@ fn the_hosts_failures_rest_longer_each_time_and_end() {
         assert_eq!(claim(&store, now_s + rest_s - 1), None, "it rests {rest_s} s");
         now_s += rest_s;
     }
+    // An engine that is away counts for nothing, however often it is.
+    for _ in 0..5 {
+        let claimed = store.claim_job("w", now_s, 10).unwrap().unwrap();
+        assert_eq!(
+            store.give_up(&claimed, &GivenUp::Away("no engine".into()), now_s).unwrap(),
+            State::Queued
+        );
+        assert_eq!(claim(&store, now_s + 29), None, "it rests 30 s");
+        now_s += 30;
+    }
     // An orderly end of the provider counts for nothing and needs no rest.
     let claimed = store.claim_job("w", now_s, 10).unwrap().unwrap();
     store.give_up(&claimed, &GivenUp::HandedBack, now_s).unwrap();

@@ -80,6 +80,7 @@ impl Worker {
 fn failed(error: ContainerError) -> Failure {
     let text = format!("{error} ({}; {})", error.code(), error.hint());
     match error.fault() {
+        Fault::Host if error.is_away() => Failure::Away(text),
         Fault::Host => Failure::Host(text),
         Fault::Algorithm => Failure::Final(End::AlgorithmFailed, text),
     }

@@ -36,6 +36,8 @@ pub(super) enum Failure {
     Host(String),
     /// The disk takes no more; the job waits until it does.
     NoRoom(String),
+    /// What jobs of this kind run on is away; the job waits until it is back.
+    Away(String),
     /// Trying again will not help.
     Final(End, String),
     /// The provider is going down; the job goes back to the queue.
@@ -50,6 +52,7 @@ impl Failure {
         match self {
             Self::Host(_) => "host",
             Self::NoRoom(_) => "no_room",
+            Self::Away(_) => "away",
             Self::Final(end, _) => end.word(),
             Self::Stopped => "handed_back",
             Self::Lost => "lease_lost",
@@ -336,6 +339,7 @@ impl Worker {
                 self.gate.close();
                 GivenUp::Failed(problem)
             }
+            Failure::Away(problem) => GivenUp::Away(problem),
             Failure::Host(problem) => GivenUp::Failed(problem),
         };
         tracing::warn!(job = %claimed.id, attempt = claimed.attempt, ?why, "job not run");
