@@ -44,6 +44,14 @@ pub enum Error {
         /// What the network says.
         text: String,
     },
+    /// A URL or bucket that a data set is taken from gives nothing.
+    #[error("{url} cannot be read: {text}")]
+    Source {
+        /// The place, without what gives access to it.
+        url: String,
+        /// What the network or the server says.
+        text: String,
+    },
     /// The provider refused.
     #[error("the provider refused ({status} {code}): {text}{}", hint_line(.hint))]
     Refused {
@@ -239,17 +247,15 @@ pub async fn fetch(base: &str, path: &str) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error`]; what was written is then not whole.
 pub async fn download(url: &str, to: &mut impl std::io::Write) -> Result<u64, Error> {
-    let unreachable = |e: reqwest::Error| Error::Unreachable {
-        url: without_secrets(url),
-        text: format!("{:#}", anyhow::Error::from(e.without_url())),
-    };
+    let failed = |text: String| Error::Source { url: without_secrets(url), text };
+    let unreachable = |e: reqwest::Error| failed(format!("{:#}", anyhow::Error::from(e.without_url())));
     let mut response = patient().map_err(unreachable)?.get(url).send().await.map_err(unreachable)?;
     if response.status().as_u16() != 200 {
-        return Err(Error::Odd(format!("the URL answers with status {}", response.status().as_u16())));
+        return Err(failed(format!("it answers with status {}", response.status().as_u16())));
     }
     let mut length = 0;
     while let Some(piece) = response.chunk().await.map_err(unreachable)? {
-        to.write_all(&piece).map_err(|e| Error::Odd(format!("what the URL gives cannot be written: {e}")))?;
+        to.write_all(&piece).map_err(|e| failed(format!("what it gives cannot be written here: {e}")))?;
         length += piece.len() as u64;
     }
     Ok(length)
@@ -362,7 +368,7 @@ mod tests {
         // Nothing listens on port 1.
         let error =
             download("http://me:secret@127.0.0.1:1/c.csv?key=secret", &mut Vec::new()).await.unwrap_err();
-        assert!(matches!(&error, Error::Unreachable { url, .. } if url == "http://127.0.0.1:1/c.csv"));
+        assert!(matches!(&error, Error::Source { url, .. } if url == "http://127.0.0.1:1/c.csv"));
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

@@ -7,8 +7,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use brizo_receipt::{Address, B256, keccak256, recover};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::ApiState;
@@ -17,6 +15,7 @@ use super::body::Body;
 use super::initialize::signature;
 use super::problem::Problem;
 use super::sessions::NONCE_S;
+use crate::clock::time_s;
 
 /// How far the clocks of a browser and of the provider may differ, in seconds.
 const CLOCKS_DIFFER_S: u64 = 60;
@@ -241,13 +240,6 @@ impl<'a> Fields<'a, '_> {
             self.0 = &rest[named..];
         }
     }
-}
-
-/// RFC 3339, in seconds since 1970-01-01 UTC.
-fn time_s(text: &str) -> Result<u64, String> {
-    let time =
-        OffsetDateTime::parse(text, &Rfc3339).map_err(|_| format!("{text:?} is no time of RFC 3339"))?;
-    u64::try_from(time.unix_timestamp()).map_err(|_| format!("{text:?} lies before 1970"))
 }
 
 #[cfg(test)]

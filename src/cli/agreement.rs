@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::format::Format;
 use crate::chain::{Chain, Overview};
+use crate::clock::time_text;
 use crate::config::read_deployment;
 use crate::ids::AgreementId;
 
@@ -73,8 +74,8 @@ fn table(id: AgreementId, found: &Overview) -> String {
     let template =
         agreement.template.map_or("unknown".into(), |template| format!("{template:?}").to_lowercase());
     let deadline = |at: u64| match at.checked_sub(found.now_s) {
-        Some(left) if left > 0 => format!("{at}  in {left} s"),
-        _ => format!("{at}  passed"),
+        Some(left) if left > 0 => format!("{}  in {left} s", time_text(at)),
+        _ => format!("{}  passed", time_text(at)),
     };
     let mut text = format!(
         "agreement   {id}\nstate       {}\ntemplate    {template}\ndata set    {}\npublisher   {}\nconsumer    {}\n\

@@ -1,8 +1,9 @@
 //! `brizo contracts`: deployments.
 
+use std::fs::File;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -55,9 +56,18 @@ impl Contracts {
                     );
                 }
                 let key = read_key(&key_file)?;
-                let deployment = deploy(&rpc, &key, test_token).await?;
+                // Made first: what cannot be written down would be deployed in vain.
+                File::create_new(&out).with_context(|| format!("{}", out.display()))?;
+                let deployment = deploy(&rpc, &key, test_token).await.inspect_err(|_| {
+                    // It is empty, and would stand in the way of the next try.
+                    let _ = std::fs::remove_file(&out);
+                })?;
+                let document = serde_json::to_string_pretty(&deployment)? + "\n";
+                if let Err(error) = write(&out, &document) {
+                    println!("{document}");
+                    return Err(error.context("the contracts are deployed; keep what is printed above"));
+                }
                 let chain = Chain::connect(&rpc, deployment.clone(), None)?;
-                write(&out, serde_json::to_string_pretty(&deployment)? + "\n")?;
                 println!("deployed on chain {}; addresses are in {}", deployment.chain_id, out.display());
                 let wrong: Vec<_> =
                     chain.inspect_deployment().await?.into_iter().filter_map(|found| found.problem).collect();

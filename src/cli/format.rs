@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +9,7 @@ use brizo_receipt::verifier::harmless;
 use brizo_receipt::{B256, Key};
 use clap::ValueEnum;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 /// How results are printed on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,7 +36,12 @@ impl Format {
 
 /// Prints a text as it is.
 pub(super) fn print_text(text: &str) -> Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    print_bytes(&mut std::io::stdout().lock(), text.as_bytes())
+}
+
+/// Prints bytes as they are on standard output or error.
+pub(super) fn print_bytes(to: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    match to.write_all(bytes).and_then(|()| to.flush()) {
         // Who reads has read enough, as `head` does; what came out is still told by the exit code.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         done => done.context("standard output"),
@@ -96,16 +101,37 @@ pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     fs::write(path, bytes).with_context(|| format!("{}", path.display()))
 }
 
-/// Writes a secret: a new file that only its owner can read. Refuses to overwrite one.
+/// Writes a file that only its owner can read, in place of an earlier one: whole and on disk when this returns, or not at all.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = aside(path, bytes).and_then(|aside| Ok(aside.persist(path)?));
+    written.with_context(|| format!("{}", path.display()))?;
+    sync_folder(path)
+}
+
+/// Writes a secret: a new file that only its owner can read, whole and on disk when this returns. Refuses to overwrite one.
 pub(super) fn write_secret(path: &Path, bytes: &[u8; 32]) -> Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("{} (an existing secret is never overwritten)", path.display()))?;
-    writeln!(file, "{}", hex::encode(bytes))?;
-    Ok(())
+    let aside = aside(path, format!("{}\n", hex::encode(bytes)).as_bytes());
+    let written = aside.and_then(|aside| Ok(aside.persist_noclobber(path)?));
+    written.with_context(|| format!("{} (an existing secret is never overwritten)", path.display()))?;
+    sync_folder(path)
+}
+
+/// A file beside a place, with these bytes on disk; gone again when it is dropped.
+fn aside(path: &Path, bytes: &[u8]) -> std::io::Result<NamedTempFile> {
+    let mut aside = NamedTempFile::new_in(folder_of(path))?;
+    aside.write_all(bytes)?;
+    aside.as_file().sync_all()?;
+    Ok(aside)
+}
+
+/// The name must survive a power cut as well as the bytes.
+fn sync_folder(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    fs::File::open(folder).and_then(|it| it.sync_all()).with_context(|| format!("{}", folder.display()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Reads a salt key of 64 hex digits; the open key (no hiding) when no file is given.
@@ -163,6 +189,26 @@ mod tests {
         for text in ["", "MiB", "1TiB", "-1", "1.5GB", "99999999999GiB"] {
             assert!(parse_bytes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_there_whole_or_not_at_all_and_never_overwritten() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (secret, document) = (folder.path().join("run.key"), folder.path().join("job.json"));
+        write_secret(&secret, &[7; 32]).unwrap();
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "07".repeat(32) + "\n");
+        let again = write_secret(&secret, &[8; 32]).unwrap_err();
+        assert!(format!("{again:#}").contains("never overwritten"), "{again:#}");
+        assert_eq!(read_salt_key(Some(&secret)).unwrap().bytes(), &[7; 32]);
+        write_whole(&document, b"one").unwrap();
+        write_whole(&document, b"two").unwrap();
+        assert_eq!(fs::read(&document).unwrap(), b"two");
+        for path in [&secret, &document] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(write_whole(&folder.path().join("none/job.json"), b"x").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside them");
     }
 
     #[test]

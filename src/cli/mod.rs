@@ -72,6 +72,7 @@ impl Exit {
         }
         let refused = error.is::<crate::sandbox::Refused>()
             || container::refused(error)
+            || error.is::<Refused>()
             || matches!(error.downcast_ref(), Some(ClientError::Refused { status: 400..500, .. }));
         match refused {
             true => Self::REFUSED,
@@ -98,6 +99,11 @@ impl Exit {
         Self(checked.exit_code)
     }
 }
+
+/// What the offer does not allow, found here before the provider is asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refused(pub(crate) String);
 
 /// Compute-to-data: run WebAssembly algorithms over data that does not leave, and prove what was run.
 ///

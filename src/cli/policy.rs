@@ -53,11 +53,27 @@ impl Policy {
         let policy = load(&folder)?;
         let manifest = policy.manifest();
         println!("policy {:?}, digest {}", manifest.name, policy.digest());
-        println!("{} approved algorithms, {} rules:", manifest.algorithms.len(), policy.rules().len());
+        println!("{} approved algorithms:", manifest.algorithms.len());
+        for algorithm in &manifest.algorithms {
+            println!("  {} {:?}", algorithm.digest, algorithm.name);
+        }
+        if manifest.algorithms.is_empty() && manifest.runtimes.is_empty() && manifest.images.is_empty() {
+            println!("  none, so nobody could run anything: add [[algorithms]] to the manifest");
+        }
+        println!("{} rules:", policy.rules().len());
         for rule in policy.rules() {
             println!("  {:?} {}: {}", rule.effect, rule.id, rule.reason);
         }
-        println!("ceilings: {:?}", manifest.ceilings);
+        let ceilings = &manifest.ceilings;
+        println!(
+            "ceilings: fuel {}, memory {} bytes, {} bytes in {} output files, {} s by the clock, algorithm of {} bytes",
+            ceilings.fuel,
+            ceilings.memory_bytes,
+            ceilings.output_bytes,
+            ceilings.output_files,
+            ceilings.wall_clock_s,
+            ceilings.algorithm_bytes
+        );
         Ok(Exit::OK)
     }
 }

@@ -1,6 +1,5 @@
 //! `brizo run`: the provider's engine on this machine, without server and chain.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use alloy_primitives::U256;
@@ -9,7 +8,7 @@ use brizo_receipt::{Address, B256, JobSpec, RunInfo, blind_commit, invocation_ma
 use clap::Args;
 use serde_json::json;
 
-use super::format::{Format, parse_bytes, parse_count, read_salt_key, write};
+use super::format::{Format, parse_bytes, parse_count, print_bytes, read_salt_key, write};
 use super::program::{OnRuntime, Program};
 use super::ready::{Done, Ready};
 use super::spec::{LocalInputs, check_output_folder, write_outputs};
@@ -188,8 +187,8 @@ impl Run {
         let outcome = &receipt.claim.outcome;
         let good = outcome.text() == "exit 0";
         if self.format == Format::Table {
-            std::io::stdout().write_all(&outputs.stdout)?;
-            std::io::stderr().write_all(&outputs.stderr)?;
+            print_bytes(&mut std::io::stdout().lock(), &outputs.stdout)?;
+            print_bytes(&mut std::io::stderr().lock(), &outputs.stderr)?;
         }
         let files: Vec<_> = outputs
             .files

@@ -119,46 +119,67 @@ fn cache_folder() -> Option<PathBuf> {
     Some(base.join("brizo").join("compiled"))
 }
 
-/// Checks before a run that its outputs can be put into a folder: it is new or empty.
+/// Checks before a run that its outputs can be put into a folder: it is new or empty, and can be written.
 pub(super) fn check_output_folder(folder: &Path) -> Result<()> {
     match fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
         Ok(true) => {
             bail!("{} is not empty; name a new folder, so that no earlier output is lost", folder.display())
         }
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("{}", folder.display()))
+            return Err(e).with_context(|| format!("{}", folder.display()));
         }
-        _ => Ok(()),
+        _ => {}
     }
+    let there = folder.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("."));
+    aside_in(there).map(drop)
 }
 
-/// Writes files below a folder that is new or empty, all or none: into a fresh folder beside it first, then renamed.
+/// A folder for outputs that are not complete yet; gone again when it is dropped.
+fn aside_in(folder: &Path) -> Result<tempfile::TempDir> {
+    let made = tempfile::Builder::new().prefix(".brizo-outputs-").tempdir_in(folder);
+    made.with_context(|| format!("{} cannot be written", folder.display()))
+}
+
+/// Writes files below a folder that is new or empty, all or none: into a fresh folder first, which then takes its place. One that
+/// is there stays and gets what is in the fresh one, because a disk may be mounted on it, or it is the one that we are in.
 pub(super) fn write_outputs(
     folder: &Path,
     files: &BTreeMap<String, Written>,
     folders: &[String],
 ) -> Result<()> {
+    if folder.is_dir() {
+        check_output_folder(folder)?;
+        let aside = aside_in(folder)?;
+        write_into(aside.path(), files, folders)?;
+        for entry in fs::read_dir(aside.path())? {
+            let entry = entry?;
+            let place = folder.join(entry.file_name());
+            fs::rename(entry.path(), &place).with_context(|| format!("{}", place.display()))?;
+        }
+        return Ok(());
+    }
     let beside = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(beside).with_context(|| format!("{}", beside.display()))?;
-    let aside = tempfile::Builder::new().prefix(".brizo-outputs-").tempdir_in(beside)?;
+    let aside = aside_in(beside)?;
+    write_into(aside.path(), files, folders)?;
+    fs::rename(aside.keep(), folder).with_context(|| format!("{}", folder.display()))
+}
+
+fn write_into(aside: &Path, files: &BTreeMap<String, Written>, folders: &[String]) -> Result<()> {
     for path in folders {
         brizo_receipt::check_path(path)?;
-        fs::create_dir_all(aside.path().join(path))?;
+        fs::create_dir_all(aside.join(path))?;
     }
     for (path, written) in files {
         // The paths come from a guest or a provider: nothing may lead out of the folder.
         brizo_receipt::check_path(path)?;
-        let place = aside.path().join(path);
-        fs::create_dir_all(place.parent().unwrap_or(beside))?;
+        let place = aside.join(path);
+        fs::create_dir_all(place.parent().unwrap_or(aside))?;
         let copied =
             fs::File::create(&place).and_then(|mut to| std::io::copy(&mut written.reader(), &mut to));
         copied.with_context(|| format!("{}", place.display()))?;
     }
-    if folder.exists() {
-        // Only an empty folder can be removed like this.
-        fs::remove_dir(folder).with_context(|| format!("{}", folder.display()))?;
-    }
-    fs::rename(aside.keep(), folder).with_context(|| format!("{}", folder.display()))
+    Ok(())
 }
 
 /// Reads every file below a folder, by path.

@@ -12,13 +12,16 @@ use object_store::client::{
     HttpService,
 };
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{ClientConfigKey, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 
 use super::{CONNECT_LIMIT, Error, SILENCE_LIMIT};
 
 /// How often and how long a request is tried again; longer is for a person to decide.
 const RETRIES_MAX: usize = 5;
 const RETRIES_LIMIT: Duration = Duration::from_secs(60);
+
+/// Characters of an error that are shown.
+const TEXT_MAX: usize = 400;
 
 /// A bucket and a prefix in it.
 #[derive(Debug)]
@@ -74,6 +77,7 @@ impl Bucket {
         while let Some(meta) = listed.next().await {
             objects.push(self.object(meta.map_err(|e| failed(&self.url, &e))?));
         }
+        self.leave_folders_out(&mut objects).await?;
         if objects.is_empty() && prefix.is_some() {
             match self.store.head(&self.prefix).await {
                 Ok(meta) => objects.push(self.object(meta)),
@@ -82,6 +86,22 @@ impl Bucket {
             }
         }
         Ok(objects)
+    }
+
+    /// Tools make empty objects whose names end with a slash, to show folders that have nothing else. The library lists them
+    /// without it, and no object has that name then.
+    async fn leave_folders_out(&self, objects: &mut Vec<Object>) -> Result<(), Error> {
+        let empty = objects.iter().filter(|object| object.size == 0).map(|object| object.location.clone());
+        for location in empty.collect::<Vec<_>>() {
+            match self.store.head(&location).await {
+                Ok(_) => {}
+                Err(object_store::Error::NotFound { .. }) => {
+                    objects.retain(|object| object.size > 0 || object.location != location);
+                }
+                Err(error) => return Err(failed(&self.url, &error)),
+            }
+        }
+        Ok(())
     }
 
     fn object(&self, meta: ObjectMeta) -> Object {
@@ -118,8 +138,10 @@ impl Bucket {
 }
 
 fn failed(url: &str, error: &object_store::Error) -> Error {
-    // Its texts name requests, never credentials.
-    Error::Unreachable { url: url.into(), text: error.to_string() }
+    // Its texts name requests, never credentials; a server's page after them is of no use to anybody.
+    let text = error.to_string();
+    let text = text.split(['\n', '<']).next().unwrap_or_default();
+    Error::Source { url: url.into(), text: text.chars().take(TEXT_MAX).collect() }
 }
 
 /// Our HTTP client behind the library's interface.
@@ -127,15 +149,22 @@ fn failed(url: &str, error: &object_store::Error) -> Error {
 struct Ours;
 
 #[derive(Debug)]
-struct Service(reqwest::Client);
+struct Service {
+    client: reqwest::Client,
+    /// `AWS_ALLOW_HTTP`, and always for the metadata of the machine itself.
+    may_be_plain: bool,
+}
 
 impl HttpConnector for Ours {
-    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let allowed = options.get_config_value(&ClientConfigKey::AllowHttp);
+        let may_be_plain =
+            allowed.is_some_and(|it| it.trim().eq_ignore_ascii_case("true") || it.trim() == "1");
         let built =
             reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).read_timeout(SILENCE_LIMIT).build();
         let client = built
             .map_err(|e| object_store::Error::Generic { store: "S3", source: Box::new(e.without_url()) })?;
-        Ok(HttpClient::new(Service(client)))
+        Ok(HttpClient::new(Service { client, may_be_plain }))
     }
 }
 
@@ -149,7 +178,11 @@ impl HttpService for Service {
     {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let mut sent = self.0.request(parts.method, parts.uri.to_string()).headers(parts.headers);
+            if !self.may_be_plain && parts.uri.scheme_str() != Some("https") {
+                let why = "this is plain HTTP, which AWS_ALLOW_HTTP=true allows";
+                return Err(HttpError::new(HttpErrorKind::Unknown, std::io::Error::other(why)));
+            }
+            let mut sent = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
             // Nothing is ever stored in a bucket; the only bodies are empty or short.
             if let Some(bytes) = body.as_bytes().filter(|bytes| !bytes.is_empty()) {
                 sent = sent.body(bytes.clone());

@@ -85,7 +85,13 @@ pub fn check(path: &Path) -> (Option<Config>, Vec<Finding>) {
         Err(error) => Finding::fail(
             "key",
             words(&error),
-            "`brizo key new FILE` makes one; only its owner may read it (chmod 600)",
+            match config.key_file.exists() {
+                true => {
+                    "keep it, another key owns none of your data sets; a keystore needs its password in the file that \
+                     BRIZO_KEY_PASSWORD_FILE names, and only its owner may read it (chmod 600)"
+                }
+                false => "name the file in key_file; `brizo key new FILE` makes one",
+            },
         ),
     });
     findings.push(match read_deployment(&config.deployment) {

@@ -48,7 +48,7 @@ const HOMES: [(&str, &[&str]); 38] = [
     ("tar", &["data", "container"]),
     ("zip", &["data"]),
     ("futures_util", &["api", "client", "container"]),
-    ("time", &["api"]),
+    ("time", &["clock"]),
     ("utoipa", &["api"]),
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),

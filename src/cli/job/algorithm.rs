@@ -5,6 +5,7 @@ use brizo_receipt::{B256, Manifest, content_digest};
 use serde_json::{Value, json};
 
 use super::file::JobFile;
+use crate::cli::Refused;
 use crate::cli::format::read;
 use crate::cli::program::Bundle;
 use crate::client::fetch;
@@ -41,7 +42,10 @@ impl Algorithm {
         };
         let (bytes, most) = (algorithm.upload.len() as u64, offer.ceilings.algorithm_bytes);
         if bytes > most {
-            bail!("the algorithm has {bytes} bytes, the data set's ceiling is {most}");
+            return Err(Refused(format!(
+                "the algorithm has {bytes} bytes, the data set's ceiling is {most}"
+            ))
+            .into());
         }
         let found = content_digest(&algorithm.upload);
         if let Some(digest) = file.algorithm_digest.filter(|digest| *digest != found) {

@@ -1,5 +1,6 @@
 //! The job file that people write, and the small file in the output folder that lets an interrupted job go on.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::U256;
@@ -8,7 +9,7 @@ use brizo_receipt::{Key, SecretKey};
 use serde::{Deserialize, Serialize};
 
 use super::written::{Deliver, Limits, Payment, Written};
-use crate::cli::format::{read_salt_key, read_text, write};
+use crate::cli::format::{read_salt_key, read_text, write_whole};
 use crate::config::{PRIVATE_KEY, key_of_environment, read_document, read_key};
 use crate::ids::{AgreementId, Did, JobId};
 
@@ -113,7 +114,27 @@ impl JobFile {
     fn saved_file(&self) -> PathBuf {
         self.output.join("job.json")
     }
+
+    /// Takes the output folder for this process as long as the result lives: two that make agreements or fetch into one folder
+    /// would pay twice, or take away each other's files.
+    pub(super) fn hold(&self) -> Result<Held> {
+        std::fs::create_dir_all(&self.output).with_context(|| format!("{}", self.output.display()))?;
+        let folder = File::open(&self.output).with_context(|| format!("{}", self.output.display()))?;
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => bail!(
+                "another `brizo job` works with the folder {}; wait until it has ended, or name another output",
+                self.output.display()
+            ),
+            // There are file systems that cannot say it.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Held(folder)),
+        }
+    }
 }
+
+/// A folder that no other process works with.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Held(#[expect(dead_code, reason = "the lock is the open file's")] File);
 
 /// What a job is known by, kept from the moment the agreement is signed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -148,7 +169,7 @@ impl Saved {
     }
 
     pub(super) fn store(&self, file: &JobFile) -> Result<()> {
-        write(&file.saved_file(), serde_json::to_string_pretty(self)? + "\n")
+        write_whole(&file.saved_file(), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
 
     pub(super) fn exists(file: &JobFile) -> bool {

@@ -1,15 +1,19 @@
 //! Looking: what a run would cost, the caller's jobs, a job's history; and stopping one.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use brizo_receipt::verifier::harmless;
 use serde_json::{Value, json};
 
 use super::file::Saved;
+use super::follow::of_job;
 use super::prepare::Session;
 use crate::cli::Exit;
-use crate::cli::format::Format;
+use crate::cli::format::{Format, print_text};
+use crate::clock::time_text;
 
-/// Jobs that are asked for at a time.
+/// Jobs that are asked for at a time, and how often: a provider that never comes to an end must not fill the memory.
 const PAGE: usize = 100;
+const PAGES_MAX: usize = 1_000;
 
 /// Prints what the data set asks and what the job file orders of it, before anything is signed or paid.
 pub(super) async fn describe(session: &Session, format: Format) -> Result<Exit> {
@@ -67,35 +71,49 @@ pub(super) async fn describe(session: &Session, format: Format) -> Result<Exit> 
 
 /// Prints all jobs at the job file's provider that are the caller's or name the caller, the newest first.
 pub(super) async fn list(session: &Session, format: Format) -> Result<Exit> {
-    let (mut jobs, mut next) = (Vec::new(), String::new());
-    loop {
-        let page = session.client.get_json(&format!("/api/v1/jobs?limit={PAGE}{next}")).await?;
-        jobs.extend(page["jobs"].as_array().cloned().unwrap_or_default());
-        match page["nextToken"].as_str() {
-            Some(token) => next = format!("&next_token={token}"),
-            None => break,
+    let (mut jobs, mut next) = (Vec::new(), Some(String::new()));
+    for _ in 0..PAGES_MAX {
+        let Some(token) = next.take() else { break };
+        let page = session.client.get_json(&format!("/api/v1/jobs?limit={PAGE}{token}")).await?;
+        let some = page["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if some.len() > PAGE || (some.is_empty() && !page["nextToken"].is_null()) {
+            bail!(
+                "the provider's list of jobs has a page of {} where at most {PAGE} were asked for",
+                some.len()
+            );
         }
+        jobs.extend_from_slice(some);
+        next = page["nextToken"].as_str().map(|token| format!("&next_token={token}"));
+    }
+    if next.is_some() {
+        eprintln!("the provider has more jobs; these are the newest {}", jobs.len());
     }
     format.print(&json!({ "jobs": jobs }), || {
         if jobs.is_empty() {
-            return "no jobs yet; next: brizo job run".into();
+            let (who, file) = (session.key.address(), session.file.path.display());
+            return format!("no jobs of {who} at this provider; next: brizo job run {file}");
         }
         let line = |job: &Value| {
             let text = |key: &str| job[key].as_str().unwrap_or("-").to_string();
             format!("{}  {:<10} {:<14} {}\n", text("jobId"), text("state"), text("end"), text("paid"))
         };
-        jobs.iter().map(line).collect()
+        let rows: String = jobs.iter().map(line).collect();
+        format!("{:<66}  {:<10} {:<14} paid\n{rows}", "job", "state", "end")
     })?;
     Ok(Exit::OK)
 }
 
 /// Prints what happened to the job, a line for each step.
 pub(super) async fn history(session: &Session, saved: &Saved, format: Format) -> Result<Exit> {
-    let history = session.client.get_json(&format!("/api/v1/jobs/{}/history", saved.job_id())).await?;
+    let asked = session.client.get_json(&format!("/api/v1/jobs/{}/history", saved.job_id())).await;
+    let history = asked.map_err(|error| of_job(session, error))?;
     format.print(&history, || {
         let lines = history["history"].as_array().into_iter().flatten();
         lines
-            .map(|line| format!("{}  {}\n", line["at_s"], line["text"].as_str().unwrap_or_default()))
+            .map(|line| {
+                let at_s = line["at_s"].as_u64().unwrap_or_default();
+                format!("{}  {}\n", time_text(at_s), line["text"].as_str().unwrap_or_default())
+            })
             .collect()
     })?;
     Ok(Exit::OK)
@@ -104,11 +122,13 @@ pub(super) async fn history(session: &Session, saved: &Saved, format: Format) ->
 /// Ends the job where it has no claim yet.
 pub(super) async fn stop(session: &Session, saved: &Saved) -> Result<Exit> {
     let path = format!("/api/v1/jobs/{}/stop", saved.job_id());
-    let status = session.client.post(&path, "application/json", b"{}".to_vec()).await?;
-    println!("{}", status["statusText"].as_str().unwrap_or("stopped"));
-    println!(
-        "next: brizo job status {}; what was locked comes back with brizo job refund, after the deadline",
+    let asked = session.client.post(&path, "application/json", b"{}".to_vec()).await;
+    let status = asked.map_err(|error| of_job(session, error))?;
+    let text = status["end"].as_str().or(status["statusText"].as_str()).unwrap_or("stopped");
+    print_text(&format!(
+        "{}\nnext: brizo job status {}; what was locked comes back with brizo job refund, after the deadline\n",
+        harmless(text),
         session.file.path.display()
-    );
+    ))?;
     Ok(Exit::OK)
 }

@@ -158,7 +158,7 @@ impl Job {
             }
             Self::Order { file } => {
                 let session = Session::open(JobFile::load(&file)?).await?;
-                order::agree(&session).await?;
+                let _agreed = order::agree(&session).await?;
                 Ok(Exit::OK)
             }
             Self::Upload { file } => {
@@ -169,6 +169,7 @@ impl Job {
             Self::Start { file } => {
                 let session = Session::open(JobFile::load(&file)?).await?;
                 let saved = Saved::load(&session.file)?;
+                let _held = session.file.hold()?;
                 order::lock(&session, &saved).await?;
                 order::start(&session, &saved).await?;
                 Ok(Exit::OK)
@@ -199,8 +200,9 @@ impl Job {
                 let known = profiles.expectation()?;
                 let session = Session::open(JobFile::load(&file)?).await?.quiet(quiet);
                 let saved = Saved::load(&session.file)?;
+                let _held = session.file.hold()?;
                 let status = follow::wait(&session, &saved).await?;
-                results::fetch(&session, &saved, &status, (format, &known)).await
+                results::fetch(&session, &saved, &status, None, (format, &known)).await
             }
             Self::Refund { file } => order::refund(&JobFile::load(&file)?).await,
         }
@@ -208,10 +210,10 @@ impl Job {
 }
 
 async fn run(session: Session, printed: (Format, &Expectation)) -> Result<Exit> {
-    let saved = order::agree(&session).await?;
+    let (_held, saved) = order::agree(&session).await?;
     order::upload(&session, &saved).await?;
     order::lock(&session, &saved).await?;
-    order::start(&session, &saved).await?;
+    let ordered = order::start(&session, &saved).await?;
     let status = follow::wait(&session, &saved).await?;
-    results::fetch(&session, &saved, &status, printed).await
+    results::fetch(&session, &saved, &status, Some(&ordered), printed).await
 }

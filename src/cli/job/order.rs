@@ -9,9 +9,9 @@ use brizo_receipt::{
 use serde_json::{Value, json};
 
 use super::algorithm::Algorithm;
-use super::file::{JobFile, Saved};
+use super::file::{Held, JobFile, Saved};
 use super::prepare::Session;
-use crate::chain::{Chain, NewAgreement};
+use crate::chain::{Chain, Error as ChainError, NewAgreement};
 use crate::cli::Exit;
 use crate::cli::format::{random, write_secret};
 use crate::cli::run::{CLOCK_START, CLOCK_STEP};
@@ -21,14 +21,25 @@ use crate::ids::AgreementId;
 use crate::job::{self, SERVICE_DEFINITION_ID};
 
 const SERVICES: &str = "/api/v1/brizo/services/computing";
-/// How often an order is repeated while the provider's authorisation is on its way, and the pause between.
-const START_TRIES: u32 = 240;
+/// How long an order is repeated while the payment and the provider's authorisation become final, and the pauses between, which
+/// grow from the first to the last.
+const START_LIMIT: Duration = Duration::from_secs(600);
 const START_PAUSE: Duration = Duration::from_millis(250);
+const START_PAUSE_MAX: Duration = Duration::from_secs(3);
+/// What a provider says meanwhile.
+const NOT_YET: [&str; 2] = ["payment_not_locked", "computation_not_granted"];
+/// How often it is asked whether a payment of an interrupted command is mined, and the pause between.
+const LOCK_TRIES: u32 = 600;
+const LOCK_PAUSE: Duration = Duration::from_millis(500);
+/// How often a node that may be behind the provider's is asked for the agreement, and the pause between.
+const SEEN_TRIES: u32 = 40;
+const SEEN_PAUSE: Duration = Duration::from_millis(500);
 
-/// Signs an agreement under a new id and has the provider execute it.
-pub(super) async fn agree(session: &Session) -> Result<Saved> {
+/// Signs an agreement under a new id and has the provider execute it. Returns the folder, which is this command's from then on.
+pub(super) async fn agree(session: &Session) -> Result<(Held, Saved)> {
     session.check_order().await?;
     let file = &session.file;
+    let held = file.hold()?;
     let saved = match Saved::exists(file) {
         true => Saved::load(file)?.of(file)?,
         false => begin(session)?,
@@ -58,7 +69,7 @@ pub(super) async fn agree(session: &Session) -> Result<Saved> {
         other => drop(other?),
     }
     check_executed(session, &saved).await?;
-    Ok(saved)
+    Ok((held, saved))
 }
 
 /// Chooses a new agreement id and run key, and keeps them before anything is signed: without the run key nobody could
@@ -76,16 +87,39 @@ fn begin(session: &Session) -> Result<Saved> {
     if !file.run_key_file().exists() {
         write_secret(&file.run_key_file(), &random()?.0)?;
     }
+    // Without it what is paid for could not be ordered.
+    Saved::run_key(file)?;
     saved.store(file)?;
     Ok(saved)
 }
 
 /// Looks on chain whether the agreement is what was signed, before money follows.
 async fn check_executed(session: &Session, saved: &Saved) -> Result<()> {
-    let agreement = session.chain.agreement(saved.service_agreement_id).await?;
-    let agreement = agreement.context("the provider answered, but the agreement is not on chain")?;
-    if agreement.publisher != session.offer.publisher || agreement.consumer != session.key.address() {
-        bail!("the agreement on chain names other parties; nothing was paid");
+    let mut agreement = session.chain.agreement(saved.service_agreement_id).await?;
+    for _ in 0..SEEN_TRIES {
+        if agreement.is_some() {
+            break;
+        }
+        tokio::time::sleep(SEEN_PAUSE).await;
+        agreement = session.chain.agreement(saved.service_agreement_id).await?;
+    }
+    let agreement = agreement.context(
+        "the provider answered, but your node does not see the agreement on chain; nothing was paid. If the node is behind, \
+         run the same command again later",
+    )?;
+    let (publisher, own) = (session.offer.publisher, session.key.address());
+    if agreement.consumer != own {
+        bail!(
+            "the job in {} is of {}, and the job file's key is {own}; name that key, or another output for another job",
+            session.file.output.display(),
+            agreement.consumer
+        );
+    }
+    if agreement.publisher != publisher {
+        bail!(
+            "the agreement on chain is with {}, the data set is {publisher}'s; pay nothing",
+            agreement.publisher
+        );
     }
     Ok(())
 }
@@ -144,21 +178,51 @@ pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
     if !terms.token.is_zero() {
         session.chain.approve_token(terms.token, terms.price).await?;
     }
-    session.chain.lock_payment(id, session.file.did, terms).await?;
-    Ok(())
+    match session.chain.lock_payment(id, session.file.did, terms).await {
+        // Nodes refuse it again while the one of an interrupted command waits for its block.
+        Err(refused @ ChainError::Refused(_)) if !wait_for_lock(session, saved).await? => Err(refused.into()),
+        Err(ChainError::Refused(_)) => Ok(()),
+        done => Ok(done.map(|_| ())?),
+    }
 }
 
-/// Signs the whole job spec and orders the run.
-pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
-    let body = order_body(session, saved).await?;
+/// Waits while transactions of this key wait for their block. Returns whether the payment is in the chain then.
+async fn wait_for_lock(session: &Session, saved: &Saved) -> Result<bool> {
+    if session.chain.has_pending().await? {
+        session.step("waiting", "a transaction of your key is on its way already; it may be this payment");
+    }
+    for _ in 0..LOCK_TRIES {
+        // Asked in this order, so that one that is mined in between is seen.
+        let waits = session.chain.has_pending().await?;
+        if !session.chain.locked(saved.service_agreement_id).await?.is_zero() {
+            return Ok(true);
+        }
+        if !waits {
+            return Ok(false);
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    bail!("a transaction of your key waits for its block; run the same command again once it is mined")
+}
+
+/// Signs the whole job spec and orders the run. Returns what the job file orders, which an earlier order under the same agreement
+/// may not have been.
+pub(super) async fn start(session: &Session, saved: &Saved) -> Result<JobSpec> {
+    let (spec, body) = order_body(session, saved).await?;
     session.step("order", "waiting for the provider's authorisation");
-    for _ in 0..START_TRIES {
+    let (mut waited, mut pause) = (Duration::ZERO, START_PAUSE);
+    while waited < START_LIMIT {
         match post(session, "exec", &body).await {
-            Err(error) if has_code(&error, "computation_not_granted") => {
-                tokio::time::sleep(START_PAUSE).await
+            // The payment is there; the provider may wait for more confirmations, or ask a node that is behind.
+            Err(error) if NOT_YET.iter().any(|code| has_code(&error, code)) => {
+                tokio::time::sleep(pause).await;
+                waited += pause;
+                pause = (pause + pause / 10).min(START_PAUSE_MAX);
             }
-            // Ordered before an interruption.
-            Err(error) if has_code(&error, "job_exists") => return Ok(()),
+            Err(error) if has_code(&error, "job_exists") => {
+                session.step("resume", "the run of this agreement was ordered before");
+                return Ok(spec);
+            }
             Err(error) => {
                 return Err(error.context(
                     "the payment is locked, but the run was not ordered; mend the job file and run the same command again, \
@@ -167,7 +231,7 @@ pub(super) async fn start(session: &Session, saved: &Saved) -> Result<()> {
             }
             Ok(answer) => {
                 session.step("ordered", answer["jobId"].as_str().unwrap_or_default());
-                return Ok(());
+                return Ok(spec);
             }
         }
     }
@@ -180,7 +244,7 @@ fn has_code(error: &anyhow::Error, code: &str) -> bool {
     error.downcast_ref::<ClientError>().and_then(ClientError::code) == Some(code)
 }
 
-async fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
+async fn order_body(session: &Session, saved: &Saved) -> Result<(JobSpec, Value)> {
     let (file, run_key) = (&session.file, Saved::run_key(&session.file)?);
     let algorithm = session.algorithm().await?;
     let invocation =
@@ -204,7 +268,7 @@ async fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
         blind_commit: blind_commit(&run_key),
     };
     let signature = session.key.sign(spec.order_digest(&session.chain.deployment().domain()))?;
-    Ok(json!({
+    let body = json!({
         "serviceAgreementId": saved.service_agreement_id,
         "serviceDefinitionId": SERVICE_DEFINITION_ID,
         "consumerAddress": session.key.address(),
@@ -215,7 +279,29 @@ async fn order_body(session: &Session, saved: &Saved) -> Result<Value> {
         "env": file.variables(),
         "additionalViewers": file.deliver.viewers,
         "auditors": file.deliver.auditors,
-    }))
+    });
+    Ok((spec, body))
+}
+
+/// How an agreement stands, for who cannot take back what is in it.
+async fn standing(chain: &Chain, id: AgreementId) -> Result<String> {
+    let Some(found) = chain.overview(id).await? else {
+        bail!("agreement {id} is not on chain; nothing was paid")
+    };
+    let agreement = &found.agreement;
+    if agreement.fulfilled {
+        let sums = &found.settlement;
+        return Ok(format!("it was settled: {} paid, {} given back", sums.paid, sums.refunded));
+    }
+    if agreement.terminated {
+        return Ok("it was refunded or cancelled already; nothing is left in it".into());
+    }
+    let locked = if found.locked.is_zero() {
+        "nothing is locked under it".into()
+    } else {
+        format!("{} are locked", found.locked)
+    };
+    Ok(format!("{locked}; {}", found.next().join("; ")))
 }
 
 /// Takes the payment back after the deadline. Needs the chain only: the provider may be gone.
@@ -224,7 +310,16 @@ pub(super) async fn refund(file: &JobFile) -> Result<Exit> {
     let key = file.key()?;
     let chain = Chain::connect(&file.rpc, read_deployment(&file.deployment)?, Some(&key))?;
     chain.check().await?;
-    let mined = chain.refund_payment(saved.service_agreement_id, saved.did, saved.price).await?;
+    let id = saved.service_agreement_id;
+    let mined = match chain.refund_payment(id, saved.did, saved.price).await {
+        Err(refused @ ChainError::Refused(_)) => {
+            let standing = standing(&chain, id).await?;
+            return Err(
+                anyhow::Error::from(refused).context(format!("no refund of agreement {id} now: {standing}"))
+            );
+        }
+        done => done?,
+    };
     println!("refunded in transaction {}", mined.tx);
     Ok(Exit::OK)
 }

@@ -1,6 +1,7 @@
 //! Before anything is signed: the asset's DDO, checked against the chain, and the algorithm, checked by the gate.
 
 use anyhow::{Context, Result, bail};
+use brizo_receipt::verifier::harmless;
 use brizo_receipt::{Address, B256, SecretKey, content_digest};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -8,10 +9,16 @@ use super::algorithm::Algorithm;
 use super::file::JobFile;
 use super::written::Payment;
 use crate::chain::{Chain, ComputeTemplate, Timeouts};
+use crate::cli::Refused;
 use crate::client::{Client, fetch};
 use crate::config::read_deployment;
 use crate::container;
 use crate::job::{ComputeOffer, check_ddo, read_offer};
+
+/// Ends with a refusal, as the provider's would be.
+macro_rules! refuse {
+    ($($text:tt)*) => { return Err(Refused(format!($($text)*)).into()) };
+}
 
 /// What a bar of bytes shows.
 const BAR: &str =
@@ -49,7 +56,8 @@ impl Session {
     /// A line of progress on standard error.
     pub(super) fn step(&self, name: &str, text: &str) {
         if !self.quiet {
-            eprintln!("  {name:<9} {text}");
+            // The provider has a say in some of them.
+            eprintln!("  {name:<9} {}", harmless(text));
         }
     }
 
@@ -77,7 +85,7 @@ impl Session {
         if offered.contains(&Some(algorithm.profile)) {
             return Ok(algorithm.profile);
         }
-        bail!(
+        refuse!(
             "the data set is offered under profile {}, this program runs such an algorithm under {}; use the same \
              release, and the kind of algorithm (module, component, image) that the data set is for",
             self.offer.profile,
@@ -104,21 +112,24 @@ impl Session {
         ];
         for (key, ordered, ceiling) in table {
             if ordered > ceiling {
-                bail!("{key} is {ordered}, the data set's ceiling is {ceiling}");
+                refuse!("{key} is {ordered}, the data set's ceiling is {ceiling}");
             }
         }
         if price > self.file.payment.max_price {
-            bail!("the data set asks to lock {price}, payment.max_price is {}", self.file.payment.max_price);
+            refuse!(
+                "the data set asks to lock {price}, payment.max_price is {}",
+                self.file.payment.max_price
+            );
         }
         check_payment(&self.file.payment, self.offer.terms.token, self.timeouts())?;
         let algorithm = self.algorithm().await?;
         self.profile(&algorithm)?;
         if limits.fuel == 0 {
-            bail!("limits.fuel is 0, so nothing would run; `brizo run` prints how much a run uses");
+            refuse!("limits.fuel is 0, so nothing would run; `brizo run` prints how much a run uses");
         }
         let needed = algorithm.memory_bytes_min;
         if needed > limits.memory_bytes {
-            bail!("limits.memory_bytes is {}, the module starts with {needed}", limits.memory_bytes);
+            refuse!("limits.memory_bytes is {}, the module starts with {needed}", limits.memory_bytes);
         }
         Ok(())
     }
@@ -136,7 +147,7 @@ impl Session {
 fn check_payment(allowed: &Payment, token: Address, times: Timeouts) -> Result<()> {
     if token != allowed.token {
         let name = |token: Address| if token.is_zero() { "ETH".into() } else { format!("the token {token}") };
-        bail!(
+        refuse!(
             "the data set is paid in {}, and payment.max_price counts {}; write payment.token = \"{token}\", and the price \
              in its smallest unit",
             name(token),
@@ -146,7 +157,7 @@ fn check_payment(allowed: &Payment, token: Address, times: Timeouts) -> Result<(
     let release_s = if times.release_s == 0 { 7 * 86_400 } else { times.release_s };
     let held_s = times.grant_s.saturating_add(release_s);
     if held_s > allowed.max_wait_s {
-        bail!(
+        refuse!(
             "a provider that does nothing can hold the payment for {held_s} s under this agreement, payment.max_wait_s is {}",
             allowed.max_wait_s
         );

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use brizo_receipt::{B256, Entry, Expectation, OutputEntry, Receipt, check_signatures, check_structure};
+use brizo_receipt::{
+    B256, Entry, Expectation, JobSpec, OutputEntry, Receipt, check_signatures, check_structure,
+};
 use serde_json::{Value, json};
 
 use super::file::Saved;
@@ -15,20 +17,28 @@ use crate::cli::Exit;
 use crate::cli::format::{Format, write};
 use crate::client::Wanted;
 
-/// Fetches everything of an ended job and verifies it before it says so.
+/// Fetches everything of an ended job and verifies it before it says so: with `ordered`, also that it is what was to be run.
 pub(super) async fn fetch(
     session: &Session,
     saved: &Saved,
     status: &Value,
+    ordered: Option<&JobSpec>,
     (format, known): (Format, &Expectation),
 ) -> Result<Exit> {
     let state = status["state"].as_str().unwrap_or_default();
     if state == "aborted" {
-        bail!(
-            "the provider could not run the job ({}): {}; nothing is charged, take the refund after the deadline: brizo job refund",
-            status["end"].as_str().unwrap_or_default(),
-            status["problem"].as_str().unwrap_or_default()
-        );
+        let (end, problem) = (status["end"].as_str(), status["problem"].as_str().unwrap_or_default());
+        let what = match end.unwrap_or_default() {
+            "stopped" => "the job was stopped".to_owned(),
+            "algorithm_failed" => "the algorithm cannot be run (algorithm_failed)".to_owned(),
+            end => format!("the provider could not run the job ({end})"),
+        };
+        let agreement = session.chain.agreement(saved.service_agreement_id).await?;
+        let sum = match agreement.is_some_and(|agreement| agreement.terminated) {
+            true => "the payment was taken back",
+            false => "nothing is charged, take the refund after the deadline: brizo job refund",
+        };
+        bail!("{what}: {problem}; {sum}");
     }
     session.step("fetch", "receipt and outputs");
     let base = format!("/api/v1/jobs/{}", saved.job_id());
@@ -48,10 +58,11 @@ pub(super) async fn fetch(
         ..known.clone()
     };
     verify(session, &receipt, &expected)?;
+    ordered.map_or(Ok(()), |ordered| check_ordered(ordered, &receipt.claim.spec))?;
     download(session, &base, &receipt).await?;
     let chain = if committed.is_some() { "chain" } else { "NOT yet on chain" };
     session.step("verified", &format!("structure, signatures, {chain} and opening"));
-    keep(session, &bytes)?;
+    keep(session, &receipt, &bytes)?;
     let settlement = session.chain.settlement(saved.service_agreement_id).await?.unwrap_or_default();
     report(session, saved, status, &receipt, committed.map(|event| event.receipt_hash), settlement, format)
 }
@@ -59,8 +70,7 @@ pub(super) async fn fetch(
 /// Fetches what the receipt names into a folder beside the outputs; each file's length and digest are the receipt's when it is there.
 async fn download(session: &Session, base: &str, receipt: &Receipt) -> Result<()> {
     let folder = session.file.part_folder();
-    let files: BTreeMap<&str, &Entry> =
-        receipt.shown_files().map(|entry| (entry.path.as_str(), entry)).collect();
+    let files = files_of(receipt);
     if folder.exists() && !only(&folder, "", &files)? {
         // Of an earlier job, or of nobody: nothing of it can be gone on with.
         fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
@@ -84,6 +94,11 @@ async fn download(session: &Session, base: &str, receipt: &Receipt) -> Result<()
     Ok(())
 }
 
+/// The files that the receipt names, by path.
+fn files_of(receipt: &Receipt) -> BTreeMap<&str, &Entry> {
+    receipt.shown_files().map(|entry| (entry.path.as_str(), entry)).collect()
+}
+
 /// Whether every file below a folder is one of those that are wanted.
 fn only(folder: &Path, prefix: &str, files: &BTreeMap<&str, &Entry>) -> Result<bool> {
     for entry in fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
@@ -101,13 +116,21 @@ fn only(folder: &Path, prefix: &str, files: &BTreeMap<&str, &Entry>) -> Result<b
 }
 
 /// Keeps what was verified. What an earlier fetch left is replaced only now.
-fn keep(session: &Session, receipt: &[u8]) -> Result<()> {
+fn keep(session: &Session, receipt: &Receipt, bytes: &[u8]) -> Result<()> {
     let (folder, part) = (session.file.outputs_folder(), session.file.part_folder());
     if folder.exists() {
+        let files = files_of(receipt);
+        if !only(&folder, "", &files)? {
+            bail!(
+                "{} holds files that are not of this job; move them away (what was fetched is in {})",
+                folder.display(),
+                part.display()
+            );
+        }
         fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
     }
     fs::rename(&part, &folder).with_context(|| format!("{}", folder.display()))?;
-    write(&session.file.receipt_file(), receipt)
+    write(&session.file.receipt_file(), bytes)
 }
 
 /// Percent-encodes a path for a URL, leaving slashes.
@@ -128,6 +151,28 @@ fn verify(session: &Session, receipt: &Receipt, expected: &Expectation) -> Resul
     }
     receipt.check_invocation(&Saved::run_key(&session.file)?)?;
     Ok(())
+}
+
+/// One folder, one job: a job file that was changed since its job was ordered must not be taken for what was run.
+fn check_ordered(ordered: &JobSpec, ran: &JobSpec) -> Result<()> {
+    let [ordered, ran] = [serde_json::to_value(ordered)?, serde_json::to_value(ran)?];
+    let fields = ordered.as_object().into_iter().flatten();
+    let other: Vec<_> = fields
+        .filter(|(name, value)| ran[name.as_str()] != **value)
+        .map(|(name, _)| match name.as_str() {
+            "invocationRoot" => "arguments or variables",
+            "moduleDigest" | "algorithmRoot" => "the algorithm",
+            name => name,
+        })
+        .collect();
+    if other.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "the output folder holds a job that was ordered with something else than the job file says ({}), and nothing new was run; \
+         name another output for a new job, or fetch that one with `brizo job get`",
+        other.join(", ")
+    )
 }
 
 fn report(
@@ -163,10 +208,13 @@ fn report(
         "receiptFile": session.file.receipt_file(),
         "runKeyFile": session.file.run_key_file(),
     });
+    let token = session.offer.terms.token;
+    let unit = if token.is_zero() { "wei".to_owned() } else { format!("of token {token}") };
     format.print(&document, || {
         let line = |output: &Value| {
             let part = |name: &str| output[name].as_str().unwrap_or_default().to_string();
-            format!("  {:<24} {} bytes\n", part("path"), part("size"))
+            let kind = if output["kind"] == "stream" { "  (brizo job logs)" } else { "" };
+            format!("  {:<24} {} bytes{kind}\n", part("path"), part("size"))
         };
         let kept = match withheld {
             0 => String::new(),
@@ -174,7 +222,7 @@ fn report(
         };
         let receipt_file = session.file.receipt_file();
         format!(
-            "job        {}\nend        {}\nreceipt    {}\non chain   {}\nfuel       {}\npaid       {}\nrefunded   {}\noutputs    in {}\n{}{kept}\n\
+            "job        {}\nend        {}\nreceipt    {}\non chain   {}\nfuel       {}\npaid       {} {unit}\nrefunded   {} {unit}\noutputs    in {}\n{}{kept}\n\
              next: brizo verify {} --rpc {} --deployment {} --run-key {} --outputs {}\n      brizo job logs {}\n      an auditor with module, data and keys: brizo replay",
             saved.job_id(),
             outcome.text(),
@@ -194,4 +242,25 @@ fn report(
         )
     })?;
     Ok(if outcome.text() == "exit 0" { Exit::OK } else { Exit::JOB_FAILED })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_run_is_what_the_job_file_says() {
+        let spec: JobSpec = serde_json::from_value(json!({
+            "profile": B256::ZERO, "agreementId": B256::ZERO, "runIndex": "0", "moduleDigest": B256::ZERO,
+            "algorithmRoot": B256::ZERO, "invocationRoot": B256::ZERO, "inputsRoot": B256::ZERO,
+            "randomSeed": B256::ZERO, "clockStart": "0", "clockStep": "1", "fuelLimit": "1", "memoryLimit": "1",
+            "stackLimit": "1", "outputLimit": "1", "filesLimit": "1", "blindCommit": B256::ZERO,
+        }))
+        .unwrap();
+        let said = |ran: &JobSpec| check_ordered(&spec, ran).map_err(|error| error.to_string()).err();
+        assert_eq!(said(&spec), None);
+        let other = JobSpec { invocation_root: B256::repeat_byte(1), fuel_limit: 2, ..spec.clone() };
+        let said = said(&other).unwrap();
+        assert!(said.contains("(arguments or variables, fuelLimit), and nothing new was run"), "{said}");
+    }
 }

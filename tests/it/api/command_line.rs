@@ -1,10 +1,12 @@
 //! The consumer's and the auditor's commands against a provider and a chain.
 
-use std::process::Output;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
 
 use crate::cli::{json, said};
 use crate::guests::{guest_path, repository};
-use crate::world::{MINTED, World, inside};
+use crate::world::{MINTED, Provider, World, eventually, inside};
 
 const VERIFY: [&str; 13] = [
     "verify",
@@ -87,6 +89,38 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
     assert_eq!(json(&second)["receiptHash"], summary["receiptHash"]);
     assert_eq!(world.balances().await, [paid, MINTED - paid, 0]);
 
+    // Another job in the same folder is not taken for this one, and two commands do not write there at once.
+    let other = job_file(&world).replace("\"penguins.csv\"", "\"seattle-weather.csv\"");
+    std::fs::write(inside(&world, "other.toml"), other).unwrap();
+    let other = world.brizo(&["job", "run", "other.toml"]);
+    assert_eq!(other.status.code(), Some(1), "{}", said(&other));
+    assert!(said(&other).contains("(arguments or variables), and nothing new was run"), "{}", said(&other));
+    let held = std::fs::File::open(inside(&world, "out")).unwrap();
+    held.lock().unwrap();
+    for verb in ["run", "order", "start", "get"] {
+        let refused = world.brizo(&["job", verb, "job.toml"]);
+        assert_eq!(refused.status.code(), Some(1), "{verb}: {}", said(&refused));
+        assert!(said(&refused).contains("another `brizo job` works"), "{verb}: {}", said(&refused));
+    }
+    assert!(world.brizo(&["job", "status", "job.toml"]).status.success(), "looking is free");
+    drop(held);
+
+    // What somebody has put beside the outputs is not taken away.
+    std::fs::write(inside(&world, "out/outputs/mine.txt"), "mine").unwrap();
+    let refused = world.brizo(&["job", "get", "job.toml"]);
+    assert!(!refused.status.success() && said(&refused).contains("not of this job"), "{}", said(&refused));
+    std::fs::remove_file(inside(&world, "out/outputs/mine.txt")).unwrap();
+    // Another key than the one that ordered it; a refund of what is settled.
+    let stranger = job_file(&world).replace("consumer.key", "stranger.key");
+    let key = inside(&world, "stranger.key");
+    std::fs::write(&key, "5d".repeat(32)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(inside(&world, "stranger.toml"), stranger).unwrap();
+    let stranger = world.brizo(&["job", "run", "stranger.toml"]);
+    assert!(said(&stranger).contains("name that key, or another output"), "{}", said(&stranger));
+    let stranger = world.brizo(&["job", "status", "stranger.toml"]);
+    assert!(said(&stranger).contains("another key ordered it"), "{}", said(&stranger));
+
     // Rules that turned out to be wrong: nothing is kept of what was fetched.
     let receipt = std::fs::read(inside(&world, "out/receipt.json")).unwrap();
     let list = crate::cli::revoking(&brizo_receipt::Receipt::parse(&receipt).unwrap());
@@ -137,6 +171,7 @@ async fn a_consumer_and_an_auditor_need_nothing_but_files_and_a_node() {
 
     let refund = world.brizo(&["job", "refund", "job.toml"]);
     assert_eq!(refund.status.code(), Some(1), "{}", said(&refund));
+    assert!(said(&refund).contains(&format!("it was settled: {paid} paid")), "{}", said(&refund));
     let logs = world.brizo(&["job", "logs", "job.toml"]);
     assert!(
         said(&logs).contains("344 rows") && said(&logs).contains("stderr is withheld"),
@@ -212,7 +247,7 @@ async fn what_cannot_run_or_costs_too_much_is_not_signed() {
     let file = job_file(&world).replace("max_price = \"1000000\"", "max_price = \"999999\"");
     std::fs::write(inside(&world, "job.toml"), file).unwrap();
     let refused = world.brizo(&["job", "run", "job.toml"]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(5), "as `job describe`");
     assert!(said(&refused).contains("payment.max_price is 999999"), "{}", said(&refused));
     for (from, to, word) in [
         ("fuel = 200000000", "fuel = 0", "limits.fuel"),
@@ -223,8 +258,76 @@ async fn what_cannot_run_or_costs_too_much_is_not_signed() {
         std::fs::write(inside(&world, "job.toml"), job_file(&world).replace(from, to)).unwrap();
         let refused = world.brizo(&["job", "run", "job.toml"]);
         assert!(said(&refused).contains(word), "{}", said(&refused));
+        assert_eq!(refused.status.code(), Some(5), "{word}");
     }
     assert!(!inside(&world, "out").exists(), "nothing was begun");
+}
+
+/// The payment is mined, and the provider waits until it is deep enough: that is no reason to give up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_waits_for_confirmations_is_waited_for() {
+    let mut world = World::start().await;
+    let config = inside(&world, "brizo.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(!text.contains("[chain]"));
+    std::fs::write(&config, text + "\n[chain]\nconfirmations = 3\n").unwrap();
+    world.provider.terminate();
+    world.provider = Provider::start(world.folder.path()).await;
+    std::fs::write(inside(&world, "job.toml"), job_file(&world)).unwrap();
+    // A block every second, whether there is anything in it or not.
+    world.anvil.ask("evm_setIntervalMining", serde_json::json!([1])).await;
+    let run = world.brizo(&["job", "run", "job.toml", "--format", "json"]);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    assert_eq!(json(&run)["state"], "settled");
+}
+
+/// A command that was interrupted while its payment waited for a block is gone on with: nodes refuse the payment meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_is_on_its_way_is_waited_for() {
+    let world = World::start().await;
+    std::fs::write(inside(&world, "job.toml"), job_file(&world)).unwrap();
+    for verb in ["order", "upload"] {
+        let done = world.brizo(&["job", verb, "job.toml"]);
+        assert!(done.status.success(), "{}", said(&done));
+    }
+    let begin = |verb: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_brizo"));
+        command.args(["job", verb, "job.toml"]).current_dir(world.folder.path());
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let consumer = world.chain(&world.consumer().key);
+    world.anvil.mine_at_once(false).await;
+    let mut interrupted = begin("start");
+    // The approval of the token, and after it the payment.
+    eventually("the approval waits", async || consumer.has_pending().await.unwrap()).await;
+    world.anvil.ask("evm_mine", serde_json::json!([])).await;
+    eventually("the payment waits", async || consumer.has_pending().await.unwrap()).await;
+    interrupted.kill().unwrap();
+    interrupted.wait().unwrap();
+    let mut again = begin("run");
+    let mut lines = BufReader::new(again.stderr.take().unwrap()).lines();
+    let waits = lines.by_ref().map(|line| line.unwrap()).find(|line| line.contains("is on its way already"));
+    assert!(waits.is_some(), "it goes on waiting");
+    world.anvil.mine_at_once(true).await;
+    let rest: Vec<String> = lines.map(|line| line.unwrap()).collect();
+    assert!(again.wait().unwrap().success(), "{rest:?}");
+}
+
+/// What is paid for cannot be ordered without the run key, so it is looked at first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_key_that_was_not_written_whole_is_noticed_before_anything_is_signed() {
+    let world = World::start().await;
+    std::fs::write(inside(&world, "job.toml"), job_file(&world)).unwrap();
+    std::fs::create_dir(inside(&world, "out")).unwrap();
+    std::fs::write(inside(&world, "out/run.key"), "").unwrap();
+    let refused = world.brizo(&["job", "run", "job.toml"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    assert!(said(&refused).contains("does not hold a key"), "{}", said(&refused));
+    assert_eq!(world.balances().await, [0, MINTED, 0]);
+    // Nothing is known by it yet, so it can go.
+    std::fs::remove_file(inside(&world, "out/run.key")).unwrap();
+    let run = world.brizo(&["job", "run", "job.toml"]);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
 }
 
 /// The same order in YAML: what one file began the other goes on with. And of a download that was broken off the rest is fetched.

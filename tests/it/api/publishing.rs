@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use brizo::ids::Did;
@@ -196,6 +196,7 @@ fn tag(content: &str) -> String {
 
 async fn s3(
     State(bucket): State<FakeS3>,
+    method: Method,
     uri: Uri,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
@@ -212,7 +213,9 @@ async fn s3(
     let Some(content) = bucket.objects.lock().unwrap().get(&key).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    bucket.reads.lock().unwrap().push(key);
+    if method == Method::GET {
+        bucket.reads.lock().unwrap().push(key);
+    }
     let modified = "Sun, 01 Nov 2026 00:00:00 GMT".to_owned();
     ([("etag", tag(&content)), ("last-modified", modified)], content).into_response()
 }
@@ -224,6 +227,10 @@ async fn a_bucket_is_taken_in_once_page_by_page() {
     let objects = ["data/a.csv", "data/b/c.csv", "data/b/d.csv", "data/e.csv", "other/f.csv"];
     let contents = objects.map(|key| (key.to_owned(), format!("{key}\n1\n")));
     *bucket.objects.lock().unwrap() = contents.into();
+    // What consoles make to show folders, and a file that is empty.
+    for key in ["data/", "data/b/", "data/empty/", "data/nothing.csv"] {
+        bucket.objects.lock().unwrap().insert(key.into(), String::new());
+    }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().fallback(s3).with_state(bucket.clone());
@@ -243,13 +250,16 @@ async fn a_bucket_is_taken_in_once_page_by_page() {
     let first = publish("s3://shelf/data", &variables);
     assert!(first.status.success(), "{}", said(&first));
     assert!(!said(&first).contains("s3cret-of-the-bucket"), "not at any level");
-    assert_eq!(json(&first)["files"].as_u64(), Some(4));
+    assert_eq!(json(&first)["files"].as_u64(), Some(5));
     let reads = || bucket.reads.lock().unwrap().len();
-    assert_eq!(reads(), 4);
+    assert_eq!(reads(), 5);
+    // Plain HTTP only where it is allowed: requests carry signatures, and tokens of sessions.
+    let plain = publish("s3://shelf/data", &[&variables[..1], &variables[2..]].concat());
+    assert!(said(&plain).contains("AWS_ALLOW_HTTP=true") && reads() == 5, "{}", said(&plain));
     // A later version costs what has changed.
     bucket.objects.lock().unwrap().insert("data/e.csv".into(), "changed".into());
     assert!(publish("s3://shelf/data/", &variables).status.success());
-    assert_eq!((reads(), bucket.reads.lock().unwrap().last().cloned()), (5, Some("data/e.csv".to_owned())));
+    assert_eq!((reads(), bucket.reads.lock().unwrap().last().cloned()), (6, Some("data/e.csv".to_owned())));
     // One object by its name; a bucket that says no; a prefix under which there is nothing.
     let one = publish("s3://shelf/other/f.csv", &variables);
     assert_eq!(json(&one)["files"].as_u64(), Some(1), "{}", said(&one));

@@ -146,6 +146,31 @@ fn a_failing_guest_still_has_a_receipt_and_its_own_exit_code() {
 }
 
 #[test]
+fn outputs_go_into_an_empty_folder_that_cannot_be_replaced() {
+    let run = LocalRun::new();
+    std::fs::create_dir(run.path("here")).unwrap();
+    // The folder that the command is in.
+    let args = RUN.map(|arg| match arg {
+        "out" => ".".to_owned(),
+        "data" | "run.key" | "dataset.key" | "algorithm.wasm" => format!("../{arg}"),
+        other => other.to_owned(),
+    });
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    args.splice(1..1, ["--receipt", "../here.receipt.json"]);
+    let again = brizo(&run.path("here"), &args);
+    assert_eq!(json(&again)["receiptHash"].as_str(), Some(&*run.hash), "{}", said(&again));
+    let names = |folder: &str| {
+        let entries = std::fs::read_dir(run.path(folder)).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("here"), names("out"), "and nothing else");
+    let full = brizo(&run.path("here"), &args);
+    assert!(said(&full).contains("is not empty"), "{}", said(&full));
+}
+
+#[test]
 fn check_says_yes_and_no_in_the_same_words_as_the_provider() {
     let folder = tempfile::tempdir().unwrap();
     let good = brizo(folder.path(), &["check", guest_path("column_stats").to_str().unwrap()]);
