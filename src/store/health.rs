@@ -30,7 +30,7 @@ pub struct Depths {
     pub owed: Vec<(Step, u64)>,
     /// Most failed tries of one of them.
     pub owed_tries: u32,
-    /// The same of those whose last try was not refused by the contracts.
+    /// Most tries in a row that failed otherwise than by a refusal of the contracts.
     pub owed_unanswered_tries: u32,
     /// Entries of the log.
     pub log_entries: u64,
@@ -78,7 +78,7 @@ impl Store {
         let mut by_step =
             sql.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'waiting' AND step = ?1")?;
         let owed = STEPS.map(|it| Ok((it, by_step.query_row([it.word()], |row| row.get(0))?)));
-        let tries = "SELECT coalesce(max(attempts), 0), coalesce(max(attempts) FILTER (WHERE NOT refused), 0)
+        let tries = "SELECT coalesce(max(attempts), 0), coalesce(max(unanswered), 0)
                      FROM outbox WHERE state = 'waiting'";
         let (owed_tries, owed_unanswered_tries) =
             sql.query_row(tries, [], |row| Ok((row.get(0)?, row.get(1)?)))?;

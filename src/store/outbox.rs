@@ -125,7 +125,9 @@ impl Store {
     pub fn step_failed(&self, id: i64, problem: &str, refused: bool, next_s: u64) -> Result<()> {
         self.write_lightly(|sql| {
             sql.execute(
-                "UPDATE outbox SET attempts = attempts + 1, problem = ?2, refused = ?3, next_s = ?4 WHERE id = ?1",
+                "UPDATE outbox SET attempts = attempts + 1, problem = ?2, next_s = ?4,
+                                   unanswered = CASE WHEN ?3 THEN 0 ELSE unanswered + 1 END
+                 WHERE id = ?1",
                 params![id, problem, refused, next_s],
             )?;
             Ok(())
