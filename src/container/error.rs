@@ -106,14 +106,10 @@ impl Error {
         }
     }
 
-    /// Whether the engine is away or has no room: no job can be run then, and it is none of this one's doing.
+    /// Whether there is no engine that could run any job, which is none of this one's doing.
     #[must_use]
     pub fn is_away(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::TooOld { .. } | Self::Lacks(_) => true,
-            Self::Engine(text) => text.to_ascii_lowercase().contains("no space left on device"),
-            _ => false,
-        }
+        matches!(self, Self::Unreachable { .. } | Self::TooOld { .. } | Self::Lacks(_))
     }
 
     /// Whose fault it is.

@@ -76,6 +76,13 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Whether containers can be run now.
+    pub(super) fn find_engine(&self) -> Result<(), Failure> {
+        Handle::current().block_on(self.containers.facts()).map(drop).map_err(failed)
+    }
+}
+
 /// Whose fault it was decides whether it is tried again.
 fn failed(error: ContainerError) -> Failure {
     let text = format!("{error} ({}; {})", error.code(), error.hint());

@@ -161,7 +161,11 @@ impl Worker {
         let (approved_as, bundle) = (upload.approved_as(), upload.algorithm()?);
         check_ordered(&claimed.order, upload.digest, &bundle)?;
         let program = match claimed.order.spec.profile == container::profile_digest() {
-            true => self.image(claimed, &policy)?,
+            true => {
+                // Before every byte of the data set is read for a run that cannot be.
+                self.find_engine()?;
+                self.image(claimed, &policy)?
+            }
             false => Program::Module(self.module(claimed, control)?),
         };
         let algorithm = self.mapped(&bundle)?;
