@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use brizo_receipt::B256;
 use serde_json::Value;
 
 use crate::config::{Config, Finding};
 use crate::container;
 use crate::data::BlobStore;
 use crate::ids::Did;
-use crate::job::{ComputeOffer, State, read_offer, read_previous};
+use crate::job::{State, read_offer, read_previous};
 use crate::sandbox::{Kind, profile_digest_for};
 use crate::store::Store;
 
@@ -74,60 +73,57 @@ fn blobs(config: &Config, database: &Path) -> Finding {
 }
 
 /// Data sets whose documents offer runs under a profile of another release: an order for that is refused.
-fn profiles(database: &Path) -> Option<Finding> {
-    let datasets = Store::open_as_it_is(database).and_then(|store| store.datasets()).ok()?;
-    let ddos = datasets.iter().filter_map(|it| Some((it.did, serde_json::from_str(&it.ddo).ok()?)));
-    let other = offered_otherwise(&ddos.collect::<Vec<_>>());
-    let names: Vec<_> = other.iter().map(Did::to_string).collect();
-    let text = || format!("offered under a profile that this release does not have: {}", names.join(", "));
-    let mend = "nobody can order a run over them; publish them again, with `--replaces` and the DID";
-    (!other.is_empty()).then(|| Finding::warn("profiles", text(), mend))
-}
-
-/// Those with another profile than ours, but for the ones that a newer version has replaced already.
-fn offered_otherwise(ddos: &[(Did, Value)]) -> Vec<Did> {
-    let replaced: Vec<_> = ddos.iter().filter_map(|(_, ddo)| read_previous(ddo)).collect();
-    let is_other = |ddo| {
-        read_offer(ddo).is_ok_and(|offer: ComputeOffer| !is_ours(offer.profile, offer.component_profile))
+fn profiles(database: &Path) -> Vec<Finding> {
+    let Ok(datasets) = Store::open_as_it_is(database).and_then(|store| store.datasets()) else {
+        return Vec::new();
     };
-    let others = ddos.iter().filter(|(did, ddo)| !replaced.contains(did) && is_other(ddo));
-    others.map(|(did, _)| *did).collect()
+    let ddos = datasets.iter().filter_map(|it| Some((it.did, serde_json::from_str(&it.ddo).ok()?)));
+    let (no_run, no_component) = offered_otherwise(&ddos.collect::<Vec<_>>());
+    let finding = |others: Vec<Did>, what: &str| {
+        let names: Vec<_> = others.iter().map(Did::to_string).collect();
+        let text = format!(
+            "offered under a profile that this release does not have, so that {what}: {}",
+            names.join(", ")
+        );
+        let mend = "publish them again, with `--replaces` and the DID";
+        (!names.is_empty()).then(|| Finding::warn("profiles", text, mend))
+    };
+    let found =
+        [finding(no_run, "no run can be ordered"), finding(no_component, "no component can be ordered")];
+    found.into_iter().flatten().collect()
 }
 
-/// Whether a document's profiles are those that this release publishes. An absent one is not offered.
-fn is_ours(profile: B256, component: Option<B256>) -> bool {
-    let of = |kind| profile_digest_for(kind);
-    (profile == of(Kind::Core) || profile == container::profile_digest())
-        && component.is_none_or(|it| it == of(Kind::Component))
+/// Those over which nothing can be run, and those over which no component can, but for the ones that a newer version has
+/// replaced already.
+fn offered_otherwise(ddos: &[(Did, Value)]) -> (Vec<Did>, Vec<Did>) {
+    let replaced: Vec<_> = ddos.iter().filter_map(|(_, ddo)| read_previous(ddo)).collect();
+    let current = ddos.iter().filter(|(did, _)| !replaced.contains(did));
+    let (mut no_run, mut no_component) = (Vec::new(), Vec::new());
+    for (did, ddo) in current {
+        let Ok(offer) = read_offer(ddo) else { continue };
+        if ![profile_digest_for(Kind::Core), container::profile_digest()].contains(&offer.profile) {
+            no_run.push(*did);
+        } else if offer.component_profile.is_some_and(|it| it != profile_digest_for(Kind::Component)) {
+            no_component.push(*did);
+        }
+    }
+    (no_run, no_component)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use brizo_receipt::B256;
 
-    #[test]
-    fn profiles_of_other_releases_are_told_from_ours() {
-        let (core, component) = (profile_digest_for(Kind::Core), profile_digest_for(Kind::Component));
-        let (image, other) = (container::profile_digest(), B256::repeat_byte(1));
-        for (profile, its_component, ours) in [
-            (core, Some(component), true),
-            (core, None, true),
-            (image, None, true),
-            (other, Some(component), false),
-            (core, Some(other), false),
-            (component, None, false),
-        ] {
-            assert_eq!(is_ours(profile, its_component), ours, "{profile} {its_component:?}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn only_what_no_newer_version_has_replaced_is_named() {
         let did = |number| Did(B256::repeat_byte(number));
-        let document = |profile: B256, previous: Option<Did>| {
+        let document = |profile: B256, component: Option<B256>, previous: Option<Did>| {
             let zero = brizo_receipt::Address::ZERO;
             let offer = serde_json::json!({
-                "publisher": zero, "chainId": 1, "serviceAgreement": zero, "profile": profile, "inputsRoot": B256::ZERO,
+                "publisher": zero, "chainId": 1, "serviceAgreement": zero, "profile": profile, "componentProfile": component,
+                "inputsRoot": B256::ZERO,
                 "terms": {"token": zero, "price": "1", "base": "1", "fuelPrice": "0", "outputPrice": "0"},
                 "lockTimeoutS": 0, "grantTimeoutS": 60,
                 "ceilings": {"fuel": 1, "memoryBytes": 1, "outputBytes": 1, "outputFiles": 1, "algorithmBytes": 1},
@@ -138,14 +134,18 @@ mod tests {
             ]})
         };
         let (old, ours) = (B256::repeat_byte(1), profile_digest_for(Kind::Core));
-        assert_eq!(read_offer(&document(old, None)).map(|offer| offer.profile), Ok(old));
+        let component = profile_digest_for(Kind::Component);
+        assert_eq!(read_offer(&document(old, None, None)).map(|offer| offer.profile), Ok(old));
         let ddos = [
-            (did(1), document(old, None)),
-            (did(2), document(ours, Some(did(1)))),
-            (did(3), document(old, None)),
-            (did(4), document(ours, None)),
+            (did(1), document(old, None, None)),
+            (did(2), document(ours, Some(component), Some(did(1)))),
+            (did(3), document(old, Some(component), None)),
+            (did(4), document(ours, None, None)),
             (did(5), serde_json::json!({})),
+            (did(6), document(container::profile_digest(), None, None)),
+            (did(7), document(ours, Some(old), None)),
+            (did(8), document(component, None, None)),
         ];
-        assert_eq!(offered_otherwise(&ddos), [did(3)]);
+        assert_eq!(offered_otherwise(&ddos), (vec![did(3), did(8)], vec![did(7)]));
     }
 }
