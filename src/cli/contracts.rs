@@ -49,7 +49,8 @@ impl Contracts {
     pub(super) async fn run(self) -> Result<Exit> {
         match self {
             Self::Deploy { rpc, key_file, out, test_token } => {
-                if out.exists() {
+                // An empty one is of an interrupted try.
+                if out.metadata().is_ok_and(|there| there.len() > 0) {
                     bail!(
                         "{} exists; move it away first, it says where contracts with money are",
                         out.display()
@@ -57,7 +58,7 @@ impl Contracts {
                 }
                 let key = read_key(&key_file)?;
                 // Made first: what cannot be written down would be deployed in vain.
-                File::create_new(&out).with_context(|| format!("{}", out.display()))?;
+                File::create(&out).with_context(|| format!("{}", out.display()))?;
                 let deployment = deploy(&rpc, &key, test_token).await.inspect_err(|_| {
                     // It is empty, and would stand in the way of the next try.
                     let _ = std::fs::remove_file(&out);

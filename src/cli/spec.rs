@@ -119,16 +119,25 @@ fn cache_folder() -> Option<PathBuf> {
     Some(base.join("brizo").join("compiled"))
 }
 
-/// Checks before a run that its outputs can be put into a folder: it is new or empty, and can be written.
+/// What begins the names of folders for outputs that are not complete yet.
+const ASIDE: &str = ".brizo-outputs-";
+
+/// Checks before a run that its outputs can be put into a folder: it is new or empty, and can be written. What an interrupted
+/// command left there is removed.
 pub(super) fn check_output_folder(folder: &Path) -> Result<()> {
-    match fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
-        Ok(true) => {
-            bail!("{} is not empty; name a new folder, so that no earlier output is lost", folder.display())
+    let named = || format!("{}", folder.display());
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            for entry in entries {
+                let entry = entry.with_context(named)?;
+                if !entry.file_name().to_string_lossy().starts_with(ASIDE) {
+                    bail!("{} is not empty; name a new folder, so that no earlier output is lost", named());
+                }
+                fs::remove_dir_all(entry.path()).with_context(named)?;
+            }
         }
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(e).with_context(|| format!("{}", folder.display()));
-        }
-        _ => {}
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).with_context(named),
+        Err(_) => {}
     }
     let there = folder.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("."));
     aside_in(there).map(drop)
@@ -136,12 +145,13 @@ pub(super) fn check_output_folder(folder: &Path) -> Result<()> {
 
 /// A folder for outputs that are not complete yet; gone again when it is dropped.
 fn aside_in(folder: &Path) -> Result<tempfile::TempDir> {
-    let made = tempfile::Builder::new().prefix(".brizo-outputs-").tempdir_in(folder);
+    let made = tempfile::Builder::new().prefix(ASIDE).tempdir_in(folder);
     made.with_context(|| format!("{} cannot be written", folder.display()))
 }
 
-/// Writes files below a folder that is new or empty, all or none: into a fresh folder first, which then takes its place. One that
-/// is there stays and gets what is in the fresh one, because a disk may be mounted on it, or it is the one that we are in.
+/// Writes files below a folder that is new or empty: into a fresh folder first, which then takes its place, so that all are there
+/// or none. One that is there stays and is given what is in the fresh one, because a disk may be mounted on it, or it is the one
+/// that we are in.
 pub(super) fn write_outputs(
     folder: &Path,
     files: &BTreeMap<String, Written>,

@@ -47,7 +47,8 @@ Optional: a table [env] with variables for the guest; runtime = \"0x…\", the d
 (/api/v1/environments), for an algorithm that is a script or a folder of them, and main = \"run.py\", the script to start.
 In [payment], token = \"0x…\" is the ERC-20 that max_price counts (without it, ETH), and max_wait_s the seconds for which a provider
 that does nothing may hold the payment (without it, 30 days); a data set with another token or longer is refused before you sign.
-A table [deliver] names others: viewers = [\"0x…\"] may have what the run leaves, auditors = [\"0x…\"] the receipt.
+A table [deliver] names others: viewers = [\"0x…\"] may have what the run leaves, auditors = [\"0x…\"] the receipt; it counts when the
+run is ordered, not later.
 What belongs together may be grouped: algorithm = { path, digest, runtime, main, args, env }, where the digest (BLAKE3, `brizo
 check` prints it) is compared before anything is signed; inputs = [{ did = \"did:op:…\" }]; resources, memory, outputBytes, files and
 maxAmount are other names for limits, memory_bytes, output_bytes, output_files and max_price. Sizes may be texts like \"64MiB\".
@@ -170,6 +171,8 @@ impl Job {
                 let session = Session::open(JobFile::load(&file)?).await?;
                 let saved = Saved::load(&session.file)?;
                 let _held = session.file.hold()?;
+                // Without it what is paid for could not be ordered.
+                Saved::run_key(&session.file)?;
                 order::lock(&session, &saved).await?;
                 order::start(&session, &saved).await?;
                 Ok(Exit::OK)

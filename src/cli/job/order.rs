@@ -44,6 +44,8 @@ pub(super) async fn agree(session: &Session) -> Result<(Held, Saved)> {
         true => Saved::load(file)?.of(file)?,
         false => begin(session)?,
     };
+    // Without it what is paid for could not be ordered.
+    Saved::run_key(file)?;
     let known = session.chain.agreement(saved.service_agreement_id).await?.is_some();
     session
         .step(if known { "resume" } else { "agree" }, &format!("agreement {}", saved.service_agreement_id));
@@ -87,7 +89,7 @@ fn begin(session: &Session) -> Result<Saved> {
     if !file.run_key_file().exists() {
         write_secret(&file.run_key_file(), &random()?.0)?;
     }
-    // Without it what is paid for could not be ordered.
+    // A broken one is told before anything is known by it.
     Saved::run_key(file)?;
     saved.store(file)?;
     Ok(saved)
@@ -178,11 +180,15 @@ pub(super) async fn lock(session: &Session, saved: &Saved) -> Result<()> {
     if !terms.token.is_zero() {
         session.chain.approve_token(terms.token, terms.price).await?;
     }
-    match session.chain.lock_payment(id, session.file.did, terms).await {
-        // Nodes refuse it again while the one of an interrupted command waits for its block.
-        Err(refused @ ChainError::Refused(_)) if !wait_for_lock(session, saved).await? => Err(refused.into()),
-        Err(ChainError::Refused(_)) => Ok(()),
-        done => Ok(done.map(|_| ())?),
+    let refused = match session.chain.lock_payment(id, session.file.did, terms).await {
+        // Nodes do not take it again while the one of an interrupted command waits for its block.
+        Err(refused @ (ChainError::Refused(_) | ChainError::Rejected(_))) => refused,
+        done => return Ok(done.map(|_| ())?),
+    };
+    match wait_for_lock(session, saved).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refused.into()),
+        Err(error) => Err(error.context(refused.to_string())),
     }
 }
 

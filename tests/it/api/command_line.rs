@@ -326,6 +326,19 @@ async fn a_run_key_that_was_not_written_whole_is_noticed_before_anything_is_sign
     assert_eq!(world.balances().await, [0, MINTED, 0]);
     // Nothing is known by it yet, so it can go.
     std::fs::remove_file(inside(&world, "out/run.key")).unwrap();
+    for verb in ["order", "upload"] {
+        let done = world.brizo(&["job", verb, "job.toml"]);
+        assert!(done.status.success(), "{}", said(&done));
+    }
+    // Nor is anything paid where it was lost later.
+    let key = std::fs::read(inside(&world, "out/run.key")).unwrap();
+    std::fs::write(inside(&world, "out/run.key"), "").unwrap();
+    for verb in ["run", "start"] {
+        let refused = world.brizo(&["job", verb, "job.toml"]);
+        assert!(said(&refused).contains("does not hold a key"), "{verb}: {}", said(&refused));
+    }
+    assert_eq!(world.balances().await, [0, MINTED, 0]);
+    std::fs::write(inside(&world, "out/run.key"), key).unwrap();
     let run = world.brizo(&["job", "run", "job.toml"]);
     assert_eq!(run.status.code(), Some(0), "{}", said(&run));
 }
