@@ -66,8 +66,9 @@ pub(super) async fn agree(session: &Session) -> Result<(Held, Saved)> {
         "consumerAddress": session.key.address(),
     });
     match post(session, "initialize", &body).await {
-        // It was executed before an interruption; whether it is the right one is looked up on chain below.
-        Err(error) if known && has_code(&error, "agreement_exists") => {}
+        // It was executed before an interruption; whether it is the right one is looked up on chain below, where a node that is
+        // behind may show it later.
+        Err(error) if has_code(&error, "agreement_exists") => {}
         other => drop(other?),
     }
     check_executed(session, &saved).await?;

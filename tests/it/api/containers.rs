@@ -1,9 +1,12 @@
 //! A job in a container, from the job file to the settled payment and the receipt that says less.
 
+use brizo::container::Image;
+use brizo_receipt::B256;
 use serde_json::{Value, json};
 
+use crate::cli::{json as json_of, said};
 use crate::container::{engine_or_skip, images};
-use crate::world::{SHELL_BUNDLES, Settings, World, inside};
+use crate::world::{SHELL_BUNDLES, Settings, World, eventually, inside};
 
 async fn world(engine: &crate::container::Engine) -> World {
     let image = images::busybox(engine).await;
@@ -30,6 +33,32 @@ fn write_job(world: &World, bundle: (&str, &[u8]), more: &str) {
 
 fn receipt(world: &World) -> Value {
     serde_json::from_slice(&std::fs::read(inside(world, "out/receipt.json")).unwrap()).unwrap()
+}
+
+/// Needs no engine: there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_away_is_told_and_waited_for() {
+    let image = Image { digest: B256::repeat_byte(7), pull: None };
+    let container = Some(("/nowhere/engine.sock".into(), image));
+    let world = World::with(Settings { container, ..Settings::default() }).await;
+    let answer = reqwest::get(format!("{}/readyz", world.provider.url)).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    let checks: Value = answer.json().await.unwrap();
+    let bad: Vec<_> = checks["checks"].as_array().unwrap().iter().filter(|it| it["ok"] == false).collect();
+    assert_eq!((bad.len(), &bad[0]["name"]), (1, &json!("containers")), "{checks}");
+
+    write_job(&world, SHELL_BUNDLES[0], "");
+    for verb in ["order", "upload", "start"] {
+        let done = world.brizo(&["job", verb, "job.toml"]);
+        assert!(done.status.success(), "{verb}: {}", said(&done));
+    }
+    eventually("it was tried", async || {
+        said(&world.brizo(&["job", "history", "job.toml"])).contains("could not run it now")
+    })
+    .await;
+    let job = json_of(&world.brizo(&["queue", "list", "--format", "json"]))["jobs"][0].clone();
+    assert!(job["problem"].as_str().unwrap().contains("container_engine_unreachable"), "{job}");
+    assert_eq!((job["state"].as_str(), job["hostFailures"].as_u64()), (Some("queued"), Some(0)), "{job}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What operators see: numbers, readiness, and log lines.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -96,6 +97,13 @@ async fn numbers_are_told_on_an_address_of_their_own() {
     // Routes, not what callers wrote.
     assert!(text.contains("path=\"/api/v1/jobs/{id}\",status=\"200\""), "{text}");
     assert!(!text.contains(&job.to_string()));
+    // A node that says nothing hides no other number: whoever collects them gives up sooner than a request to a node.
+    world.proxy.set(Fault::Silent);
+    let asked =
+        tokio::time::timeout(Duration::from_secs(15), get(&format!("http://{address}/metrics"))).await;
+    let (_, text) = asked.expect("numbers come without the node");
+    assert!(text.contains("brizo_chain_up 0") && text.contains("brizo_log_entries 2"), "{text}");
+    world.proxy.set(Fault::None);
     // Nothing else is there, and the public address does not have it.
     assert_eq!(get(&format!("http://{address}/api/v1/assets")).await.0, 404);
     assert_eq!(get(&format!("{}/metrics", world.provider.url)).await.0, 404);

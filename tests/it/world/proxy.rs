@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     None,
     /// No request gets through.
     Down,
+    /// Requests are taken, and never answered.
+    Silent,
     /// The n-th transaction from now (counted from 1) reaches the chain, but its answer, and everything after it, is lost.
     LoseAnswerOf(u32),
     /// The n-th transaction from now does not reach the chain, nor does anything after it.
@@ -71,6 +73,9 @@ impl Drop for Proxy {
 async fn pass(State(line): State<Line>, body: Bytes) -> Response {
     let transaction = body.windows(22).any(|window| window == b"eth_sendRawTransaction");
     let fault = next(&line, transaction);
+    if fault == Fault::Silent {
+        return std::future::pending().await;
+    }
     if matches!(fault, Fault::Down | Fault::LoseTransaction(_)) {
         return StatusCode::BAD_GATEWAY.into_response();
     }
@@ -103,7 +108,7 @@ fn next(line: &Line, transaction: bool) -> Fault {
         _ => {}
     }
     match (now, transaction) {
-        (Fault::Down, _)
+        (Fault::Down | Fault::Silent, _)
         | (Fault::LoseAnswerOf(1) | Fault::LoseTransaction(1) | Fault::RefuseTransaction, true) => now,
         _ => Fault::None,
     }
