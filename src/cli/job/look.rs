@@ -21,7 +21,11 @@ pub(super) async fn describe(session: &Session, format: Format) -> Result<Exit> 
     let terms = &offer.terms;
     let algorithm = session.algorithm().await?;
     let at_most = terms.due(limits.fuel, limits.output_bytes);
-    let problem = session.check_order().await.err().map(|error| format!("{error:#}"));
+    let checked = match session.check_order().await {
+        Ok(()) => session.check_balance().await,
+        refused => refused,
+    };
+    let problem = checked.err().map(|error| format!("{error:#}"));
     let document = json!({
         "did": session.file.did,
         "publisher": offer.publisher,

@@ -39,6 +39,9 @@ const SEEN_PAUSE: Duration = Duration::from_millis(500);
 pub(super) async fn agree(session: &Session) -> Result<(Held, Saved)> {
     session.check_order().await?;
     let file = &session.file;
+    if !Saved::exists(file) {
+        session.check_balance().await?;
+    }
     let held = file.hold()?;
     let saved = match Saved::exists(file) {
         true => Saved::load(file)?.of(file)?,

@@ -134,6 +134,27 @@ impl Session {
         Ok(())
     }
 
+    /// Refuses what the key cannot pay, before the provider pays for an agreement on chain that comes to nothing.
+    pub(super) async fn check_balance(&self) -> Result<()> {
+        let (token, price, own) = (self.offer.terms.token, self.offer.terms.price, self.key.address());
+        let ether = self.chain.own_balance().await?;
+        if token.is_zero() && ether <= price {
+            refuse!(
+                "{own} has {ether} wei; the data set asks to lock {price}, and gas costs something besides"
+            );
+        }
+        if ether.is_zero() {
+            refuse!("{own} has nothing to pay the gas of a transaction with");
+        }
+        if !token.is_zero() {
+            let has = self.chain.token_balance(token, own).await?;
+            if has < price {
+                refuse!("{own} has {has} of the token {token}, the data set asks to lock {price}");
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn timeouts(&self) -> Timeouts {
         Timeouts {
             lock_s: self.offer.lock_timeout_s,

@@ -260,6 +260,17 @@ async fn what_cannot_run_or_costs_too_much_is_not_signed() {
         assert!(said(&refused).contains(word), "{}", said(&refused));
         assert_eq!(refused.status.code(), Some(5), "{word}");
     }
+    // A key without money: the agreement would be made in vain, and the provider pays for it.
+    let key = inside(&world, "poor.key");
+    std::fs::write(&key, "5d".repeat(32)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let poor = job_file(&world).replace("consumer.key", "poor.key");
+    std::fs::write(inside(&world, "job.toml"), poor).unwrap();
+    for verb in ["describe", "run"] {
+        let refused = world.brizo(&["job", verb, "job.toml"]);
+        assert_eq!(refused.status.code(), Some(5), "{verb}: {}", said(&refused));
+        assert!(said(&refused).contains("nothing to pay the gas"), "{verb}: {}", said(&refused));
+    }
     assert!(!inside(&world, "out").exists(), "nothing was begun");
 }
 
