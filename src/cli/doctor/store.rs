@@ -78,7 +78,7 @@ fn profiles(database: &Path) -> Vec<Finding> {
         return Vec::new();
     };
     let ddos = datasets.iter().filter_map(|it| Some((it.did, serde_json::from_str(&it.ddo).ok()?)));
-    let (no_run, no_component) = offered_otherwise(&ddos.collect::<Vec<_>>());
+    let [no_run, no_module, no_component] = offered_otherwise(&ddos.collect::<Vec<_>>());
     let finding = |others: Vec<Did>, what: &str| {
         let names: Vec<_> = others.iter().map(Did::to_string).collect();
         let text = format!(
@@ -88,26 +88,30 @@ fn profiles(database: &Path) -> Vec<Finding> {
         let mend = "publish them again, with `--replaces` and the DID";
         (!names.is_empty()).then(|| Finding::warn("profiles", text, mend))
     };
-    let found =
-        [finding(no_run, "no run can be ordered"), finding(no_component, "no component can be ordered")];
+    let found = [
+        finding(no_run, "no run can be ordered"),
+        finding(no_module, "no module can be ordered"),
+        finding(no_component, "no component can be ordered"),
+    ];
     found.into_iter().flatten().collect()
 }
 
-/// Those over which nothing can be run, and those over which no component can, but for the ones that a newer version has
-/// replaced already.
-fn offered_otherwise(ddos: &[(Did, Value)]) -> (Vec<Did>, Vec<Did>) {
+/// Those over which nothing can be run, no module, and no component, but for the ones that a newer version has replaced already.
+fn offered_otherwise(ddos: &[(Did, Value)]) -> [Vec<Did>; 3] {
     let replaced: Vec<_> = ddos.iter().filter_map(|(_, ddo)| read_previous(ddo)).collect();
-    let current = ddos.iter().filter(|(did, _)| !replaced.contains(did));
-    let (mut no_run, mut no_component) = (Vec::new(), Vec::new());
-    for (did, ddo) in current {
+    let mut others = [const { Vec::new() }; 3];
+    for (did, ddo) in ddos.iter().filter(|(did, _)| !replaced.contains(did)) {
         let Ok(offer) = read_offer(ddo) else { continue };
-        if ![profile_digest_for(Kind::Core), container::profile_digest()].contains(&offer.profile) {
-            no_run.push(*did);
-        } else if offer.component_profile.is_some_and(|it| it != profile_digest_for(Kind::Component)) {
-            no_component.push(*did);
+        let ours = [profile_digest_for(Kind::Core), container::profile_digest()].contains(&offer.profile);
+        let component = offer.component_profile.map(|it| it == profile_digest_for(Kind::Component));
+        match (ours, component) {
+            (true, None | Some(true)) => {}
+            (false, None | Some(false)) => others[0].push(*did),
+            (false, Some(true)) => others[1].push(*did),
+            (true, Some(false)) => others[2].push(*did),
         }
     }
-    (no_run, no_component)
+    others
 }
 
 #[cfg(test)]
@@ -145,7 +149,8 @@ mod tests {
             (did(6), document(container::profile_digest(), None, None)),
             (did(7), document(ours, Some(old), None)),
             (did(8), document(component, None, None)),
+            (did(9), document(old, Some(old), None)),
         ];
-        assert_eq!(offered_otherwise(&ddos), (vec![did(3), did(8)], vec![did(7)]));
+        assert_eq!(offered_otherwise(&ddos), [vec![did(8), did(9)], vec![did(3)], vec![did(7)]]);
     }
 }
