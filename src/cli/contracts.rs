@@ -1,7 +1,7 @@
 //! `brizo contracts`: deployments.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
@@ -49,20 +49,10 @@ impl Contracts {
     pub(super) async fn run(self) -> Result<Exit> {
         match self {
             Self::Deploy { rpc, key_file, out, test_token } => {
-                // An empty one is of an interrupted try.
-                if out.metadata().is_ok_and(|there| there.len() > 0) {
-                    bail!(
-                        "{} exists; move it away first, it says where contracts with money are",
-                        out.display()
-                    );
-                }
                 let key = read_key(&key_file)?;
                 // Made first: what cannot be written down would be deployed in vain.
-                File::create(&out).with_context(|| format!("{}", out.display()))?;
-                let deployment = deploy(&rpc, &key, test_token).await.inspect_err(|_| {
-                    // It is empty, and would stand in the way of the next try.
-                    let _ = std::fs::remove_file(&out);
-                })?;
+                let _held = place_for(&out)?;
+                let deployment = deploy(&rpc, &key, test_token).await?;
                 let document = serde_json::to_string_pretty(&deployment)? + "\n";
                 if let Err(error) = write(&out, &document) {
                     println!("{document}");
@@ -86,6 +76,21 @@ impl Contracts {
         }
         Ok(Exit::OK)
     }
+}
+
+/// The deployment file, still empty and held for this command. One that is empty already is of a command that failed.
+fn place_for(out: &Path) -> Result<File> {
+    let named = || format!("{}", out.display());
+    let opened = File::options().create(true).write(true).truncate(false).open(out);
+    let file = opened.with_context(named)?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        bail!("{} is being written by another `brizo contracts deploy`", named());
+    }
+    let there = file.metadata().with_context(named)?;
+    if !there.is_file() || there.len() > 0 {
+        bail!("{} exists; move it away first, it says where contracts with money are", named());
+    }
+    Ok(file)
 }
 
 async fn show(chain: &Chain, deployment: &Deployment, format: Format) -> Result<Exit> {
