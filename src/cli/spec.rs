@@ -126,27 +126,43 @@ const ASIDE: &str = ".brizo-outputs-";
 /// command left there is removed.
 pub(super) fn check_output_folder(folder: &Path) -> Result<()> {
     let named = || format!("{}", folder.display());
-    match fs::read_dir(folder) {
-        Ok(entries) => {
-            for entry in entries {
-                let entry = entry.with_context(named)?;
-                if !entry.file_name().to_string_lossy().starts_with(ASIDE) {
-                    bail!("{} is not empty; name a new folder, so that no earlier output is lost", named());
-                }
-                fs::remove_dir_all(entry.path()).with_context(named)?;
-            }
-        }
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).with_context(named),
-        Err(_) => {}
+    let left = match fs::read_dir(folder) {
+        Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>().with_context(named)?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(e).with_context(named),
+    };
+    // Nothing is removed where the answer is no.
+    if left.iter().any(|entry| !is_left(&entry.path())) {
+        bail!("{} is not empty; name a new folder, so that no earlier output is lost", named());
     }
+    left.iter().try_for_each(|entry| fs::remove_dir_all(entry.path())).with_context(named)?;
     let there = folder.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("."));
-    aside_in(there).map(drop)
+    Aside::new(there).map(drop)
 }
 
-/// A folder for outputs that are not complete yet; gone again when it is dropped.
-fn aside_in(folder: &Path) -> Result<tempfile::TempDir> {
-    let made = tempfile::Builder::new().prefix(ASIDE).tempdir_in(folder);
-    made.with_context(|| format!("{} cannot be written", folder.display()))
+/// A folder for outputs that are not complete yet; gone again when it is dropped. It is locked as long as somebody writes there.
+struct Aside {
+    folder: tempfile::TempDir,
+    _lock: fs::File,
+}
+
+impl Aside {
+    fn new(place: &Path) -> Result<Self> {
+        let made = || -> std::io::Result<Self> {
+            let folder = tempfile::Builder::new().prefix(ASIDE).tempdir_in(place)?;
+            let lock = fs::File::open(folder.path())?;
+            // Where it cannot be locked nobody else can tell either.
+            let _ = lock.try_lock();
+            Ok(Self { folder, _lock: lock })
+        };
+        made().with_context(|| format!("{} cannot be written", place.display()))
+    }
+}
+
+/// Whether this is such a folder, of a command that has ended before its time.
+fn is_left(path: &Path) -> bool {
+    let is_ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(ASIDE));
+    is_ours && path.is_dir() && fs::File::open(path).is_ok_and(|folder| folder.try_lock().is_ok())
 }
 
 /// Writes files below a folder that is new or empty: into a fresh folder first, which then takes its place, so that all are there
@@ -159,9 +175,9 @@ pub(super) fn write_outputs(
 ) -> Result<()> {
     if folder.is_dir() {
         check_output_folder(folder)?;
-        let aside = aside_in(folder)?;
-        write_into(aside.path(), files, folders)?;
-        for entry in fs::read_dir(aside.path())? {
+        let aside = Aside::new(folder)?;
+        write_into(aside.folder.path(), files, folders)?;
+        for entry in fs::read_dir(aside.folder.path())? {
             let entry = entry?;
             let place = folder.join(entry.file_name());
             fs::rename(entry.path(), &place).with_context(|| format!("{}", place.display()))?;
@@ -170,9 +186,9 @@ pub(super) fn write_outputs(
     }
     let beside = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(beside).with_context(|| format!("{}", beside.display()))?;
-    let aside = aside_in(beside)?;
-    write_into(aside.path(), files, folders)?;
-    fs::rename(aside.keep(), folder).with_context(|| format!("{}", folder.display()))
+    let aside = Aside::new(beside)?;
+    write_into(aside.folder.path(), files, folders)?;
+    fs::rename(aside.folder.keep(), folder).with_context(|| format!("{}", folder.display()))
 }
 
 fn write_into(aside: &Path, files: &BTreeMap<String, Written>, folders: &[String]) -> Result<()> {

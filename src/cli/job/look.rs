@@ -22,7 +22,8 @@ pub(super) async fn describe(session: &Session, format: Format) -> Result<Exit> 
     let algorithm = session.algorithm().await?;
     let at_most = terms.due(limits.fuel, limits.output_bytes);
     let checked = match session.check_order().await {
-        Ok(()) => session.check_balance().await,
+        // What was ordered before is paid, or goes on with what it is being paid with.
+        Ok(()) if !Saved::exists(&session.file) => session.check_balance().await,
         refused => refused,
     };
     let problem = checked.err().map(|error| format!("{error:#}"));

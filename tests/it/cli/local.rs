@@ -168,6 +168,18 @@ fn outputs_go_into_an_empty_folder_that_cannot_be_replaced() {
     assert_eq!(names("here"), names("out"), "and nothing else");
     let full = brizo(&run.path("here"), &args);
     assert!(said(&full).contains("is not empty"), "{}", said(&full));
+    // What an interrupted command left is no output, unless it still writes there.
+    let left = run.path("there/.brizo-outputs-left");
+    std::fs::create_dir_all(&left).unwrap();
+    let writes = std::fs::File::open(&left).unwrap();
+    writes.lock().unwrap();
+    let into = RUN.map(|arg| if arg == "out" { "there" } else { arg });
+    let refused = run.brizo(&into);
+    assert!(said(&refused).contains("is not empty") && left.exists(), "{}", said(&refused));
+    drop(writes);
+    let done = run.brizo(&into);
+    assert!(done.status.success(), "{}", said(&done));
+    assert_eq!(names("there"), names("out"));
 }
 
 #[test]
