@@ -23,7 +23,7 @@ pub(super) enum Contracts {
         /// File with the deployer's secret key, plain or a keystore. The deployer becomes owner of the templates.
         #[arg(long)]
         key_file: PathBuf,
-        /// Deployment file to write; must not exist.
+        /// Deployment file to write; must not exist, or be empty.
         #[arg(long)]
         out: PathBuf,
         /// Deploy a worthless ERC-20 as well, for tests.
