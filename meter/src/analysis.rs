@@ -9,7 +9,7 @@ mod walk;
 use walk::Walk;
 
 use crate::calls::Summary;
-use crate::nan::Shape;
+use crate::nan::Repair;
 use crate::{Error, Options};
 
 /// An operator and its bytes in the module.
@@ -55,11 +55,9 @@ pub(crate) struct Point {
 pub(crate) struct Analysis<'a> {
     pub(crate) ops: Vec<Op<'a>>,
     pub(crate) points: Vec<Point>,
-    /// Operators after which the top of the stack is made canonical.
-    pub(crate) canonical: Vec<(usize, Shape)>,
+    /// Operators after which a NaN is made canonical.
+    pub(crate) canonical: Vec<(usize, Repair)>,
     pub(crate) loops: bool,
-    /// Whether a loop head does not record.
-    pub(crate) floor: bool,
     /// Whether it catches exceptions.
     pub(crate) catches: bool,
     /// Whether a `return` or a branch to the function's own label leaves it early.
@@ -101,7 +99,6 @@ pub(crate) fn analyse<'a, R: WasmModuleResources>(
     Ok(Analysis {
         canonical: if options.canonical_nans { walk.flow.solve() } else { Vec::new() },
         ops,
-        floor: walk.points.iter().any(|point| point.kind == PointKind::Loop && !point.recorded),
         points: walk.points,
         loops: walk.loops,
         catches: walk.summary.catches,

@@ -3,11 +3,12 @@
 mod canonical;
 mod counting;
 
-use wasm_encoder::{BlockType, Encode, Instruction as I, MemArg, ValType};
+use wasm_encoder::{BlockType, Encode, Instruction as I, ValType};
 use wasmparser::{FunctionBody, Operator};
 
 use crate::analysis::{Analysis, Op, PointKind};
 use crate::calls::Rules;
+use crate::nan::Repair;
 use crate::{Error, Options};
 
 /// Local variables that a function may have (WebAssembly JavaScript interface, implementation limits).
@@ -18,8 +19,12 @@ const LOCALS_MAX: usize = 50_000;
 pub(crate) struct Surroundings<'m> {
     /// The whole module, which operators are copied from.
     pub(crate) module: &'m [u8],
-    /// Index of the memory that holds the cells.
-    pub(crate) cells: u32,
+    /// Index of the global with the fuel above the floor.
+    pub(crate) fuel: u32,
+    /// Index of the global with what is left of the stack.
+    pub(crate) depth: u32,
+    /// Index of the memory with the floor.
+    pub(crate) floor: u32,
     /// Type of a block with the function's results.
     pub(crate) results: BlockType,
     /// Parameters and declared local variables together.
@@ -126,8 +131,11 @@ impl Writer<'_, '_> {
                 }
                 self.write_epilogue();
             }
-            self.write_operator(op, wrapped);
-            while let Some((_, shape)) = canonical.next_if(|(site, _)| *site <= at) {
+            match canonical.next_if(|(site, repair)| *site == at && matches!(repair, Repair::Stored(_))) {
+                Some((_, Repair::Stored(shape))) => self.write_store(op, *shape),
+                _ => self.write_operator(op, wrapped),
+            }
+            while let Some((_, Repair::Value(shape))) = canonical.next_if(|(site, _)| *site <= at) {
                 self.write_canonical(*shape);
             }
         }
@@ -180,10 +188,6 @@ impl Writer<'_, '_> {
                 local
             }
         }
-    }
-
-    fn cell(&self, offset: u64) -> MemArg {
-        MemArg { offset, align: 3, memory_index: self.around.cells }
     }
 
     /// A branch that is hardly ever taken: its code is laid out of the way.

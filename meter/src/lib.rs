@@ -5,12 +5,15 @@
 //! versions). Pure: bytes in, bytes out, no engine, no clock, no I/O.
 //!
 //! # What the rewritten module looks like
-//! It has one more memory of [`CELLS_BYTES`], exported as [`CELLS`], with three signed 64-bit little-endian cells: fuel left
-//! at [`FUEL_CELL`], units of stack left at [`DEPTH_CELL`], and the floor, of which below, at [`FLOOR_CELL`]. The host sets
-//! the first two before it calls [`ENTRY`], reads and charges fuel in host calls, and reads both at the end. A module
-//! that has used up either traps and leaves that cell negative. The entry function sets the floor, takes the stack of all
-//! frames that nobody counts, calls the start function, if there is one, and then the program, and gives the stack back.
-//! Of the module's own exports only `memory` is kept, so no name can collide.
+//! It has two more globals, exported as [`FUEL`] and [`DEPTH`], and one more memory of [`FLOOR_BYTES`], exported as
+//! [`FLOOR`], with one signed 64-bit little-endian number: the *floor*, a whole number of [`SLICE`]s. The fuel that is on
+//! record as left is the floor and what the first global has above it, which is negative where the floor was passed.
+//! The second global is what is left of the stack, in units.
+//!
+//! The host hands both limits to [`ENTRY`], reads and charges fuel in host calls, and reads both at the end. A module
+//! that has used up either traps and leaves it negative. The entry function sets the floor and the globals, takes the stack
+//! of all frames that nobody counts, calls the start function, if there is one, and then the program, and gives the
+//! stack back. Of the module's own exports only `memory` is kept, so no name can collide.
 //!
 //! # What is charged, and when
 //! The reachable operators of a function are split into *regions*. A region begins at the function's entry, after the
@@ -25,7 +28,7 @@
 //! both look at once whether fuel is left.
 //!
 //! # When fuel is on record, and who looks
-//! A function keeps what is left in a local variable. It puts it *on record*, that is in its cell, at the beginning of
+//! A function keeps what is left above the floor in a local variable. It puts it *on record*, that is in its global, at the beginning of
 //! each region that ends in a call or throws (behind the last closed block in it, if there is one), at an operation on a
 //! range, and when it ends. So the host sees what is left in every host call and after every normal end, to the unit.
 //!
@@ -35,13 +38,12 @@
 //! nothing if that looks on its entry or is imported, and for a call through a table the most that any function can which
 //! it may lead to.
 //!
-//! A function with a loop whose head begins a region that is not put on record has a *floor*: all its looks but the one
-//! on entry put the fuel on record only if it is below the floor, and then make the fuel, rounded down to a whole
-//! [`SLICE`], the new floor. Negative fuel is below every floor, and ends the run. In a function without a floor a look
-//! ends the run if the fuel is negative. So a loop that calls nothing puts its fuel on record once in a slice, and a host
-//! that makes the page of the cells unwritable stops any run within a slice and what lies between two looks.
+//! A look asks only whether the fuel is below the floor. Then it puts the fuel on record and makes it, rounded down to a
+//! whole slice, the new floor; if the fuel is negative, it ends the run. So a loop that calls nothing puts its fuel on
+//! record once in a slice, and a host that makes the page of the floor unwritable stops any run within a slice and what
+//! lies between two looks.
 //!
-//! A trap leaves the cell as it was last put on record. That is the same on every engine, and behind what was used by a
+//! A trap leaves what was last put on record. That is the same on every engine, and behind what was used by a
 //! slice and the code between two looks at most.
 //!
 //! # What is taken of the stack
@@ -63,20 +65,19 @@ pub use costs::Costs;
 pub use module::rewrite;
 pub use outline::startup;
 
-/// Export name of the function that runs the program.
+/// Export name of the function that runs the program. It takes the limits of fuel and of stack, both signed 64-bit numbers that
+/// are not negative, and gives the exit code.
 pub const ENTRY: &str = "brizo:entry";
-/// Export name of the memory that holds the cells.
-pub const CELLS: &str = "brizo:cells";
+/// Export name of the global with the fuel that is left above the floor, a signed 64-bit number.
+pub const FUEL: &str = "brizo:fuel";
+/// Export name of the global with the units of stack that are left, a signed 64-bit number.
+pub const DEPTH: &str = "brizo:depth";
+/// Export name of the memory that begins with the floor, a signed 64-bit little-endian number.
+pub const FLOOR: &str = "brizo:floor";
 /// Bytes of that memory. Its pages have one byte (custom page sizes), so that it need not be larger than a page of the
 /// host, which engines clear without asking the system.
-pub const CELLS_BYTES: usize = 4096;
-/// Offset of the fuel that is left, a signed 64-bit number.
-pub const FUEL_CELL: u64 = 0;
-/// Offset of the units of stack that are left, a signed 64-bit number.
-pub const DEPTH_CELL: u64 = 8;
-/// Offset of the floor, a signed 64-bit number that only the module itself reads and writes.
-pub const FLOOR_CELL: u64 = 16;
-/// Fuel after which a loop puts what is left on record: a power of two. A host that makes the cells unwritable stops a
+pub const FLOOR_BYTES: usize = 4096;
+/// Fuel after which a loop puts what is left on record: a power of two. A host that makes the floor unwritable stops a
 /// loop within as much.
 pub const SLICE: i64 = 1 << 16;
 /// Version of the rules; part of the execution profile.
@@ -84,7 +85,7 @@ pub const VERSION: &str = "brizo-meter/1";
 
 /// Number of the code that rewriting writes, for whoever keeps it: with every change of what comes out it is one higher. The
 /// rules, and with them the fuel, may be the same.
-pub const REVISION: u32 = 3;
+pub const REVISION: u32 = 4;
 
 /// How a module is rewritten.
 #[derive(Debug, Clone, Copy)]

@@ -15,26 +15,31 @@ use wasmparser::{
 use crate::body::{self, Surroundings, Written};
 use crate::calls::{Calls, Rules, Summary};
 use crate::outline::Outline;
-use crate::{CELLS, CELLS_BYTES, DEPTH_CELL, ENTRY, Error, FLOOR_CELL, FUEL_CELL, Options, SLICE, analysis};
+use crate::{DEPTH, ENTRY, Error, FLOOR, FLOOR_BYTES, FUEL, Options, SLICE, analysis};
 
 /// Numbers of sections.
 const TYPE: u8 = 1;
 const FUNCTION: u8 = 3;
 const MEMORY: u8 = 5;
+const GLOBAL: u8 = 6;
 const EXPORT: u8 = 7;
 const CODE: u8 = 10;
-/// Type of the memory with the cells: a maximum, which is what it begins with, and pages of 2⁰ bytes.
-const CELLS_TYPE: [u8; 6] = {
+/// Type of the memory with the floor: a maximum, which is what it begins with, and pages of 2⁰ bytes.
+const FLOOR_TYPE: [u8; 6] = {
     // The size as a number of two bytes, seven bits in each.
-    let (low, high) = ((CELLS_BYTES & 0x7f) as u8 | 0x80, (CELLS_BYTES >> 7) as u8);
+    let (low, high) = ((FLOOR_BYTES & 0x7f) as u8 | 0x80, (FLOOR_BYTES >> 7) as u8);
     [0b1001, low, high, low, high, 0]
 };
+/// A global: `i64`, mutable, `i64.const 0`, `end`.
+const COUNTER: [u8; 5] = [0x7e, 1, 0x42, 0, 0x0b];
 /// What a function type begins with; the number of its parameters follows.
 const FUNCTION_TYPE: u8 = 0x60;
+/// Type of the entry function: two parameters `i64`, and one result `i32`.
+const ENTRY_TYPE: [u8; 6] = [FUNCTION_TYPE, 2, 0x7e, 0x7e, 1, 0x7f];
 /// The order in which sections stand. The start section is missing: the entry function calls the start function.
-const ORDER: [u8; 12] = [TYPE, 2, FUNCTION, 4, MEMORY, 13, 6, EXPORT, 9, 12, CODE, 11];
+const ORDER: [u8; 12] = [TYPE, 2, FUNCTION, 4, MEMORY, 13, GLOBAL, EXPORT, 9, 12, CODE, 11];
 
-/// Types that are appended: of blocks with several results, and of the entry function.
+/// Types that are appended behind the entry function's: of blocks with several results.
 #[derive(Default)]
 struct NewTypes {
     first: u32,
@@ -57,8 +62,8 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
         }
         outline.take(&payload, options)?;
     }
-    let mut types = NewTypes { first: outline.type_count, ..NewTypes::default() };
-    let entry_type = types.of(&[ValType::I32]);
+    let entry_type = outline.type_count;
+    let mut types = NewTypes { first: entry_type + 1, ..NewTypes::default() };
     let mut code = CodeSection::new();
     let mut hints = BranchHints::new();
     let mut hinted = false;
@@ -100,7 +105,7 @@ impl Assembly<'_> {
         for id in ORDER {
             match id {
                 TYPE => {
-                    let mut added = Vec::new();
+                    let mut added = ENTRY_TYPE.to_vec();
                     for results in &self.types.results {
                         added.extend([FUNCTION_TYPE, 0]);
                         results.len().encode(&mut added);
@@ -108,14 +113,15 @@ impl Assembly<'_> {
                             value_type(*ty)?.encode(&mut added);
                         }
                     }
-                    self.appended(&mut out, TYPE, self.types.results.len(), &added)?;
+                    self.appended(&mut out, TYPE, 1 + self.types.results.len(), &added)?;
                 }
                 FUNCTION => {
                     let mut added = Vec::new();
                     self.entry_type.encode(&mut added);
                     self.appended(&mut out, FUNCTION, 1, &added)?;
                 }
-                MEMORY => self.appended(&mut out, MEMORY, 1, &CELLS_TYPE)?,
+                MEMORY => self.appended(&mut out, MEMORY, 1, &FLOOR_TYPE)?,
+                GLOBAL => self.appended(&mut out, GLOBAL, 2, &[COUNTER, COUNTER].concat())?,
                 EXPORT => {
                     out.section(&self.exports());
                 }
@@ -161,7 +167,9 @@ impl Assembly<'_> {
             }
         }
         exports.export(ENTRY, ExportKind::Func, self.outline.function_count);
-        exports.export(CELLS, ExportKind::Memory, self.outline.memory_count);
+        exports.export(FUEL, ExportKind::Global, self.outline.global_count);
+        exports.export(DEPTH, ExportKind::Global, self.outline.global_count + 1);
+        exports.export(FLOOR, ExportKind::Memory, self.outline.memory_count);
         exports
     }
 }
@@ -185,7 +193,9 @@ fn write_function(
     };
     let around = Surroundings {
         module,
-        cells: outline.memory_count,
+        fuel: outline.global_count,
+        depth: outline.global_count + 1,
+        floor: outline.memory_count,
         results,
         locals: checker.len_locals(),
         rules,
@@ -247,8 +257,8 @@ impl NewTypes {
     }
 }
 
-/// The function that the host calls: what ran at instantiation, then the program, whose exit code it returns. Before them
-/// it sets the floor and takes the stack for all frames that nobody counts.
+/// The function that the host calls with the limits of fuel and stack: what ran at instantiation, then the program, whose exit
+/// code it returns. Before them it sets floor and globals and takes the stack for all frames that nobody counts.
 fn entry_body(outline: &Outline, calls: &Calls) -> Vec<u8> {
     let exported = |name| match outline.exported(name) {
         Some((ExportKind::Func, index)) => Some(index),
@@ -262,21 +272,20 @@ fn entry_body(outline: &Outline, calls: &Calls) -> Vec<u8> {
     let functions = [outline.start, first, interpreter];
     let stack = functions.iter().flatten().map(|function| calls.stack(*function)).max().unwrap_or(0);
     let stack = i64::try_from(stack).unwrap_or(i64::MAX);
-    let cell = |offset| MemArg { offset, align: 3, memory_index: outline.memory_count };
-    let mut function = wasm_encoder::Function::new([(1, wasm_encoder::ValType::I64)]);
+    let (fuel, depth) = (outline.global_count, outline.global_count + 1);
+    let floor = MemArg { offset: 0, align: 3, memory_index: outline.memory_count };
+    let mut function = wasm_encoder::Function::new([]);
     let mut code = function.instructions();
-    code.i32_const(0).i32_const(0).i64_load(cell(FUEL_CELL)).i64_const(-SLICE).i64_and();
-    code.i64_store(cell(FLOOR_CELL));
-    code.i32_const(0).i32_const(0).i64_load(cell(DEPTH_CELL)).i64_const(stack).i64_sub().local_tee(0);
-    code.i64_store(cell(DEPTH_CELL)).local_get(0).i64_const(0).i64_lt_s();
-    code.if_(BlockType::Empty).unreachable().end();
+    code.i32_const(0).local_get(0).i64_const(-SLICE).i64_and().i64_store(floor);
+    code.local_get(0).i64_const(SLICE - 1).i64_and().global_set(fuel);
+    code.local_get(1).i64_const(stack).i64_sub().local_tee(1).global_set(depth);
+    code.local_get(1).i64_const(0).i64_lt_s().if_(BlockType::Empty).unreachable().end();
     for index in functions.into_iter().flatten() {
         code.call(index);
     }
     if interpreter.is_none() {
         code.i32_const(0);
     }
-    code.i32_const(0).i32_const(0).i64_load(cell(DEPTH_CELL)).i64_const(stack).i64_add();
-    code.i64_store(cell(DEPTH_CELL)).end();
+    code.global_get(depth).i64_const(stack).i64_add().global_set(depth).end();
     function.into_raw_body()
 }

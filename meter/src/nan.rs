@@ -5,8 +5,14 @@
 //! arithmetic is made canonical right where it is made, but only if it can reach such a place. What is merely moved
 //! (loads, parameters, constants) keeps its bits, as the standard demands. The effect is the same as making every result
 //! canonical at once (WebAssembly 3.0, deterministic profile), and that is what the tests compare it with.
+//!
+//! A scalar that is stored at once is looked at in memory, right after it was stored: what waits for the number then is a load and not
+//! another operation on floats, of which only so many can wait at a time.
 
 use wasmparser::Operator;
+
+/// Offset of the upper half of an `f64` in memory.
+pub(crate) const UPPER_HALF: u32 = 4;
 
 /// How a number with possibly unknown NaN bits lies in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +21,15 @@ pub(crate) enum Shape {
     F64,
     F32x4,
     F64x2,
+}
+
+/// Where a NaN is made canonical.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repair {
+    /// On top of the stack, after the operator.
+    Value(Shape),
+    /// In memory, after the operator, which stores a scalar.
+    Stored(Shape),
 }
 
 /// What is known of the bits of a value.
@@ -120,14 +135,35 @@ pub(crate) fn makes_number(operator: &Operator<'_>) -> bool {
     }
 }
 
+/// The shape of the scalar that the operator stores, if it can be looked at afterwards: its upper half has an address.
+pub(crate) fn stored(operator: &Operator<'_>) -> Option<Shape> {
+    match operator {
+        Operator::F32Store { .. } => Some(Shape::F32),
+        Operator::F64Store { memarg } if memarg.offset <= u64::from(u32::MAX - UPPER_HALF) => {
+            Some(Shape::F64)
+        }
+        _ => None,
+    }
+}
+
 /// How values flow through one function, collected operator by operator and then solved.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     nodes: usize,
     /// Values that flow into a local variable or out of a block.
     moves: Vec<(Value, usize)>,
-    /// Values whose bits are seen; with a shape, seen unless they have that shape.
-    seen: Vec<(Value, Option<Shape>)>,
+    /// Values whose bits are seen.
+    seen: Vec<Sight>,
+}
+
+/// A value whose bits are seen.
+#[derive(Debug)]
+struct Sight {
+    value: Value,
+    /// They are not if the value has this shape.
+    harmless: Option<Shape>,
+    /// A store of one scalar of this shape sees them, at this operator.
+    store: Option<(usize, Shape)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -156,8 +192,17 @@ impl Flow {
 
     /// A value's bits are seen.
     pub(crate) fn sees(&mut self, value: Value) {
+        self.sight(value, None, None);
+    }
+
+    /// A scalar of this shape is stored by the operator `at`.
+    pub(crate) fn stores(&mut self, value: Value, at: usize, shape: Shape) {
+        self.sight(value, None, Some((at, shape)));
+    }
+
+    fn sight(&mut self, value: Value, harmless: Option<Shape>, store: Option<(usize, Shape)>) {
         if !matches!(value.class, Class::Fixed | Class::Number) {
-            self.seen.push((value, None));
+            self.seen.push(Sight { value, harmless, store });
         }
     }
 
@@ -166,17 +211,16 @@ impl Flow {
         match class_shape(value.class) {
             Some(own) if own == shape => {}
             None if matches!(shape, Shape::F32 | Shape::F64) => {}
-            _ if matches!(value.class, Class::Fixed | Class::Number) => {}
-            _ => self.seen.push((value, Some(shape))),
+            _ => self.sight(value, Some(shape), None),
         }
     }
 
-    /// Operators after which the top of the stack is made canonical, with its shape, sorted by index.
+    /// Operators after which a NaN is made canonical, sorted by index.
     ///
     /// What is seen is made canonical where it is seen, if all that can be there was made by arithmetic of one shape. Where
     /// fixed bits can be there too, it is made canonical before it comes to those: such a node is *settled*. A node
     /// that nobody sees is not, whatever flows through it.
-    pub(crate) fn solve(&self) -> Vec<(usize, Shape)> {
+    pub(crate) fn solve(&self) -> Vec<(usize, Repair)> {
         if self.seen.is_empty() {
             return Vec::new();
         }
@@ -187,16 +231,20 @@ impl Flow {
             _ => None,
         };
         let settled = self.settled(&nodes);
-        let seen = self.seen.iter().filter_map(|(value, harmless)| {
-            shape(value.class).filter(|found| Some(*found) != *harmless).map(|found| (value.site, found))
+        let seen = self.seen.iter().filter_map(|sight| {
+            let found = shape(sight.value.class).filter(|found| Some(*found) != sight.harmless)?;
+            Some(match sight.store {
+                Some((at, stored)) if stored == found => (at, Repair::Stored(found)),
+                _ => (sight.value.site, Repair::Value(found)),
+            })
         });
         let moved = self.moves.iter().filter_map(|(value, to)| {
-            shape(value.class).filter(|_| settled[*to]).map(|found| (value.site, found))
+            shape(value.class).filter(|_| settled[*to]).map(|found| (value.site, Repair::Value(found)))
         });
-        let mut sites: Vec<_> = seen.chain(moved).collect();
-        sites.sort_by_key(|(site, _)| *site);
-        sites.dedup();
-        sites
+        let mut repairs: Vec<_> = seen.chain(moved).collect();
+        repairs.sort_by_key(|(site, _)| *site);
+        repairs.dedup();
+        repairs
     }
 
     /// Which mixed nodes are seen, or flow into one that is.
@@ -208,7 +256,7 @@ impl Flow {
                 pending.push(node);
             }
         };
-        for (value, harmless) in &self.seen {
+        for Sight { value, harmless, .. } in &self.seen {
             if let Class::Node(node) = value.class
                 && (nodes[node].torn || nodes[node].arithmetic != *harmless)
             {

@@ -23,6 +23,7 @@ pub(crate) struct Outline {
     pub(crate) function_count: u32,
     pub(crate) imported_functions: u32,
     pub(crate) memory_count: u32,
+    pub(crate) global_count: u32,
     pub(crate) exports: Vec<(String, ExportKind, u32)>,
     pub(crate) start: Option<u32>,
     /// Functions that element segments, globals and tables name.
@@ -67,6 +68,7 @@ impl Outline {
                             self.function_count += 1;
                         }
                         wasmparser::TypeRef::Memory(_) => self.memory_count += 1,
+                        wasmparser::TypeRef::Global(_) => self.global_count += 1,
                         _ => {}
                     }
                 }
@@ -108,6 +110,7 @@ impl Outline {
                 }
             }
             Payload::GlobalSection(section) => {
+                self.global_count += section.count();
                 for global in section.clone() {
                     self.name(&global?.init_expr)?;
                 }

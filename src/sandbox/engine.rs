@@ -379,7 +379,7 @@ fn config(backend: Backend, pooled: bool) -> wasmtime::Result<Config> {
     if pooled {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_core_instances(RUNS_MAX)
-            // The guest's own memory and the one with the cells.
+            // The guest's own memory and the one with the floor.
             // And the one for exceptions that are on their way.
             .total_memories(3 * RUNS_MAX)
             .total_gc_heaps(RUNS_MAX)

@@ -1,6 +1,6 @@
 //! Stopping a guest from outside, at no cost while nobody asks.
 //!
-//! Every loop head and every function that calls writes its counters to the page of the cells. To stop the guest, the page
+//! Each time that a guest has used up a slice of fuel, it writes the floor to a page of its own. To stop the guest, the page
 //! is made read-only: the next write faults, and the engine turns the fault into a trap. Nothing is added to the guest's
 //! code, unlike epochs (a load, a comparison and a call that spills registers at each loop head).
 
@@ -10,8 +10,8 @@ use rustix::mm::{MprotectFlags, mprotect};
 
 use super::ending::Aborted;
 
-/// What is sealed: the memory with the cells. A linear memory begins on a page of the host.
-const SEALED_BYTES: usize = brizo_meter::CELLS_BYTES;
+/// What is sealed: the memory with the floor. A linear memory begins on a page of the host.
+const SEALED_BYTES: usize = brizo_meter::FLOOR_BYTES;
 
 /// A request to stop, and the pages of the runs that listen to it.
 #[derive(Debug, Default)]
@@ -51,16 +51,7 @@ impl Interrupt {
         self.inner().raised
     }
 
-    /// Does something that writes to the page, unless the page is sealed.
-    pub(super) fn unless_raised<T>(&self, write: impl FnOnce() -> T) -> Option<T> {
-        let inner = self.inner();
-        if inner.raised.is_some() {
-            return None;
-        }
-        Some(write())
-    }
-
-    /// Listens for a request on behalf of a run whose cells lie in `page`; without a page (engines that are
+    /// Listens for a request on behalf of a run whose floor lies in `page`; without a page (engines that are
     /// interpreters) the request is seen at host calls only.
     ///
     /// # Errors
@@ -91,10 +82,10 @@ impl Drop for Armed {
 }
 
 fn protect(page: usize, flags: MprotectFlags) {
-    // SAFETY: the page is the start of the cells' memory of a run whose `Armed` lives, so it is mapped and belongs to
-    // nobody else; host code writes to it only through `unless_raised`, under the same lock.
+    // SAFETY: the page is the start of the memory with the floor of a run whose `Armed` lives, so it is mapped and belongs to
+    // nobody else; host code does not write to it.
     let result = unsafe { mprotect(page as *mut std::ffi::c_void, SEALED_BYTES, flags) };
     if let Err(error) = result {
-        tracing::error!(%error, "the page of a run's cells cannot be protected");
+        tracing::error!(%error, "the page of a run's floor cannot be protected");
     }
 }

@@ -36,7 +36,7 @@ impl MemoryLimiter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return false;
         }
-        // The memory that holds the cells is smaller than a page, and not the guest's.
+        // The memory that holds the floor is smaller than a page, and not the guest's.
         let granted = desired as u64 <= self.limit.max(PAGE);
         self.refused |= !granted;
         granted

@@ -1,13 +1,14 @@
 //! The meter: how fuel and call depth are set, charged and read. The one place that knows where they are counted.
 //!
-//! The module counts by itself: `brizo-meter` rewrites it before it is compiled, and the counts lie in two cells of a
-//! memory of their own. Whatever engine runs it, the counts are the same; on a trap they are what was last on record.
+//! The module counts by itself: `brizo-meter` rewrites it before it is compiled, and the counts lie in globals and a
+//! memory of its own. Whatever engine runs it, the counts are the same; on a trap they are what was last on record.
 
 use std::sync::Arc;
 
-use brizo_meter::{CELLS, DEPTH_CELL, FUEL_CELL};
+use brizo_meter::{DEPTH, FLOOR, FUEL};
 use wasmtime::{
-    AsContext, AsContextMut, Caller, Config, Extern, Instance, Memory, Module, ModuleExport, Store, TypedFunc,
+    AsContext, AsContextMut, Caller, Config, Extern, Global, Instance, Memory, Module, ModuleExport, Store,
+    TypedFunc, Val,
 };
 
 use super::ending::Aborted;
@@ -36,7 +37,7 @@ pub(super) const CREATE: u64 = 5_000;
 
 /// Settings that rewritten modules need.
 pub(super) fn configure(config: &mut Config) {
-    // The cells are a second memory, smaller than a page of WebAssembly; the hints lay the code for exhaustion and NaNs
+    // The floor lies in a second memory, smaller than a page of WebAssembly; the hints lay the code for exhaustion and NaNs
     // out of the way.
     config.wasm_multi_memory(true).wasm_custom_page_sizes(true).wasm_branch_hinting(true);
 }
@@ -44,25 +45,35 @@ pub(super) fn configure(config: &mut Config) {
 /// Where in a rewritten module that lies which the host asks for; looked up once and not in each run.
 #[derive(Clone)]
 pub(super) struct Exports {
-    cells: ModuleExport,
+    floor: ModuleExport,
+    fuel: ModuleExport,
+    depth: ModuleExport,
     program: ModuleExport,
 }
 
 impl Exports {
     /// Nothing, if the module was not rewritten.
     pub(super) fn of(module: &Module) -> Option<Self> {
-        let [cells, program] = [CELLS, brizo_meter::ENTRY].map(|name| module.get_export_index(name));
+        let [floor, fuel, depth, program] =
+            [FLOOR, FUEL, DEPTH, brizo_meter::ENTRY].map(|name| module.get_export_index(name));
         let ty = module.get_export(brizo_meter::ENTRY)?.func()?.clone();
-        let typed = ty.params().len() == 0 && ty.results().len() == 1 && ty.result(0)?.is_i32();
-        typed.then_some(Self { cells: cells?, program: program? })
+        let takes = ty.params().len() == 2 && ty.params().all(|param| param.is_i64());
+        let typed = takes && ty.results().len() == 1 && ty.result(0)?.is_i32();
+        typed.then_some(Self { floor: floor?, fuel: fuel?, depth: depth?, program: program? })
     }
 
-    /// The function that runs the program.
+    /// Units of stack that are left; negative where they cannot be known.
+    pub(super) fn depth(&self, store: &mut Store<State>, instance: &Instance) -> i64 {
+        let depth = instance.get_module_export(&mut *store, &self.depth).and_then(Extern::into_global);
+        depth.and_then(|depth| depth.get(store).i64()).unwrap_or(-1)
+    }
+
+    /// The function that runs the program, with these limits.
     pub(super) fn program(
         &self,
         store: &mut Store<State>,
         instance: &Instance,
-    ) -> Result<TypedFunc<(), i32>, Aborted> {
+    ) -> Result<TypedFunc<(i64, i64), i32>, Aborted> {
         let function = instance.get_module_export(&mut *store, &self.program).and_then(Extern::into_func);
         let function = function.ok_or(Aborted::Engine)?;
         // SAFETY: the export is one of the module that it was looked up in, which the engine has checked, and its type was
@@ -88,17 +99,19 @@ impl Left {
     }
 }
 
-/// The cells of a run.
-#[derive(Debug, Clone)]
-pub(super) struct Cells {
-    memory: Memory,
+/// Where a run counts.
+#[derive(Debug)]
+pub(super) struct Counters {
+    floor: Memory,
+    /// Fuel above the floor.
+    fuel: Global,
     interrupt: Arc<Interrupt>,
     /// Fuel that the run began with.
-    fuel: i64,
+    limit: i64,
 }
 
-impl Cells {
-    /// Fills the cells before the run, and lets the run be interrupted until the guard goes.
+impl Counters {
+    /// Finds the counters before the run, which fills them, and lets the run be interrupted until the guard goes.
     pub(super) fn start(
         store: &mut Store<State>,
         instance: &Instance,
@@ -107,54 +120,58 @@ impl Cells {
         interrupt: Arc<Interrupt>,
         interruptible: bool,
     ) -> Result<Armed, Aborted> {
-        let memory = instance.get_module_export(&mut *store, &exports.cells).and_then(Extern::into_memory);
-        let memory = memory.ok_or(Aborted::Engine)?;
-        for (offset, value) in [(FUEL_CELL, limits.fuel), (DEPTH_CELL, limits.depth)] {
-            memory.write(&mut *store, offset as usize, &value.to_le_bytes()).map_err(|_| Aborted::Engine)?;
-        }
-        let page = interruptible.then(|| memory.data_ptr(&*store));
-        store.data_mut().cells = Some(Self { memory, interrupt: Arc::clone(&interrupt), fuel: limits.fuel });
+        let floor = instance.get_module_export(&mut *store, &exports.floor).and_then(Extern::into_memory);
+        let fuel = instance.get_module_export(&mut *store, &exports.fuel).and_then(Extern::into_global);
+        let (floor, fuel) = floor.zip(fuel).ok_or(Aborted::Engine)?;
+        let page = interruptible.then(|| floor.data_ptr(&*store));
+        let counters = Self { floor, fuel, interrupt: Arc::clone(&interrupt), limit: limits.fuel };
+        store.data_mut().counters = Some(counters);
         interrupt.arm(page)
     }
 
-    fn read(&self, store: impl AsContext<Data = State>, offset: u64) -> i64 {
-        let start = offset as usize;
-        let bytes = self.memory.data(&store).get(start..start + 8).and_then(|bytes| bytes.try_into().ok());
-        // The memory of the cells is larger, so the bytes are there.
-        bytes.map_or(-1, i64::from_le_bytes)
+    /// What is left of the fuel.
+    pub(super) fn left(&self, store: &mut Store<State>) -> i64 {
+        fuel(self.floor, self.fuel, store)
     }
 
-    /// What is left.
-    pub(super) fn left(&self, store: impl AsContext<Data = State>) -> Left {
-        Left { fuel: self.read(&store, FUEL_CELL), depth: self.read(&store, DEPTH_CELL) }
+    /// Where fuel is counted, and how much the run began with.
+    pub(super) fn fuel(&self) -> (Memory, Global, i64) {
+        (self.floor, self.fuel, self.limit)
     }
+}
 
-    /// Fuel that is on record as used.
-    pub(super) fn used(&self, store: impl AsContext<Data = State>) -> i64 {
-        self.fuel.saturating_sub(self.read(store, FUEL_CELL))
-    }
+/// The floor, of which the module keeps what is left above it.
+fn floor(memory: Memory, store: impl AsContext<Data = State>) -> i64 {
+    let bytes = memory.data(&store).first_chunk().copied();
+    // The memory of the floor is larger, so the bytes are there.
+    bytes.map_or(-1, i64::from_le_bytes)
+}
 
-    /// Sets the fuel that is left; refused once the run is interrupted, because the page is then sealed.
-    fn set_fuel(&self, mut store: impl AsContextMut<Data = State>, left: u64) -> Result<(), Stop> {
-        let fuel = i64::try_from(left).unwrap_or(i64::MAX).to_le_bytes();
-        let written =
-            self.interrupt.unless_raised(|| self.memory.write(&mut store, FUEL_CELL as usize, &fuel));
-        match written {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) => Err(Stop::Engine),
-            None => Err(Stop::Interrupted),
-        }
-    }
+/// Fuel that is on record as left.
+fn fuel(memory: Memory, above: Global, mut store: impl AsContextMut<Data = State>) -> i64 {
+    let above = above.get(&mut store).i64().unwrap_or(i64::MIN);
+    floor(memory, &store).saturating_add(above)
+}
+
+/// Fuel that is on record as used; none where nothing has run.
+pub(super) fn used(mut store: impl AsContextMut<Data = State>) -> i64 {
+    let counters = store.as_context().data().counters.as_ref().map(Counters::fuel);
+    counters.map_or(0, |(memory, above, limit)| limit.saturating_sub(fuel(memory, above, &mut store)))
 }
 
 /// Fuel that a guest in a host call has left; nothing when it has overdrawn.
-pub(super) fn left_in_call(caller: &Caller<'_, State>) -> u64 {
-    let cells = caller.data().cells.as_ref();
-    cells.map_or(0, |cells| u64::try_from(cells.read(caller, FUEL_CELL)).unwrap_or(0))
+pub(super) fn left_in_call(caller: &mut Caller<'_, State>) -> u64 {
+    let counters = caller.data().counters.as_ref().map(Counters::fuel);
+    counters.map_or(0, |(memory, above, _)| u64::try_from(fuel(memory, above, caller)).unwrap_or(0))
 }
 
-/// Sets what is left after a host call.
+/// Sets what is left after a host call; refused once the run is interrupted.
 pub(super) fn set_in_call(caller: &mut Caller<'_, State>, left: u64) -> Result<(), Stop> {
-    let cells = caller.data().cells.clone().ok_or(Stop::Engine)?;
-    cells.set_fuel(caller, left)
+    let counters = caller.data().counters.as_ref().ok_or(Stop::Engine)?;
+    if counters.interrupt.raised().is_some() {
+        return Err(Stop::Interrupted);
+    }
+    let (memory, above, _) = counters.fuel();
+    let left = i64::try_from(left).unwrap_or(i64::MAX).saturating_sub(floor(memory, &*caller));
+    above.set(caller, Val::I64(left)).map_err(|_| Stop::Engine)
 }

@@ -14,7 +14,7 @@ use super::clock::VirtualClock;
 use super::ending::{RunResult, ending, sort_of};
 use super::engine::{Code, ReadyCore};
 use super::interrupt::Interrupt;
-use super::meter::{Cells, Left};
+use super::meter::{Counters, Left};
 use super::random::SeededRandom;
 use super::state::{State, Stop};
 use super::vfs::Vfs;
@@ -153,11 +153,11 @@ impl Engine {
         super::stack::prepare(&mut store);
         let interrupt = &control.interrupt;
         let _watched = watchdog::watch(control.wall_clock_max, interrupt)?;
-        let result = match fuel.checked_sub(startup) {
-            Some(left) => {
-                self.execute(&mut store, ready, Limits { fuel: left, ..order.limits }, interrupt)?
+        let (result, left) = match fuel.checked_sub(startup) {
+            Some(rest) => {
+                self.execute(&mut store, ready, Limits { fuel: rest, ..order.limits }, interrupt)?
             }
-            None => Err(Stop::OutOfFuel.into()),
+            None => (Err(Stop::OutOfFuel.into()), Left::of(0, 0)),
         };
         // Whatever the guest did, a run that was asked to end makes no claim.
         if let Some(reason) = interrupt.raised() {
@@ -166,31 +166,35 @@ impl Engine {
         if store.data().vfs.failed() {
             return Err(Aborted::HostDisk);
         }
-        // Without cells nothing has run, and only setting up is paid.
-        let untouched = Left::of(fuel.saturating_sub(startup), 0);
-        let left = store.data().cells.as_ref().map_or(untouched, |cells| cells.left(&store));
         let mut state = store.into_data();
         let sort = sort_of(&result, state.memory_limiter.refused())?;
         Ok(ending(sort, fuel, left, &mut state))
     }
 
-    /// Instantiates and runs. The outer error is the host's, the inner one what the engine says of the guest.
+    /// Instantiates and runs; gives what is left besides. The outer error is the host's, the inner one what the engine says of
+    /// the guest.
     fn execute(
         &self,
         store: &mut Store<State>,
         ready: &ReadyCore,
         limits: Limits,
         interrupt: &Arc<Interrupt>,
-    ) -> Result<wasmtime::Result<i32>, Aborted> {
-        let left = Left::of(limits.fuel, limits.stack.min(STACK_LIMIT_MAX));
+    ) -> Result<(wasmtime::Result<i32>, Left), Aborted> {
+        let limits = Left::of(limits.fuel, limits.stack.min(STACK_LIMIT_MAX));
         let instance = match block_on(ready.pre.instantiate_async(&mut *store)) {
             Ok(instance) => instance,
-            Err(error) => return Ok(Err(error)),
+            // Nothing has run, and only setting up is paid.
+            Err(error) => return Ok((Err(error), limits)),
         };
-        let _armed =
-            Cells::start(store, &instance, &ready.exports, left, Arc::clone(interrupt), self.interruptible)?;
-        let program = ready.exports.program(store, &instance)?;
-        Ok(block_on(program.call_async(store, ())))
+        let exports = &ready.exports;
+        let (own, interruptible) = (Arc::clone(interrupt), self.interruptible);
+        let _armed = Counters::start(store, &instance, exports, limits, own, interruptible)?;
+        let program = exports.program(store, &instance)?;
+        let result = block_on(program.call_async(&mut *store, (limits.fuel, limits.depth)));
+        let fuel = store.data_mut().counters.take().map_or(0, |counters| counters.left(store));
+        // What has ended well has given back what it took.
+        let depth = if result.is_ok() { limits.depth } else { exports.depth(store, &instance) };
+        Ok((result, Left { fuel, depth }))
     }
 }
 

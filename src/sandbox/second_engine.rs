@@ -3,9 +3,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a disagreement has to be heard; no product code")]
 
-use brizo_meter::{CELLS, DEPTH_CELL, ENTRY, FUEL_CELL};
+use brizo_meter::{DEPTH, ENTRY, FLOOR, FUEL};
 use brizo_receipt::TrapCode;
-use wasmi::{Config, Linker, Memory, Store};
+use wasmi::{AsContext, AsContextMut, Config, Global, Linker, Memory, Store, Val};
 
 use super::ending::{Aborted, RunResult, Sort, ending};
 use super::limits::MemoryLimiter;
@@ -18,31 +18,35 @@ use super::{Error, inspect, meter, preview1};
 const FRAMES_MAX: usize = 10_000_000;
 const STACK_BYTES_MAX: usize = 1 << 30;
 
-/// What belongs to a run, and the meter's cells once they exist.
+/// What belongs to a run, and where it counts once that exists.
 pub(super) struct Host {
     pub(super) state: State,
-    pub(super) meter: Option<Memory>,
+    pub(super) meter: Option<Counters>,
 }
 
-/// Fuel in the meter's cell; negative when the guest ran out.
-pub(super) fn fuel_left(cells: &[u8]) -> i64 {
-    cell(cells, FUEL_CELL)
+/// Where a run counts.
+#[derive(Clone, Copy)]
+pub(super) struct Counters {
+    floor: Memory,
+    fuel: Global,
+    depth: Global,
 }
 
-/// Sets the fuel. What 63 bits cannot hold is more than anybody can use up.
-pub(super) fn set_fuel(cells: &mut [u8], fuel: u64) {
-    set_cell(cells, FUEL_CELL, fuel);
-}
+impl Counters {
+    fn floor(&self, store: impl AsContext) -> i64 {
+        i64::from_le_bytes(*self.floor.data(&store).first_chunk().expect("eight bytes"))
+    }
 
-fn cell(cells: &[u8], at: u64) -> i64 {
-    let at = at as usize;
-    i64::from_le_bytes(cells[at..at + 8].try_into().expect("eight bytes"))
-}
+    /// Fuel that is left; negative when the guest ran out.
+    pub(super) fn fuel_left(&self, store: impl AsContext) -> i64 {
+        self.floor(&store) + self.fuel.get(&store).i64().expect("a number")
+    }
 
-fn set_cell(cells: &mut [u8], at: u64, number: u64) {
-    let at = at as usize;
-    let number = i64::try_from(number).unwrap_or(i64::MAX);
-    cells[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    /// Sets the fuel. What 63 bits cannot hold is more than anybody can use up.
+    pub(super) fn set_fuel(&self, mut store: impl AsContextMut, fuel: u64) {
+        let above = i64::try_from(fuel).unwrap_or(i64::MAX) - self.floor(&store);
+        self.fuel.set(&mut store, Val::I64(above)).expect("a global that is mutable");
+    }
 }
 
 /// A module that is rewritten and translated.
@@ -94,11 +98,10 @@ impl Prepared {
             Some(fuel) => execute(&mut store, &self.linker, &self.module, fuel, limits.stack),
             None => Err(wasmi::Error::host(Stop::OutOfFuel)),
         };
-        let cells = store.data().meter.map(|meter| meter.data(&store).to_vec());
         let untouched = Left::of(limits.fuel.saturating_sub(self.startup), 0);
-        let left = cells.map_or(untouched, |cells| Left {
-            fuel: cell(&cells, FUEL_CELL),
-            depth: cell(&cells, DEPTH_CELL),
+        let left = store.data().meter.map_or(untouched, |meter| Left {
+            fuel: meter.fuel_left(&store),
+            depth: meter.depth.get(&store).i64().expect("a number"),
         });
         let mut state = store.into_data().state;
         Ok(sort_of(&result, state.memory_limiter.refused())
@@ -114,11 +117,14 @@ fn execute(
     depth: u64,
 ) -> Result<i32, wasmi::Error> {
     let instance = linker.instantiate_and_start(&mut *store, module)?;
-    let meter = instance.get_memory(&*store, CELLS).ok_or_else(|| wasmi::Error::host(Stop::Engine))?;
-    set_fuel(meter.data_mut(&mut *store), fuel);
-    set_cell(meter.data_mut(&mut *store), DEPTH_CELL, depth);
+    let missing = || wasmi::Error::host(Stop::Engine);
+    let global = |name| instance.get_global(&*store, name).ok_or_else(missing);
+    let floor = instance.get_memory(&*store, FLOOR).ok_or_else(missing)?;
+    let meter = Counters { floor, fuel: global(FUEL)?, depth: global(DEPTH)? };
+    let left = Left::of(fuel, depth);
+    let entry = instance.get_typed_func::<(i64, i64), i32>(&*store, ENTRY)?;
     store.data_mut().meter = Some(meter);
-    instance.get_typed_func::<(), i32>(&*store, ENTRY)?.call(store, ())
+    entry.call(store, (left.fuel, left.depth))
 }
 
 /// Translates wasmi's ends as `run.rs` does wasmtime's.

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use wasmtime::{CallHook, Store};
 
 use super::engine::STACK_BYTES;
+use super::meter;
 use super::state::State;
 
 /// What a stack keeps from run to run, so that small runs find their pages already there.
@@ -29,12 +30,9 @@ const THREAD_BYTES: usize = 1 << 20;
 pub(super) fn prepare(store: &mut Store<State>) {
     store.data_mut().outside = here();
     // It captures nothing, so that no run has to allocate for it.
-    store.call_hook(|context, hook| {
-        if matches!(hook, CallHook::ReturningFromWasm) {
-            let state = context.data();
-            if state.cells.as_ref().is_some_and(|cells| cells.used(&context) > SMALL_FUEL) {
-                give_back(state.outside);
-            }
+    store.call_hook(|mut context, hook| {
+        if matches!(hook, CallHook::ReturningFromWasm) && meter::used(&mut context) > SMALL_FUEL {
+            give_back(context.data().outside);
         }
         Ok(())
     });

@@ -5,7 +5,7 @@ use wasmtime::Memory;
 
 use super::clock::VirtualClock;
 use super::limits::MemoryLimiter;
-use super::meter::Cells;
+use super::meter::Counters;
 use super::random::SeededRandom;
 use super::vfs::Vfs;
 
@@ -23,7 +23,7 @@ pub(super) struct State {
     /// The guest's memory, looked up at the first host call.
     pub(super) memory: Option<Memory>,
     /// Where fuel and depth are counted, once the module is instantiated.
-    pub(super) cells: Option<Cells>,
+    pub(super) counters: Option<Counters>,
     /// A place on the stack of the thread, by which the guest's own is told from it.
     pub(super) outside: usize,
 }
@@ -45,7 +45,7 @@ impl State {
             args: invocation.args.iter().map(|arg| text(arg)).collect(),
             env: invocation.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect(),
             memory: None,
-            cells: None,
+            counters: None,
             outside: 0,
         }
     }

@@ -275,6 +275,17 @@ impl<'o> Walk<'o> {
             self.change_sign(at);
             return Ok(());
         }
+        if let Some(shape) = nan::stored(operator) {
+            let value = self.pop();
+            // A number that is kept besides is made canonical where it is made: looking at it in memory was slower.
+            if value.site + 1 == at {
+                self.flow.stores(value, at, shape)
+            } else {
+                self.flow.sees(value)
+            }
+            self.pop();
+            return Ok(());
+        }
         self.see(pops);
         let class = if nan::makes_number(operator) { Class::Number } else { Class::Fixed };
         for _ in 0..pushes {

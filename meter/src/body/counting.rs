@@ -1,13 +1,13 @@
 //! Writes the counting: charges, records, looks, and frames of the stack.
 
-use wasm_encoder::{Instruction as I, ValType};
+use wasm_encoder::{Instruction as I, MemArg, ValType};
 
 use super::Writer;
 use crate::analysis::{Point, PointKind};
-use crate::{CELLS_BYTES, DEPTH_CELL, FLOOR_CELL, FUEL_CELL, SLICE};
+use crate::{FLOOR_BYTES, SLICE};
 
-/// Moves a number's sign to the bit that the address behind the last cell has, and no other address of that memory.
-const SIGN_TO_END: i64 = 63 - CELLS_BYTES.trailing_zeros() as i64;
+/// Moves a number's sign to the bit that the address behind the floor's memory has, and no other address of it.
+const SIGN_TO_END: i64 = 63 - FLOOR_BYTES.trailing_zeros() as i64;
 
 impl Writer<'_, '_> {
     /// Whether some region's charge stands only in the local variable when the function ends.
@@ -55,13 +55,13 @@ impl Writer<'_, '_> {
                 if point.recorded {
                     self.record_fuel();
                 }
-                self.check();
+                self.look();
             }
             PointKind::CaughtLoop => {
                 self.arrive();
                 self.take(point.cost);
                 self.record_fuel();
-                self.check();
+                self.look();
             }
         }
     }
@@ -71,8 +71,7 @@ impl Writer<'_, '_> {
         self.load_fuel();
         if self.analysis.catches && self.counts_depth() {
             let depth = self.depth();
-            let cell = self.cell(DEPTH_CELL);
-            self.put_all(&[I::I32Const(0), I::LocalGet(depth), I::I64Store(cell)]);
+            self.put_all(&[I::LocalGet(depth), I::GlobalSet(self.around.depth)]);
         }
     }
 
@@ -80,53 +79,37 @@ impl Writer<'_, '_> {
         if self.analysis.points.iter().all(|point| point.cost == 0) && self.is_leaf() {
             return;
         }
-        let (fuel, cell) = (self.fuel(), self.cell(FUEL_CELL));
-        self.put_all(&[I::I32Const(0), I::I64Load(cell), I::LocalSet(fuel)]);
+        self.load_fuel();
         self.take(point.cost);
         if point.recorded || self.is_leaf_entry(point) {
-            self.put_all(&[I::I32Const(0), I::LocalGet(fuel), I::I64Store(cell)]);
+            self.record_fuel();
         }
         if self.counts_depth() {
-            let depth = self.depth();
-            let cell = self.cell(DEPTH_CELL);
-            let frame = i64::try_from(self.analysis.summary.frame).unwrap_or(i64::MAX);
-            self.put_all(&[I::I32Const(0), I::I32Const(0), I::I64Load(cell), I::I64Const(frame), I::I64Sub]);
-            self.put_all(&[I::LocalTee(depth), I::I64Store(cell)]);
+            let (fuel, depth) = (self.fuel(), self.depth());
+            let frame = self.frame();
+            self.put_all(&[I::GlobalGet(self.around.depth), I::I64Const(frame), I::I64Sub]);
+            self.put_all(&[I::LocalTee(depth), I::GlobalSet(self.around.depth)]);
             // One branch for both: either is negative exactly when their union is.
             self.put_all(&[I::LocalGet(depth), I::LocalGet(fuel), I::I64Or]);
-            self.trap_at_entry();
+            self.settle(Some(depth));
         } else if self.around.rules.looks {
-            self.put(&I::LocalGet(fuel));
-            self.trap_at_entry();
+            self.look();
         }
-        if self.analysis.floor {
-            let floor = self.cell(FLOOR_CELL);
-            self.put_all(&[
-                I::LocalGet(fuel),
-                I::I32Const(0),
-                I::I64Load(floor),
-                I::I64Sub,
-                I::LocalSet(fuel),
-            ]);
-        }
+    }
+
+    /// Units of stack that the function's frame takes.
+    fn frame(&self) -> i64 {
+        i64::try_from(self.analysis.summary.frame).unwrap_or(i64::MAX)
     }
 
     pub(super) fn load_fuel(&mut self) {
-        let (fuel, cell, floor) = (self.fuel(), self.cell(FUEL_CELL), self.cell(FLOOR_CELL));
-        self.put_all(&[I::I32Const(0), I::I64Load(cell)]);
-        if self.analysis.floor {
-            self.put_all(&[I::I32Const(0), I::I64Load(floor), I::I64Sub]);
-        }
-        self.put(&I::LocalSet(fuel));
+        let fuel = self.fuel();
+        self.put_all(&[I::GlobalGet(self.around.fuel), I::LocalSet(fuel)]);
     }
 
     pub(super) fn record_fuel(&mut self) {
-        let (fuel, cell, floor) = (self.fuel(), self.cell(FUEL_CELL), self.cell(FLOOR_CELL));
-        self.put_all(&[I::I32Const(0), I::LocalGet(fuel)]);
-        if self.analysis.floor {
-            self.put_all(&[I::I32Const(0), I::I64Load(floor), I::I64Add]);
-        }
-        self.put(&I::I64Store(cell));
+        let fuel = self.fuel();
+        self.put_all(&[I::LocalGet(fuel), I::GlobalSet(self.around.fuel)]);
     }
 
     pub(super) fn take(&mut self, cost: u64) {
@@ -138,37 +121,32 @@ impl Writer<'_, '_> {
         self.put_all(&[I::LocalGet(fuel), I::I64Const(cost), I::I64Sub, I::LocalSet(fuel)]);
     }
 
-    /// Ends the run if the number on the stack is negative, with the fuel on record. The floor is not taken off yet.
-    pub(super) fn trap_at_entry(&mut self) {
-        let (fuel, cell) = (self.fuel(), self.cell(FUEL_CELL));
-        self.put_all(&[I::I64Const(0), I::I64LtS]);
-        self.put_unlikely_if();
-        self.put_all(&[I::I32Const(0), I::LocalGet(fuel), I::I64Store(cell), I::Unreachable, I::End]);
-    }
-
-    /// The look of a function with a floor: what is left above the floor is negative. Then all fuel that is left goes on
-    /// record and the floor is set anew, behind the end of the memory if the fuel is negative: one way through, so that the
-    /// whole of it is laid out of the way.
+    /// Looks whether the fuel is below the floor.
     pub(super) fn look(&mut self) {
-        let (fuel, cell, floor) = (self.fuel(), self.cell(FUEL_CELL), self.cell(FLOOR_CELL));
-        self.put_all(&[I::LocalGet(fuel), I::I64Const(0), I::I64LtS]);
-        self.put_unlikely_if();
-        self.put_all(&[I::I32Const(0), I::LocalGet(fuel), I::I32Const(0), I::I64Load(floor), I::I64Add]);
-        self.put_all(&[I::LocalTee(fuel), I::I64Store(cell)]);
-        self.put_all(&[I::LocalGet(fuel), I::I64Const(SIGN_TO_END), I::I64ShrU, I::I32WrapI64]);
-        self.put_all(&[I::I32Const(CELLS_BYTES as i32), I::I32And]);
-        self.put_all(&[I::LocalGet(fuel), I::I64Const(-SLICE), I::I64And, I::I64Store(floor)]);
-        self.put_all(&[I::LocalGet(fuel), I::I64Const(SLICE - 1), I::I64And, I::LocalSet(fuel), I::End]);
-    }
-
-    /// Ends the run if no fuel is left.
-    pub(super) fn check(&mut self) {
-        if self.analysis.floor {
-            return self.look();
-        }
         let fuel = self.fuel();
         self.put(&I::LocalGet(fuel));
-        self.trap_at_entry();
+        self.settle(None);
+    }
+
+    /// If the number on the stack is negative, the fuel goes on record and the floor is set anew: behind the end of its memory,
+    /// which ends the run, if all fuel or the stack is used up. One way through, so that the whole of it is laid out
+    /// of the way.
+    fn settle(&mut self, depth: Option<u32>) {
+        let fuel = self.fuel();
+        let floor = MemArg { offset: 0, align: 3, memory_index: self.around.floor };
+        self.put_all(&[I::I64Const(0), I::I64LtS]);
+        self.put_unlikely_if();
+        self.record_fuel();
+        self.put_all(&[I::I32Const(0), I::I64Load(floor), I::LocalGet(fuel), I::I64Add, I::LocalTee(fuel)]);
+        if let Some(depth) = depth {
+            self.put_all(&[I::LocalGet(depth), I::I64Or]);
+        }
+        self.put_all(&[I::I64Const(SIGN_TO_END), I::I64ShrU, I::I32WrapI64]);
+        self.put_all(&[I::I32Const(FLOOR_BYTES as i32), I::I32And]);
+        self.put_all(&[I::LocalGet(fuel), I::I64Const(-SLICE), I::I64And, I::I64Store(floor)]);
+        self.put_all(&[I::LocalGet(fuel), I::I64Const(SLICE - 1), I::I64And, I::LocalSet(fuel)]);
+        self.record_fuel();
+        self.put(&I::End);
     }
 
     pub(super) fn write_epilogue(&mut self) {
@@ -176,16 +154,15 @@ impl Writer<'_, '_> {
             self.record_fuel();
         }
         if self.counts_depth() {
-            let cell = self.cell(DEPTH_CELL);
-            let frame = i64::try_from(self.analysis.summary.frame).unwrap_or(i64::MAX);
-            self.put(&I::I32Const(0));
-            if self.analysis.catches {
-                let depth = self.depth();
-                self.put(&I::LocalGet(depth));
-            } else {
-                self.put_all(&[I::I32Const(0), I::I64Load(cell)]);
-            }
-            self.put_all(&[I::I64Const(frame), I::I64Add, I::I64Store(cell)]);
+            // What is left is the same as at the entry: whatever was called has given back what it took. To read it again
+            // would make the caller wait for the memory.
+            let (depth, frame) = (self.depth(), self.frame());
+            self.put_all(&[
+                I::LocalGet(depth),
+                I::I64Const(frame),
+                I::I64Add,
+                I::GlobalSet(self.around.depth),
+            ]);
         }
     }
 
@@ -208,7 +185,7 @@ impl Writer<'_, '_> {
         self.put_all(scale);
         self.put_all(&[I::I64Sub, I::LocalSet(fuel)]);
         self.record_fuel();
-        self.check();
+        self.look();
         self.put(&I::LocalGet(count));
     }
 
@@ -223,6 +200,6 @@ impl Writer<'_, '_> {
         self.put_all(&[I::LocalGet(result), I::I32Const(-1), I::I32Ne, I::I64ExtendI32U, I::I64Mul]);
         self.put_all(&[I::I64Sub, I::LocalSet(fuel)]);
         self.record_fuel();
-        self.check();
+        self.look();
     }
 }

@@ -1,6 +1,6 @@
 //! Engines that run a module's entry and say how it ended.
 
-use brizo_meter::{CELLS, DEPTH_CELL, ENTRY, FUEL_CELL};
+use brizo_meter::{DEPTH as DEPTH_LEFT, ENTRY, FLOOR, FUEL};
 
 /// How a run ended: which trap, what fuel and stack were left, and a digest of memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) fn plain(module: &[u8], export: &str, fuel: u64) -> (Result<u64, wasm
     store.set_fuel(u64::MAX).unwrap();
     let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
     store.set_fuel(fuel).unwrap();
-    let result = call(&mut store, &instance, export);
+    let result = call(&mut store, &instance, export, &[]);
     let left = store.get_fuel().unwrap();
     let memory = instance.get_memory(&mut store, "memory");
     let memory = memory.map_or(Vec::new(), |memory| memory.data(&store).to_vec());
@@ -52,12 +52,13 @@ fn call(
     store: &mut wasmtime::Store<()>,
     instance: &wasmtime::Instance,
     export: &str,
+    args: &[wasmtime::Val],
 ) -> wasmtime::Result<()> {
     let function = instance.get_func(&mut *store, export).unwrap();
     let mut results = vec![wasmtime::Val::I32(0); function.ty(&*store).results().len()];
     // A thread of its own, because the main one has a small stack.
     std::thread::scope(|scope| {
-        let run = move || function.call(store, &[], &mut results);
+        let run = move || function.call(store, args, &mut results);
         std::thread::Builder::new().stack_size(80 << 20).spawn_scoped(scope, run).unwrap().join().unwrap()
     })
 }
@@ -68,15 +69,11 @@ pub(crate) fn wasmtime(metered: &[u8], fuel: i64) -> End {
     let module = wasmtime::Module::new(&engine, metered).unwrap();
     let mut store = wasmtime::Store::new(&engine, ());
     let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
-    let cells = instance.get_memory(&mut store, CELLS).unwrap();
-    cells.write(&mut store, FUEL_CELL as usize, &fuel.to_le_bytes()).unwrap();
-    cells.write(&mut store, DEPTH_CELL as usize, &DEPTH.to_le_bytes()).unwrap();
-    let result = call(&mut store, &instance, ENTRY);
-    let cell = |offset: u64| {
-        let bytes = &cells.data(&store)[offset as usize..][..8];
-        i64::from_le_bytes(bytes.try_into().unwrap())
-    };
-    let (fuel, depth) = (cell(FUEL_CELL), cell(DEPTH_CELL));
+    let result = call(&mut store, &instance, ENTRY, &[fuel.into(), DEPTH.into()]);
+    let mut number = |name| instance.get_global(&mut store, name).unwrap().get(&mut store).unwrap_i64();
+    let (above, depth) = (number(FUEL), number(DEPTH_LEFT));
+    let floor = instance.get_memory(&mut store, FLOOR).unwrap();
+    let fuel = i64::from_le_bytes(floor.data(&store)[..8].try_into().unwrap()) + above;
     let memory = instance.get_memory(&mut store, "memory");
     let memory = memory.map_or(Vec::new(), |memory| memory.data(&store).to_vec());
     End { trapped: result.is_err(), fuel, depth, memory }
@@ -92,16 +89,12 @@ pub(crate) fn wasmi(metered: &[u8], fuel: i64) -> End {
     let module = wasmi::Module::new(&engine, metered).unwrap();
     let mut store = wasmi::Store::new(&engine, ());
     let instance = wasmi::Linker::new(&engine).instantiate_and_start(&mut store, &module).unwrap();
-    let cells = instance.get_memory(&store, CELLS).unwrap();
-    cells.write(&mut store, FUEL_CELL as usize, &fuel.to_le_bytes()).unwrap();
-    cells.write(&mut store, DEPTH_CELL as usize, &DEPTH.to_le_bytes()).unwrap();
-    let entry = instance.get_typed_func::<(), i32>(&store, ENTRY).unwrap();
-    let result = entry.call(&mut store, ());
-    let cell = |offset: u64| {
-        let bytes = &cells.data(&store)[offset as usize..][..8];
-        i64::from_le_bytes(bytes.try_into().unwrap())
-    };
-    let (fuel, depth) = (cell(FUEL_CELL), cell(DEPTH_CELL));
+    let entry = instance.get_typed_func::<(i64, i64), i32>(&store, ENTRY).unwrap();
+    let result = entry.call(&mut store, (fuel, DEPTH));
+    let number = |name| instance.get_global(&store, name).unwrap().get(&store).i64().unwrap();
+    let (above, depth) = (number(FUEL), number(DEPTH_LEFT));
+    let floor = instance.get_memory(&store, FLOOR).unwrap();
+    let fuel = i64::from_le_bytes(floor.data(&store)[..8].try_into().unwrap()) + above;
     let memory = instance.get_memory(&store, "memory");
     let memory = memory.map_or(Vec::new(), |memory| memory.data(&store).to_vec());
     End { trapped: result.is_err(), fuel, depth, memory }

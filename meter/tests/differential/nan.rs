@@ -133,6 +133,21 @@ pub(super) fn bodies() -> Vec<String> {
             "(local.set $v (f32x4.{operator} {words} {words})) (if (i32.const 1) (then (local.set $v (f64x2.{operator} {lanes} {lanes})))) (v128.store (i32.const 0) (local.get $v))"
         ));
     }
+    // What is stored is looked at in memory: what is infinite has the same exponent and stays; and at any offset.
+    for (one, other) in
+        [("inf", "1"), ("-inf", "1"), ("inf", "-inf"), ("-inf", "-inf"), ("0x1p+1023", "0x1p+1023")]
+    {
+        for address in ["offset=8 (i32.const 0)", "offset=1 (i32.const 2)", "(i32.const 5)"] {
+            bodies.push(format!("(f64.store {address} (f64.sub (f64.const {one}) (f64.const {other})))"));
+        }
+    }
+    for (one, other) in
+        [("inf", "1"), ("-inf", "1"), ("inf", "inf"), ("-inf", "-inf"), ("0x1p+127", "-0x1p+127")]
+    {
+        for address in ["offset=8 (i32.const 0)", "offset=1 (i32.const 2)", "(i32.const 5)"] {
+            bodies.push(format!("(f32.store {address} (f32.sub (f32.const {one}) (f32.const {other})))"));
+        }
+    }
     for operator in ["sqrt", "ceil", "floor", "trunc", "nearest"] {
         bodies.push(format!("(f64.store (i32.const 0) (f64.{operator} {negative}))"));
         bodies.push(format!(
@@ -191,4 +206,22 @@ fn nothing_is_added_where_no_bits_are_seen() {
     }
     let seen = "(f64.store (i32.const 0) (f64.add (f64.load (i32.const 8)) (f64.const 1)))";
     assert!(with(seen) > without(seen) + around);
+}
+
+/// Such a store is looked at before: behind it the upper half of the number would have no address.
+#[test]
+fn a_store_behind_the_last_address_ends_the_run_and_no_other() {
+    for (store, trapped) in [
+        ("(f64.store offset=0xfffffffc (i32.const 0) (f64.sub (f64.const inf) (f64.const inf)))", true),
+        ("(f64.store offset=0xfffffffb (i32.const 0) (f64.sub (f64.const inf) (f64.const inf)))", true),
+        ("(f64.store offset=0xffff (i32.const 0xffffffff) (f64.sub (f64.const inf) (f64.const inf)))", true),
+        ("(f64.store offset=0xfff8 (i32.const 0) (f64.sub (f64.const inf) (f64.const inf)))", false),
+        ("(f32.store offset=0xfffffffc (i32.const 0) (f32.sub (f32.const inf) (f32.const inf)))", true),
+        ("(f32.store offset=0xfffc (i32.const 0) (f32.sub (f32.const inf) (f32.const inf)))", false),
+    ] {
+        let rewritten = metered(&module(store), &UNIFORM);
+        let (one, other) = (wasmtime(&rewritten, 1_000_000), wasmi(&rewritten, 1_000_000));
+        assert_eq!((one.trapped, other.trapped), (trapped, trapped), "{store}");
+        assert_eq!(one, other, "{store}");
+    }
 }

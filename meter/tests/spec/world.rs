@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use brizo_meter::{CELLS, DEPTH_CELL, ENTRY, FUEL_CELL};
+use brizo_meter::{DEPTH, ENTRY, FLOOR, FUEL};
 use wasmtime::{
     Engine, Extern, ExternRef, Func, Global, GlobalType, Instance, Linker, Memory, MemoryType, Module,
     Mutability, Ref, RefType, Store, Table, TableType, Trap, Val, ValType,
@@ -13,8 +13,8 @@ use crate::values::{Bits, Form};
 /// Native stack of the plain form; the rewritten one must end before it reaches that.
 pub(crate) const NATIVE_STACK: usize = 64 << 20;
 /// At most 128 bytes of native stack are used per unit.
-const DEPTH: i64 = (NATIVE_STACK / 128) as i64;
-const FUEL: i64 = 1 << 50;
+const STACK_LIMIT: i64 = (NATIVE_STACK / 128) as i64;
+const FUEL_LIMIT: i64 = 1 << 50;
 /// Memories that are larger are not compared.
 const COMPARED_BYTES: usize = 16 << 20;
 
@@ -31,6 +31,14 @@ pub(crate) enum End {
     Broken(String),
 }
 
+/// Where a rewritten module counts.
+#[derive(Debug, Clone, Copy)]
+struct Counters {
+    floor: Memory,
+    fuel: Global,
+    depth: Global,
+}
+
 /// The instances of a script in one form. `None` stands for a module that is outside of what is rewritten.
 pub(crate) struct World {
     form: Form,
@@ -39,7 +47,7 @@ pub(crate) struct World {
     linker: Linker<()>,
     named: HashMap<String, Option<Instance>>,
     current: Option<Instance>,
-    cells: Vec<Memory>,
+    counters: Vec<Counters>,
     instances: Vec<Instance>,
 }
 
@@ -57,8 +65,8 @@ impl World {
         let mut linker = Linker::new(&engine);
         linker.allow_shadowing(true);
         spectest(&mut linker, &mut store);
-        let (named, cells, instances) = (HashMap::new(), Vec::new(), Vec::new());
-        Self { form, engine, store, linker, named, current: None, cells, instances }
+        let (named, counters, instances) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { form, engine, store, linker, named, current: None, counters, instances }
     }
 
     /// Makes a module current, under a name too if it has one. Nothing stands for a module that is left out.
@@ -86,8 +94,10 @@ impl World {
             Err(error) => return Err(self.end_of(&error)),
         };
         if self.form == Form::Rewritten {
-            self.cells.push(instance.get_memory(&mut self.store, CELLS).unwrap());
-            let end = self.call(instance, ENTRY, &[]);
+            let floor = instance.get_memory(&mut self.store, FLOOR).unwrap();
+            let [fuel, depth] = [FUEL, DEPTH].map(|name| instance.get_global(&mut self.store, name).unwrap());
+            self.counters.push(Counters { floor, fuel, depth });
+            let end = self.call(instance, ENTRY, &[Bits::I64(FUEL_LIMIT), Bits::I64(STACK_LIMIT)]);
             // The number is the exit code, which is 0 where nothing gives another.
             if end != End::Values(vec![Bits::I32(0)]) {
                 return Err(end);
@@ -97,20 +107,25 @@ impl World {
         Ok(instance)
     }
 
-    /// Calls an exported function with full cells.
+    /// Calls an exported function with full counters.
     pub(crate) fn call(&mut self, instance: Instance, name: &str, args: &[Bits]) -> End {
         let Some(function) = instance.get_func(&mut self.store, name) else {
             return End::Broken(format!("no function {name}"));
         };
-        for cells in &self.cells {
-            cells.write(&mut self.store, FUEL_CELL as usize, &FUEL.to_le_bytes()).unwrap();
-            cells.write(&mut self.store, DEPTH_CELL as usize, &DEPTH.to_le_bytes()).unwrap();
+        for counters in &self.counters {
+            counters.floor.write(&mut self.store, 0, &FUEL_LIMIT.to_le_bytes()).unwrap();
+            counters.fuel.set(&mut self.store, Val::I64(0)).unwrap();
+            counters.depth.set(&mut self.store, Val::I64(STACK_LIMIT)).unwrap();
         }
         let args: Vec<_> = args.iter().map(|bits| value(&mut self.store, *bits)).collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         match function.call(&mut self.store, &args, &mut results) {
-            Ok(()) if self.cells().any(|(fuel, depth)| depth != DEPTH || !(0..=FUEL).contains(&fuel)) => {
-                End::Broken(format!("cells after {name}: {:?}", self.cells().collect::<Vec<_>>()))
+            Ok(())
+                if self
+                    .left()
+                    .any(|(fuel, depth)| depth != STACK_LIMIT || !(0..=FUEL_LIMIT).contains(&fuel)) =>
+            {
+                End::Broken(format!("counters after {name}: {:?}", self.left().collect::<Vec<_>>()))
             }
             Ok(()) => End::Values(results.into_iter().map(|value| bits(&self.store, value)).collect()),
             Err(error) => self.end_of(&error),
@@ -128,27 +143,29 @@ impl World {
         }
     }
 
-    fn cells(&self) -> impl Iterator<Item = (i64, i64)> {
-        self.cells.iter().map(|cells| {
-            let cell = |offset: u64| {
-                let bytes = &cells.data(&self.store)[offset as usize..][..8];
-                i64::from_le_bytes(bytes.try_into().unwrap())
-            };
-            (cell(FUEL_CELL), cell(DEPTH_CELL))
-        })
+    /// Fuel and stack that each instance has left.
+    fn left(&mut self) -> impl Iterator<Item = (i64, i64)> {
+        let left = |counters: &Counters| {
+            let floor = i64::from_le_bytes(*counters.floor.data(&self.store).first_chunk().unwrap());
+            let above = counters.fuel.get(&mut self.store).unwrap_i64();
+            (floor + above, counters.depth.get(&mut self.store).unwrap_i64())
+        };
+        self.counters.iter().map(left).collect::<Vec<_>>().into_iter()
     }
 
-    fn end_of(&self, error: &wasmtime::Error) -> End {
+    fn end_of(&mut self, error: &wasmtime::Error) -> End {
         if error.downcast_ref::<wasmtime::ThrownException>().is_some() {
             return End::Exception;
         }
         match error.downcast_ref::<Trap>() {
-            // That the cells end the run, and not the stack, is what the rewriting is for.
-            Some(Trap::UnreachableCodeReached) if self.cells().any(|(_, depth)| depth < 0) => {
+            // That the counters end the run, and not the stack, is what the rewriting is for.
+            Some(Trap::UnreachableCodeReached | Trap::MemoryOutOfBounds)
+                if self.left().any(|(_, depth)| depth < 0) =>
+            {
                 End::StackExhausted
             }
             Some(Trap::StackOverflow) if self.form == Form::Plain => End::StackExhausted,
-            Some(Trap::UnreachableCodeReached) if self.cells().any(|(fuel, _)| fuel < 0) => {
+            Some(Trap::MemoryOutOfBounds) if self.left().any(|(fuel, _)| fuel < 0) => {
                 End::Broken("out of fuel".into())
             }
             Some(trap) => End::Trap(format!("{trap:?}")),
@@ -166,11 +183,11 @@ impl World {
                 .collect();
             for (name, export) in exports {
                 let content = match export {
-                    Extern::Memory(memory) if name != CELLS => {
+                    Extern::Memory(memory) if name != FLOOR => {
                         let bytes = memory.data(&self.store);
                         bytes.get(..COMPARED_BYTES.min(bytes.len())).unwrap_or_default().to_vec()
                     }
-                    Extern::Global(global) => {
+                    Extern::Global(global) if ![FUEL, DEPTH].contains(&name.as_str()) => {
                         let value = global.get(&mut self.store);
                         format!("{:?}", bits(&self.store, value)).into_bytes()
                     }

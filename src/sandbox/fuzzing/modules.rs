@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use brizo_meter::{CELLS, DEPTH_CELL, ENTRY, FUEL_CELL, Options};
+use brizo_meter::{DEPTH, ENTRY, FLOOR, FUEL, Options};
 use wasm_smith::{Config, Module};
 use wasmparser::{Validator, WasmFeatures};
 use wasmtime::{Engine, Extern, Instance, OptLevel, Store, StoreLimits, StoreLimitsBuilder, Trap, Val};
@@ -11,7 +11,9 @@ use wasmtime::{Engine, Extern, Instance, OptLevel, Store, StoreLimits, StoreLimi
 use crate::sandbox::{self, inspect as gate, meter, preview1, second_engine};
 
 /// More than any module here uses up: they end by themselves.
-const FUEL: u64 = 1 << 40;
+const FUEL_LIMIT: i64 = 1 << 40;
+/// The same of the stack.
+const STACK_LIMIT: i64 = 1 << 20;
 /// Operators that a module may run through before it ends itself.
 const STEPS: u32 = 500;
 /// To what memories and tables may grow: enough to grow, and quick to compare.
@@ -180,7 +182,7 @@ fn ends(module: &[u8], rewritten: bool) -> Vec<String> {
         return vec!["does not start".into()];
     }
     let mut exports: Vec<_> = instance.exports(&mut store).map(|export| export.name().to_owned()).collect();
-    exports.retain(|name| name != ENTRY && name != CELLS);
+    exports.retain(|name| ![ENTRY, FUEL, DEPTH, FLOOR].contains(&name.as_str()));
     // The order in which they are called is the order of the names, in both.
     exports.sort();
     let mut ends = Vec::new();
@@ -200,7 +202,7 @@ fn ends(module: &[u8], rewritten: bool) -> Vec<String> {
     ends
 }
 
-/// Calls a function with zeros and full cells. A normal end gives all the stack back.
+/// Calls a function with zeros, or the entry with its limits, and full counters. A normal end gives all the stack back.
 fn call(
     store: &mut Store<StoreLimits>,
     instance: &Instance,
@@ -209,18 +211,22 @@ fn call(
 ) -> std::result::Result<Vec<String>, String> {
     let function = instance.get_func(&mut *store, name).unwrap();
     let ty = function.ty(&*store);
-    let args: Vec<_> = ty.params().map(|ty| Val::default_for_ty(&ty).unwrap()).collect();
+    let args: Vec<_> = match name {
+        ENTRY => vec![FUEL_LIMIT.into(), STACK_LIMIT.into()],
+        _ => ty.params().map(|ty| Val::default_for_ty(&ty).unwrap()).collect(),
+    };
     let mut results: Vec<_> = ty.results().map(|ty| Val::default_for_ty(&ty).unwrap()).collect();
-    let cells = rewritten.then(|| instance.get_memory(&mut *store, CELLS).unwrap());
-    let full = |cell: u64| if cell == FUEL_CELL { FUEL } else { 1 << 20 };
-    for (cells, cell) in cells.iter().flat_map(|cells| [(cells, FUEL_CELL), (cells, DEPTH_CELL)]) {
-        cells.write(&mut *store, cell as usize, &full(cell).to_le_bytes()).unwrap();
-    }
+    let counters = rewritten.then(|| {
+        let floor = instance.get_memory(&mut *store, FLOOR).unwrap();
+        floor.write(&mut *store, 0, &FUEL_LIMIT.to_le_bytes()).unwrap();
+        let [fuel, depth] = [FUEL, DEPTH].map(|name| instance.get_global(&mut *store, name).unwrap());
+        fuel.set(&mut *store, Val::I64(0)).unwrap();
+        depth.set(&mut *store, Val::I64(STACK_LIMIT)).unwrap();
+        depth
+    });
     let result = function.call(&mut *store, &args, &mut results);
-    if let (Some(cells), Ok(())) = (cells, &result) {
-        let mut depth = [0; 8];
-        cells.read(&*store, DEPTH_CELL as usize, &mut depth).unwrap();
-        assert_eq!(u64::from_le_bytes(depth), full(DEPTH_CELL), "stack after {name}");
+    if let (Some(depth), Ok(())) = (counters, &result) {
+        assert_eq!(depth.get(&mut *store).i64(), Some(STACK_LIMIT), "stack after {name}");
     }
     match result {
         Ok(()) => Ok(results.iter().map(shown).collect()),

@@ -5,7 +5,7 @@ use wasmi::{Caller, Extern, Linker, Memory};
 use super::call::{Answer, Call, Outcome};
 use super::table::functions;
 use super::{HOST_CALL, MODULE, descriptors, environment, files, folders, poll, sockets};
-use crate::sandbox::second_engine::{Host, fuel_left, set_fuel};
+use crate::sandbox::second_engine::Host;
 use crate::sandbox::state::Stop;
 
 impl wasmi::errors::HostError for Stop {}
@@ -36,17 +36,17 @@ macro_rules! link {
 
 functions!(link);
 
-/// Runs a function for a guest: lends it memory, state and the fuel of the meter's cell, and writes back what is left.
+/// Runs a function for a guest: lends it memory, state and fuel, and takes back what fuel is left.
 fn host<A: Answer>(
     caller: &mut Caller<'_, Host>,
     function: impl FnOnce(&mut Call<'_>) -> Outcome,
 ) -> Result<A, wasmi::Error> {
     let memory = exported(caller, "memory")?;
     let meter = caller.data().meter.ok_or_else(|| wasmi::Error::host(Stop::Engine))?;
-    let fuel = fuel_left(meter.data(&*caller)).try_into().unwrap_or(0);
+    let fuel = meter.fuel_left(&*caller).try_into().unwrap_or(0);
     let (bytes, host) = memory.data_and_store_mut(&mut *caller);
     let (left, answer) = Call::perform(bytes, &mut host.state, fuel, function);
-    set_fuel(meter.data_mut(&mut *caller), left);
+    meter.set_fuel(&mut *caller, left);
     answer.map(A::from_errno).map_err(wasmi::Error::host)
 }
 

@@ -145,13 +145,13 @@ fn shapes() -> Vec<Attack> {
         attack("a start for ever", "(start $f) (func $f (loop br 0))", "", Limit(Status::OutOfFuel)),
         attack(
             "names that are ours",
-            "(func (export \"brizo:entry\") unreachable) (global (export \"brizo:cells\") i32 (i32.const 7))",
+            "(func (export \"brizo:entry\") unreachable) (global (export \"brizo:fuel\") (mut i64) (i64.const 7)) (global (export \"brizo:depth\") (mut i64) (i64.const 7))",
             "",
             Exit(0),
         ),
         attack(
             "an import that is ours",
-            "(import \"brizo:cells\" \"brizo:cells\" (memory 1)) |",
+            "(import \"brizo:floor\" \"brizo:floor\" (memory 1)) |",
             "",
             Refused("feature_not_allowed"),
         ),

@@ -134,7 +134,7 @@ fn a_running_guest_is_stopped_wherever_it_is() {
         let control = Control::with_wall_clock(std::time::Duration::from_millis(5));
         assert_eq!(run_with(&module, &endless, &control).unwrap_err(), Aborted::WallClock, "{body}");
     }
-    // The page of the cells is whole again for whoever gets it next.
+    // The page of the floor is whole again for whoever gets it next.
     assert_eq!(run(&guest("column_stats"), &order(&[])).0.status, Status::Exit);
 }
 
