@@ -1,5 +1,5 @@
 //! Who calls whom: which functions count their frames, what the frames of the others take of the stack at most, and
-//! which functions look at their entry whether fuel is left.
+//! which functions look at their entry, and where calls come back, whether fuel is left.
 //!
 //! Only a function that may be entered again before it has returned can make the stack grow without end. It counts its
 //! frame. The frames of all others are taken once, before the program begins: their greatest sum on any path of calls. A
@@ -12,6 +12,10 @@ use wasmparser::FuncType;
 
 /// Fuel that can be used between a function's entry and the next look without its looking on its entry.
 pub(crate) const UNSEEN: u64 = 10_000;
+
+/// Fuel that can be used between a function's entry and its end without its looking where calls come back. A function may make
+/// hundreds of thousands of calls one after the other, and each may use [`UNSEEN`].
+pub(crate) const UNSEEN_IN_CALLS: u64 = 1_000_000;
 
 /// What matters of one function.
 #[derive(Debug, Default)]
@@ -39,6 +43,8 @@ pub(crate) struct Rules {
     pub(crate) counted: bool,
     /// It looks at its entry whether fuel is left.
     pub(crate) looks: bool,
+    /// It looks where calls come back and where exceptions arrive, too.
+    pub(crate) looks_on_return: bool,
 }
 
 /// What is known of all functions, by their index.
@@ -77,7 +83,7 @@ impl Calls {
                 let cost = reached.fold(function.cost, |sum, to| sum.saturating_add(unseen[to]));
                 let looks = counted || cost > UNSEEN;
                 unseen[*at] = if looks { 0 } else { cost };
-                calls.rules[*at] = Rules { counted, looks };
+                calls.rules[*at] = Rules { counted, looks, looks_on_return: cost > UNSEEN_IN_CALLS };
             }
         }
         calls

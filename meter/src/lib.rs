@@ -36,7 +36,8 @@
 //! loop heads. A function looks on its entry if it counts its frame (see below), or if more than 10,000 can be used
 //! *unseen* from there: what all its regions cost, each once, and for each call what the called function can use unseen;
 //! nothing if that looks on its entry or is imported, and for a call through a table the most that any function can which
-//! it may lead to.
+//! it may lead to. A function from which more than a million can be used so looks besides wherever a call comes back or an
+//! exception arrives.
 //!
 //! A look asks only whether the fuel is below the floor. Then it puts the fuel on record and makes it, rounded down to a
 //! whole slice, the new floor; if the fuel is negative, it ends the run. So a loop that calls nothing puts its fuel on

@@ -30,6 +30,8 @@ const FLOOR_TYPE: [u8; 6] = {
     let (low, high) = ((FLOOR_BYTES & 0x7f) as u8 | 0x80, (FLOOR_BYTES >> 7) as u8);
     [0b1001, low, high, low, high, 0]
 };
+/// Types, functions and globals that a module can have (WebAssembly JavaScript interface, implementation limits).
+const COUNT_MAX: u32 = 1_000_000;
 /// A global: `i64`, mutable, `i64.const 0`, `end`.
 const COUNTER: [u8; 5] = [0x7e, 1, 0x42, 0, 0x0b];
 /// What a function type begins with; the number of its parameters follows.
@@ -83,6 +85,12 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
             all.sort_by_key(|hint| hint.branch_func_offset);
             hints.function_hints(index, all);
         }
+    }
+    // What is appended has to fit, too.
+    let counts =
+        [types.first + types.results.len() as u32, outline.function_count + 1, outline.global_count + 2];
+    if counts.iter().any(|count| *count > COUNT_MAX) {
+        return Err(Error::TooLarge);
     }
     code.raw(&entry_body(&outline, &calls));
     let hints = hinted.then_some(&hints);

@@ -62,8 +62,8 @@ pub fn profile_document() -> String {
 fn fuel_rules() -> serde_json::Value {
     json!({
         "meter": meter::METER,
-        "charged": "the operators of a region when it is entered; what follows a closed block belongs to the region before it; looked at on loop heads, on entering functions that count their frame or can use more than 10000 unseen, at bulk operations and in host calls",
-        "onRecord": format!("before calls and throws, at bulk operations, at the end of a function, and in loops that call nothing once in a slice of {} units", brizo_meter::SLICE),
+        "charged": "the operators of a region when it is entered; what follows a closed block belongs to the region before it; looked at on loop heads, on entering functions that count their frame or can use more than 10000 unseen, where calls come back and exceptions arrive in functions that can use more than 1000000 unseen, at bulk operations and in host calls",
+        "onRecord": format!("before calls and throws, at bulk operations, at the end of a function, and where a look finds less than the floor, once in a slice of {} units", brizo_meter::SLICE),
         "operators": {
             "nop drop block loop unreachable return else end try_table": 0,
             "local.get local.set local.tee, constants": COSTS.local,

@@ -121,7 +121,7 @@ impl Control {
         self.interrupt.raised()
     }
 
-    /// Ends the run at its next loop head or call.
+    /// Ends the run: within a slice of fuel (65,536 units) and what lies between two looks.
     pub fn stop(&self) {
         self.interrupt.raise(Aborted::Stopped);
     }

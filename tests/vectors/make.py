@@ -1081,8 +1081,8 @@ def signatures():
     refuse("expect-chain-of-consent", "consent under another chain than the attestation", "wrong_chain", "deployment", mixed, EXPECT_ALL)
 
 
-# The digests of the two published profiles under which runs can be repeated, from tests/vectors/profile.
-REPEATABLE = ("brizo-wasm-1", "brizo-wasm-component-1")
+# The published profiles under which runs can be repeated, from tests/vectors/profile.
+REPEATABLE = ("brizo-wasm-1", "brizo-wasm-1-8796d733", "brizo-wasm-component-1")
 
 
 def kinds():

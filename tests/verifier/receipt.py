@@ -14,6 +14,7 @@ CONTAINERS = bytes.fromhex("881045ba6ceb607c672424cef8a2851458f33bae77bcaf0095f9
 REPEATABLE = tuple(
     bytes.fromhex(digest)
     for digest in (
+        "1aac77561c7ecfb6db09e3f0543c00cf5277f9531cc61fe814e78455b83892d3",
         "8796d7338aaad2568ca4e19c3bb49dae291c4552eb2a1785da7c60ed6847617c",
         "076a803be2ade3a2f20d783631515d909c30cdbcd206e6d7b67ee5e8efce133a",
     )

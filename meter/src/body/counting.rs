@@ -23,7 +23,7 @@ impl Writer<'_, '_> {
         !self.around.rules.looks && !self.analysis.loops
     }
 
-    /// The only charge of a function goes straight to the cell.
+    /// The only charge of a function goes straight on record.
     pub(super) fn is_leaf_entry(&self, point: &Point) -> bool {
         point.kind == PointKind::Entry
             && self.is_leaf()
@@ -42,6 +42,9 @@ impl Writer<'_, '_> {
                 self.take(point.cost);
                 if point.recorded && point.cost > 0 {
                     self.record_fuel();
+                }
+                if self.around.rules.looks_on_return {
+                    self.look();
                 }
             }
             PointKind::Plain => {

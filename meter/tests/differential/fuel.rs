@@ -1,5 +1,7 @@
 //! Counts: against the engine's meter, at the edge of the limit, and on traps.
 
+use brizo_meter::{Options, SLICE};
+
 use super::engines::{DEPTH, plain, wasmi, wasmtime};
 use super::{UNIFORM, metered, wat};
 
@@ -203,4 +205,73 @@ fn other_code_has_another_revision() {
     });
     let known = (4, 9_544_568_289_938_222_313);
     assert_eq!((brizo_meter::REVISION, hash), known, "a change of what comes out raises REVISION by one");
+}
+
+/// An entry that finds less than the floor puts on record what the first rules do not; worked out by hand.
+#[test]
+fn an_entry_that_passes_the_floor_puts_its_fuel_on_record() {
+    // $g can use 20 and 1,001 × 10 unseen, so it looks on its entry: two branches of 10 and entering for 10 each.
+    let divisions = "(drop (i32.div_u (i32.const 1) (i32.const 1)))".repeat(1_001);
+    let module = metered(
+        &wat(&format!(
+            "(module (memory (export \"memory\") 1)
+               (func $g (if (i32.const 0) (then {divisions} (return))) unreachable)
+               (func (export \"_start\") (call $g)))"
+        )),
+        &Options::PROFILE,
+    );
+    for (above, used) in [(25, 40), (39, 40), (40, 20), (1_000, 20)] {
+        let limit = SLICE + above;
+        let (one, other) = (wasmtime(&module, limit), wasmi(&module, limit));
+        assert_eq!(one, other, "{above} above the floor");
+        assert_eq!((one.trapped, limit - one.fuel), (true, used), "{above} above the floor");
+    }
+}
+
+/// Nothing loops and nothing recurs, and each call uses little: the look is where a call comes back.
+#[test]
+fn a_long_row_of_calls_is_seen_in_time() {
+    const CALLS: usize = 1_000;
+    let work = "(drop (i32.div_u (i32.const 1) (i32.const 1)))".repeat(900);
+    let plain = "(call $g)".repeat(CALLS);
+    let by_table = "(call_indirect (type $f) (i32.const 0))".repeat(CALLS);
+    let caught = "(block $h (try_table (catch $t $h) (call $throws)))".repeat(CALLS);
+    let throwing = format!("(func $throws {work} (if (i32.load (i32.const 0)) (then (return))) (throw $t))");
+    for (row, tag, throws) in [(plain, "", ""), (by_table, "", ""), (caught, "(tag $t)", &*throwing)] {
+        let module = metered(
+            &wat(&format!(
+                "(module (type $f (func)) (memory (export \"memory\") 1) (table 1 funcref) (elem (i32.const 0) $g) {tag}
+                   (func $g (type $f) {work}) {throws}
+                   (func $row {row})
+                   (func (export \"_start\") (call $row)))"
+            )),
+            &Options::PROFILE,
+        );
+        let plenty = 1_000 * LIMIT;
+        let all = plenty - wasmtime(&module, plenty).fuel;
+        assert!(all > 9_000 * CALLS as i64, "{all} in all");
+        let one = wasmtime(&module, LIMIT);
+        // wasmi has no exceptions.
+        assert!(!throws.is_empty() || one == wasmi(&module, LIMIT));
+        // One call of either function costs some 9,000, and throwing 20,000 besides.
+        assert!(one.trapped && (-30_000..0).contains(&one.fuel), "{} left of {all}", one.fuel);
+    }
+}
+
+/// What is appended counts, too: a module with as many globals as there can be has no room for two more.
+#[test]
+fn a_module_without_room_for_what_is_appended_is_refused() {
+    let module = |count: u32| {
+        let mut globals = wasm_encoder::GlobalSection::new();
+        let ty =
+            wasm_encoder::GlobalType { val_type: wasm_encoder::ValType::I32, mutable: true, shared: false };
+        (0..count).for_each(|_| {
+            globals.global(ty, &wasm_encoder::ConstExpr::i32_const(0));
+        });
+        let mut module = wasm_encoder::Module::new();
+        module.section(&globals);
+        brizo_meter::rewrite(&module.finish(), super::features(), &UNIFORM)
+    };
+    assert!(module(999_998).is_ok());
+    assert!(matches!(module(999_999), Err(brizo_meter::Error::TooLarge)));
 }

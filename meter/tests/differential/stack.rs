@@ -143,3 +143,26 @@ fn a_caught_exception_loses_no_charge_and_no_frame() {
     assert_eq!(two - one, turn);
     assert_eq!(used(1_000), one + 999 * turn);
 }
+
+/// The function that catches is still running: what the exception left is given back where it arrives, and not at the end.
+#[test]
+fn frames_that_exceptions_left_do_not_pile_up_in_the_function_that_catches() {
+    // Eight frames of more than 64 units are left on each turn, many times what there is in all.
+    let turns = DEPTH / 64;
+    let module = program(
+        "(tag $t (param i32))
+         (func $round (param i32) (result i32)
+           (if (i32.eqz (local.get 0)) (then (throw $t (i32.const 5))))
+           (i32.add (i32.const 1) (call $round (i32.sub (local.get 0) (i32.const 1)))))
+         (func $catches (param i64) (result i32) (local $sum i32)
+           (loop $l
+             (local.set $sum (i32.add (local.get $sum)
+               (block $h (result i32) (try_table (result i32) (catch $t $h) (call $round (i32.const 7))))))
+             (br_if $l (i64.ne (local.tee 0 (i64.sub (local.get 0) (i64.const 1))) (i64.const 0))))
+           (local.get $sum))",
+        &format!("(i32.store (i32.const 0) (call $catches (i64.const {turns})))"),
+    );
+    let end = wasmtime(&module, LIMIT);
+    let sum = i32::from_le_bytes(*end.memory.first_chunk().unwrap());
+    assert_eq!((end.trapped, end.depth, i64::from(sum)), (false, DEPTH, 5 * turns));
+}
