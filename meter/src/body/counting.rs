@@ -158,7 +158,7 @@ impl Writer<'_, '_> {
         }
         if self.counts_depth() {
             // What is left is the same as at the entry: whatever was called has given back what it took. To read it again
-            // would make the caller wait for the memory.
+            // was slower.
             let (depth, frame) = (self.depth(), self.frame());
             self.put_all(&[
                 I::LocalGet(depth),
