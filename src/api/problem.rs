@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::chain::Error as ChainError;
 use crate::data::Error as DataError;
+use crate::failpoint::Met;
 use crate::ids::BadId;
 use crate::job::{BadInvocation, Refusal, Sort};
 use crate::sandbox::Refused;
@@ -260,6 +261,12 @@ impl From<StoreError> for Problem {
             }
             other => Self::internal("the database failed", &other.into()),
         }
+    }
+}
+
+impl From<Met> for Problem {
+    fn from(met: Met) -> Self {
+        StoreError::from(met).into()
     }
 }
 

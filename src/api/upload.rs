@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::state::policy;
 use crate::chain::PAID_RUN;
 use crate::data::{BlobStore, Mapped};
+use crate::failpoint;
 use crate::ids::{Did, JobId};
 use crate::job::UploadFacts;
 use crate::nudge::Topic;
@@ -171,13 +172,11 @@ async fn take_for(
     let blobs = state.blobs.clone();
     tokio::task::spawn_blocking(move || files.iter().try_for_each(|file| blobs.put(&**file).map(drop)))
         .await??;
-    let tx = fulfil(state, &agreement, did, checksum, &upload.signed_checksum).await?;
+    let tx = fulfil(state, &agreement, &facts, did, checksum, &upload.signed_checksum).await?;
     let id = agreement.id;
     let (digest, bytes) = (facts.approved_as(), facts.bytes);
     if !state.store.with(move |store| store.set_upload(id, &facts, did)).await? {
-        return Err(another_algorithm(
-            "these bytes were uploaded under this agreement with another runtime, main or DID",
-        ));
+        return Err(chosen_otherwise());
     }
     if let Some(sent) = sent {
         state.shared.uploads.forget(owner, sent);
@@ -367,22 +366,33 @@ fn check_approved(
 async fn fulfil(
     state: &ApiState,
     agreement: &AgreementRow,
+    facts: &UploadFacts,
     did: Option<Did>,
     checksum: B256,
     signed: &Signature,
 ) -> Result<Option<B256>, Problem> {
-    let known = state.chain.upload_checksum(agreement.id).await?;
+    let (id, known) = (agreement.id, state.chain.upload_checksum(agreement.id).await?);
+    if !known.is_zero() && known != checksum {
+        return Err(another_algorithm("another algorithm was uploaded under this agreement"));
+    }
+    // The chain is told of the checksum only, and from then on anybody can send the same bytes.
+    let facts = facts.clone();
+    if !state.store.with(move |store| store.choose_upload(id, &facts, did)).await? {
+        return Err(chosen_otherwise());
+    }
     if known == checksum {
         return Ok(None);
     }
-    if !known.is_zero() {
-        return Err(another_algorithm("another algorithm was uploaded under this agreement"));
-    }
-    Ok(Some(state.chain.fulfill_upload(agreement.id, did, checksum, signed).await?.tx))
+    let telling = state.chain.fulfill_upload(id, did, checksum, signed);
+    Ok(Some(failpoint::around_async("upload", async { Ok::<_, Problem>(telling.await?) }).await?.tx))
+}
+
+fn chosen_otherwise() -> Problem {
+    another_algorithm("these bytes were uploaded under this agreement with another runtime, main or DID")
 }
 
 /// The first upload stays. Nothing in a later one proves that its consumer wants another: `signedChecksum` is public once it is
-/// on chain, and says neither runtime nor main nor DID.
+/// sent to the chain, and says neither runtime nor main nor DID.
 fn another_algorithm(text: &str) -> Problem {
     Problem::conflict("algorithm_exists", text)
         .hint("an agreement is about one algorithm; make a new agreement for another one")

@@ -1,12 +1,12 @@
 //! Agreements, what is known of them, and how far the chain was read.
 
-use brizo_receipt::Address;
+use brizo_receipt::{Address, B256};
 use rusqlite::{Row, params};
 
 use super::row::{Place, one, to_json};
 use super::{Result, Step, Store, exists, outbox};
 use crate::ids::{AgreementId, Did};
-use crate::job::UploadFacts;
+use crate::job::{BundleFacts, UploadFacts};
 use crate::money::Terms;
 
 /// An agreement as it is stored.
@@ -33,6 +33,9 @@ pub struct AgreementRow {
     /// Number of runs that were ordered.
     pub runs: u64,
 }
+
+/// What a request chooses of an algorithm: module or runtime, bundle, and the DID that it came by.
+type Choice = (B256, Option<BundleFacts>, Option<Did>);
 
 type Columns =
     (String, String, String, String, u64, Option<Vec<u8>>, Option<String>, Option<String>, bool, bool, u64);
@@ -119,6 +122,36 @@ impl Store {
         found.map(read).transpose()
     }
 
+    /// Notes what an upload chooses besides its bytes, before the chain is told of them. Returns whether it is what was chosen first,
+    /// which stays: from the moment that a transaction with it is sent, anybody can read the signature, and nobody
+    /// can tell from the chain whether one was sent.
+    ///
+    /// # Errors
+    /// Of SQLite or of a damaged row.
+    pub fn choose_upload(
+        &self,
+        id: AgreementId,
+        upload: &UploadFacts,
+        algorithm_did: Option<Did>,
+    ) -> Result<bool> {
+        let choice: Choice = (upload.digest, upload.bundle.clone(), algorithm_did);
+        self.write(|sql| {
+            if is_another(sql, id, upload, algorithm_did)? {
+                return Ok(false);
+            }
+            let query = "SELECT algorithm_chosen FROM agreement WHERE id = ?1";
+            let row = id.to_string();
+            let before: Option<Option<String>> = one(sql, query, [&row], |row| row.get(0))?;
+            if let Some(before) = before.flatten() {
+                let place = Place { table: "agreement", row: &row };
+                return Ok(place.json::<Choice>("algorithm_chosen", &before)? == choice);
+            }
+            let update = "UPDATE agreement SET algorithm_chosen = ?2 WHERE id = ?1";
+            sql.execute(update, params![row, to_json(&choice)])?;
+            Ok(true)
+        })
+    }
+
     /// Records the uploaded algorithm and, if the payment is locked already, asks for the authorisation. Returns whether the
     /// agreement is about this algorithm now: the first one stays, in all that a request chooses of it.
     ///
@@ -139,13 +172,8 @@ impl Store {
         );
         let facts = to_json(&facts);
         self.write(|sql| {
-            let query = format!("{SELECT} WHERE id = ?1");
-            let known = one(sql, &query, [id.to_string()], columns)?.map(read).transpose()?;
-            if let Some((there, did)) = known.and_then(|row| Some((row.upload?, row.algorithm_did))) {
-                let chosen = |facts: &UploadFacts| (facts.digest, facts.bundle.clone());
-                if (chosen(&there), did) != (chosen(upload), algorithm_did) {
-                    return Ok(false);
-                }
+            if is_another(sql, id, upload, algorithm_did)? {
+                return Ok(false);
             }
             sql.execute(
                 "UPDATE agreement SET algorithm = ?2, algorithm_facts = ?3, algorithm_did = ?4 WHERE id = ?1",
@@ -171,6 +199,21 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Whether the agreement has an algorithm already, and another one in what a request chooses of it.
+fn is_another(
+    sql: &rusqlite::Connection,
+    id: AgreementId,
+    upload: &UploadFacts,
+    algorithm_did: Option<Did>,
+) -> Result<bool> {
+    let query = format!("{SELECT} WHERE id = ?1");
+    let known = one(sql, &query, [id.to_string()], columns)?.map(read).transpose()?;
+    let Some((there, did)) = known.and_then(|row| Some((row.upload?, row.algorithm_did))) else {
+        return Ok(false);
+    };
+    Ok((there.digest, &there.bundle, did) != (upload.digest, &upload.bundle, algorithm_did))
 }
 
 /// Both the upload and the payment are conditions of the authorisation, in either order.

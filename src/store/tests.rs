@@ -333,14 +333,6 @@ fn the_authorisation_needs_upload_and_payment_in_either_order() {
 #[test]
 fn the_first_algorithm_of_an_agreement_stays() {
     let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
-    let bundle = |main: &str| UploadFacts {
-        bundle: Some(BundleFacts {
-            archive: B256::repeat_byte(8),
-            files: Vec::new(),
-            start: Start { args: vec![main.into()], env: Vec::new() },
-        }),
-        ..upload()
-    };
     let did = Did(B256::repeat_byte(1));
     assert!(store.set_upload(id, &bundle("a"), None).unwrap());
     assert!(store.set_upload(id, &bundle("a"), None).unwrap(), "the same again");
@@ -352,6 +344,44 @@ fn the_first_algorithm_of_an_agreement_stays() {
     }
     let row = store.agreement(id).unwrap().unwrap();
     assert_eq!((row.upload.unwrap().start().args, row.algorithm_did), (vec!["a".into()], None));
+}
+
+#[test]
+fn what_an_upload_chooses_stays_before_it_is_recorded() {
+    let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
+    let choose = |upload: &UploadFacts, did| store.choose_upload(id, upload, did).unwrap();
+    let (chosen, did) = (bundle("a"), Some(Did(B256::repeat_byte(1))));
+    let other_runtime = UploadFacts { digest: B256::repeat_byte(7), ..bundle("a") };
+    assert!(choose(&chosen, None) && choose(&chosen, None), "the same again");
+    assert!(store.agreement(id).unwrap().unwrap().upload.is_none(), "a choice is no upload");
+    for recorded in [false, true] {
+        for (other, did) in
+            [(upload(), None), (chosen.clone(), did), (bundle("b"), None), (other_runtime.clone(), None)]
+        {
+            assert!(!choose(&other, did), "{other:?} {did:?}");
+        }
+        assert!(choose(&chosen, None), "recorded: {recorded}");
+        assert!(store.set_upload(id, &chosen, None).unwrap());
+    }
+}
+
+#[test]
+fn an_upload_that_an_older_release_recorded_is_the_first() {
+    let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
+    assert!(store.set_upload(id, &bundle("a"), None).unwrap());
+    assert!(!store.choose_upload(id, &bundle("b"), None).unwrap());
+    assert!(store.choose_upload(id, &bundle("a"), None).unwrap());
+}
+
+fn bundle(main: &str) -> UploadFacts {
+    UploadFacts {
+        bundle: Some(BundleFacts {
+            archive: B256::repeat_byte(8),
+            files: Vec::new(),
+            start: Start { args: vec![main.into()], env: Vec::new() },
+        }),
+        ..upload()
+    }
 }
 
 #[test]

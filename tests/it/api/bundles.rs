@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::refused;
 use crate::guests::wat;
-use crate::world::{BUNDLE, World, inside};
+use crate::world::{BUNDLE, Provider, World, eventually, inside};
 
 fn parrot() -> brizo_receipt::B256 {
     brizo_receipt::content_digest(&wat("parrot"))
@@ -116,4 +116,30 @@ async fn what_does_not_fit_is_refused_before_money_moves() {
     assert_eq!(upload(&good, on(parrot())).await.unwrap()["txHash"], Value::Null, "the same again");
     let other = format!("{}&main=notes/unread.txt", on(parrot()));
     refused(upload(&good, other).await, 409, "algorithm_exists");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_around_the_chain_the_first_choice_stays() {
+    let mut world = World::start().await;
+    let bundle = brizo::data::pack(BUNDLE).unwrap();
+    for (failpoint, landed) in [("upload=kill-before", false), ("upload=kill-after", true)] {
+        let consumer = world.consumer();
+        let id = consumer.agree().await;
+        let upload = async |main: &str| {
+            let signed = format!("{}&runtime={}{main}", consumer.signed_checksum(id, &bundle), parrot());
+            consumer.upload_signed(id, &bundle, &signed).await
+        };
+        world.provider.kill();
+        world.provider = Provider::start_with(world.folder.path(), Some(failpoint));
+        let serves = async || brizo::client::fetch(&world.provider.url, "/healthz").await.is_ok();
+        eventually("the provider serves", serves).await;
+        assert!(upload("").await.is_err(), "killed before the answer");
+        let provider = std::sync::Mutex::new(&mut world.provider);
+        eventually("the provider has ended", async || provider.lock().unwrap().has_ended()).await;
+        world.provider = Provider::start(world.folder.path()).await;
+        // Whoever has read these bytes, and the signature in the transaction.
+        refused(upload("&main=notes/unread.txt").await, 409, "algorithm_exists");
+        let answer = upload("").await.unwrap();
+        assert_eq!(answer["txHash"].is_null(), landed, "as its consumer wanted it: {answer}");
+    }
 }
