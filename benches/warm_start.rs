@@ -52,6 +52,8 @@ fn main() -> Result<()> {
         ];
         let samples = interleaved(ROUNDS, &mut contestants)?;
         promises.push(Promise { what, measured: samples.ratio(2, 1), most });
+        let least = table::ratio(samples.least_ratio(2, 1));
+        println!("{name}: Brizo by bare wasmtime with a pool, the least of all rounds: {least}");
         let mut row = vec![name.to_owned()];
         row.extend([0, 1, 2].map(|column| format!("{:.1}", samples.median(column) * 1e6)));
         row.extend([0, 1].map(|under| table::ratio(samples.ratio(2, under))));

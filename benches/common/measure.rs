@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 pub(crate) type Turn<'a> = Box<dyn FnMut() -> Result<f64> + 'a>;
 
 /// What all rounds gave: a list of seconds for each contestant.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Samples(Vec<Vec<f64>>);
 
 /// Runs every contestant once to warm up, and then once in each of `rounds` rounds.
@@ -38,6 +38,15 @@ impl Samples {
         Self(seconds)
     }
 
+    /// Adds the rounds of another turn of the same contestants.
+    pub(crate) fn append(&mut self, more: Self) {
+        if self.0.is_empty() {
+            *self = more;
+        } else {
+            self.0.iter_mut().zip(more.0).for_each(|(all, more)| all.extend(more));
+        }
+    }
+
     /// Median of one contestant, in seconds.
     pub(crate) fn median(&self, of: usize) -> f64 {
         median(self.0[of].clone())
@@ -46,6 +55,17 @@ impl Samples {
     /// Median over the rounds of one contestant's time by another's.
     pub(crate) fn ratio(&self, of: usize, to: usize) -> f64 {
         median(self.0[of].iter().zip(&self.0[to]).map(|(one, other)| one / other).collect())
+    }
+
+    /// Least time of one contestant, in seconds.
+    pub(crate) fn least(&self, of: usize) -> f64 {
+        self.0[of].iter().copied().fold(f64::NAN, f64::min)
+    }
+
+    /// Least time of one contestant by the least of another. For computing that is the same in each round: whatever disturbs it
+    /// makes it slower, so the least is the least disturbed, and moves less from run to run than a median does.
+    pub(crate) fn least_ratio(&self, of: usize, to: usize) -> f64 {
+        self.least(of) / self.least(to)
     }
 }
 
