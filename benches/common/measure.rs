@@ -2,7 +2,7 @@
 //!
 //! A machine slows down and speeds up by a tenth from one second to the next, and two numbers from two runs say little
 //! about each other. So all that is compared runs in each round, in a turning order, and a ratio is the median of the
-//! rounds' ratios.
+//! rounds' ratios, or, of computing alone, the least time by the least.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;

@@ -377,7 +377,7 @@ async fn fulfil(
     }
     // The chain is told of the checksum only, and from then on anybody can send the same bytes.
     let facts = facts.clone();
-    if !state.store.with(move |store| store.choose_upload(id, &facts, did)).await? {
+    if !state.store.with(move |store| store.choose_upload(id, checksum, &facts, did)).await? {
         return Err(chosen_otherwise());
     }
     if known == checksum {
@@ -395,5 +395,5 @@ fn chosen_otherwise() -> Problem {
 /// sent to the chain, and says neither runtime nor main nor DID.
 fn another_algorithm(text: &str) -> Problem {
     Problem::conflict("algorithm_exists", text)
-        .hint("an agreement is about one algorithm; make a new agreement for another one")
+        .hint("an agreement is about one algorithm; make a new agreement for another one (`brizo job run` makes one for another `output` folder)")
 }

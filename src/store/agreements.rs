@@ -1,5 +1,7 @@
 //! Agreements, what is known of them, and how far the chain was read.
 
+use std::collections::BTreeMap;
+
 use brizo_receipt::{Address, B256};
 use rusqlite::{Row, params};
 
@@ -36,6 +38,9 @@ pub struct AgreementRow {
 
 /// What a request chooses of an algorithm: module or runtime, bundle, and the DID that it came by.
 type Choice = (B256, Option<BundleFacts>, Option<Did>);
+
+/// Different bytes that may be chosen for one agreement while the chain takes none of them.
+const CHOICES_MAX: usize = 16;
 
 type Columns =
     (String, String, String, String, u64, Option<Vec<u8>>, Option<String>, Option<String>, bool, bool, u64);
@@ -122,15 +127,16 @@ impl Store {
         found.map(read).transpose()
     }
 
-    /// Notes what an upload chooses besides its bytes, before the chain is told of them. Returns whether it is what was chosen first,
-    /// which stays: from the moment that a transaction with it is sent, anybody can read the signature, and nobody
-    /// can tell from the chain whether one was sent.
+    /// Notes what an upload chooses besides its bytes, before the chain is told of their checksum. Returns whether it is what was chosen
+    /// first with these bytes, which stays: from the moment that a transaction is sent, anybody can read the signature over the
+    /// checksum, and the chain does not tell whether one was sent. Other bytes have a signature of their own.
     ///
     /// # Errors
     /// Of SQLite or of a damaged row.
     pub fn choose_upload(
         &self,
         id: AgreementId,
+        checksum: B256,
         upload: &UploadFacts,
         algorithm_did: Option<Did>,
     ) -> Result<bool> {
@@ -139,15 +145,19 @@ impl Store {
             if is_another(sql, id, upload, algorithm_did)? {
                 return Ok(false);
             }
-            let query = "SELECT algorithm_chosen FROM agreement WHERE id = ?1";
             let row = id.to_string();
+            let query = "SELECT algorithms_chosen FROM agreement WHERE id = ?1";
             let before: Option<Option<String>> = one(sql, query, [&row], |row| row.get(0))?;
-            if let Some(before) = before.flatten() {
-                let place = Place { table: "agreement", row: &row };
-                return Ok(place.json::<Choice>("algorithm_chosen", &before)? == choice);
-            }
-            let update = "UPDATE agreement SET algorithm_chosen = ?2 WHERE id = ?1";
-            sql.execute(update, params![row, to_json(&choice)])?;
+            let place = Place { table: "agreement", row: &row };
+            let chosen = before.flatten().map(|text| place.json("algorithms_chosen", &text)).transpose()?;
+            let mut chosen: BTreeMap<B256, Choice> = chosen.unwrap_or_default();
+            match chosen.get(&checksum) {
+                Some(first) => return Ok(*first == choice),
+                None if chosen.len() >= CHOICES_MAX => return Ok(false),
+                None => chosen.insert(checksum, choice),
+            };
+            let update = "UPDATE agreement SET algorithms_chosen = ?2 WHERE id = ?1";
+            sql.execute(update, params![row, to_json(&chosen)])?;
             Ok(true)
         })
     }

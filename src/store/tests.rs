@@ -349,10 +349,16 @@ fn the_first_algorithm_of_an_agreement_stays() {
 #[test]
 fn what_an_upload_chooses_stays_before_it_is_recorded() {
     let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
-    let choose = |upload: &UploadFacts, did| store.choose_upload(id, upload, did).unwrap();
+    let (bytes, others) = (B256::repeat_byte(0xb1), B256::repeat_byte(0xb2));
+    let choose = |upload: &UploadFacts, did| store.choose_upload(id, bytes, upload, did).unwrap();
     let (chosen, did) = (bundle("a"), Some(Did(B256::repeat_byte(1))));
     let other_runtime = UploadFacts { digest: B256::repeat_byte(7), ..bundle("a") };
     assert!(choose(&chosen, None) && choose(&chosen, None), "the same again");
+    assert!(
+        store.choose_upload(id, others, &upload(), None).unwrap(),
+        "other bytes, which nobody else can sign"
+    );
+    assert!(!store.choose_upload(id, others, &bundle("b"), None).unwrap());
     assert!(store.agreement(id).unwrap().unwrap().upload.is_none(), "a choice is no upload");
     for recorded in [false, true] {
         for (other, did) in
@@ -366,11 +372,19 @@ fn what_an_upload_chooses_stays_before_it_is_recorded() {
 }
 
 #[test]
+fn only_so_many_choices_are_noted() {
+    let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
+    let choose = |byte| store.choose_upload(id, B256::repeat_byte(byte), &upload(), None).unwrap();
+    assert!((0..16).all(choose) && !choose(16), "the seventeenth");
+    assert!((0..16).all(choose), "the same again");
+}
+
+#[test]
 fn an_upload_that_an_older_release_recorded_is_the_first() {
     let (store, id) = (store(), AgreementId(B256::repeat_byte(4)));
     assert!(store.set_upload(id, &bundle("a"), None).unwrap());
-    assert!(!store.choose_upload(id, &bundle("b"), None).unwrap());
-    assert!(store.choose_upload(id, &bundle("a"), None).unwrap());
+    assert!(!store.choose_upload(id, B256::ZERO, &bundle("b"), None).unwrap());
+    assert!(store.choose_upload(id, B256::ZERO, &bundle("a"), None).unwrap());
 }
 
 fn bundle(main: &str) -> UploadFacts {

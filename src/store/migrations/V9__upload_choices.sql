@@ -1,3 +1,3 @@
--- What the first upload chose besides its bytes: JSON of digest, bundle and DID. It is written before the chain is told of them,
--- which knows their checksum only.
-ALTER TABLE agreement ADD COLUMN algorithm_chosen TEXT;
+-- What was chosen first with each checksum: a JSON object of checksums, each with digest, bundle and DID. It is written before the chain
+-- is told of the checksum, which is all that the chain knows of an upload.
+ALTER TABLE agreement ADD COLUMN algorithms_chosen TEXT;
