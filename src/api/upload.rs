@@ -388,7 +388,9 @@ async fn fulfil(
 }
 
 fn chosen_otherwise() -> Problem {
-    another_algorithm("these bytes were uploaded under this agreement with another runtime, main or DID")
+    another_algorithm(
+        "these bytes were uploaded under this agreement with another runtime, main or DID, or sixteen other algorithms were",
+    )
 }
 
 /// The first upload stays. Nothing in a later one proves that its consumer wants another: `signedChecksum` is public once it is
