@@ -13,8 +13,8 @@ use common::promise::{Promise, hold};
 use common::table::{self, ms, ratio};
 use common::{built, guest, job};
 
-/// Times that everything is compiled: each comes to lie elsewhere. In one process of three bare wasmtime took twice its time for one
-/// workload from the first round to the last.
+/// Times that everything is compiled: each comes to lie elsewhere. In one process bare wasmtime took more than twice its time for
+/// one workload from the first round to the last.
 const PLACES: usize = 3;
 /// Rounds in each place.
 const ROUNDS: usize = 5;
