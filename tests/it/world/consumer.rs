@@ -235,9 +235,15 @@ impl Consumer {
         self.client.get_json(&format!("/api/v1/jobs/{id}")).await.unwrap()
     }
 
-    /// Waits until the job is in a state.
+    /// Waits until the job is in a state; fails at once when it ended in the other one.
     pub(crate) async fn wait_for(&self, id: JobId, state: &str) -> Value {
-        super::eventually(state, async || self.status(id).await["state"] == state).await;
+        super::eventually(state, async || {
+            let status = self.status(id).await;
+            let other = status["state"] == "aborted" && state == "settled";
+            assert!(!other, "job {id} was aborted: {status}");
+            status["state"] == state
+        })
+        .await;
         self.status(id).await
     }
 }

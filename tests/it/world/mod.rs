@@ -36,7 +36,8 @@ pub(crate) struct Settings {
     pub(crate) chain_starts_s: Option<u64>,
     /// Fuel for years, and one second by the clock.
     pub(crate) impatient: bool,
-    /// Processor seconds for compiling a module; with this, a compile bomb is among the approved ones.
+    /// Processor seconds for compiling a module; with this, a compile bomb and a module
+    /// that takes next to none are among the approved ones.
     pub(crate) compile_cpu_seconds: Option<u64>,
     /// Seconds between two anchors of the log.
     pub(crate) anchor_every_s: Option<u64>,
@@ -238,8 +239,10 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
         }
     }
     if settings.compile_cpu_seconds.is_some() {
-        let digest = brizo_receipt::content_digest(&crate::sandbox::bomb(8));
-        manifest += &format!("[[algorithms]]\ndigest = \"{digest}\"\nname = \"bomb\"\n");
+        for (name, module) in [("bomb", crate::sandbox::bomb(8)), ("innocent", crate::sandbox::innocent())] {
+            let digest = brizo_receipt::content_digest(&module);
+            manifest += &format!("[[algorithms]]\ndigest = \"{digest}\"\nname = \"{name}\"\n");
+        }
     }
     std::fs::write(folder.join("policy/manifest.toml"), manifest).unwrap();
     let rules = crate::guests::repository("policies/open-statistics/rules.cedar");
