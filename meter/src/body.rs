@@ -1,5 +1,6 @@
 //! Writes one function anew: its own operators byte for byte, and between them the counting.
 
+mod ahead;
 mod canonical;
 mod counting;
 
@@ -13,6 +14,9 @@ use crate::{Error, Options};
 
 /// Local variables that a function may have (WebAssembly JavaScript interface, implementation limits).
 const LOCALS_MAX: usize = 50_000;
+
+/// Local variables that are added for work of a few operators, each with one type.
+const SCRATCH: usize = 10;
 
 /// What a function is written with.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +46,8 @@ pub(crate) struct Written {
     pub(crate) unlikely: Vec<u32>,
     /// Offsets of the branches that are hardly ever not taken.
     pub(crate) likely: Vec<u32>,
+    /// Whether it looks whether fuel is left.
+    pub(crate) looks: bool,
 }
 
 struct Writer<'a, 'm> {
@@ -50,11 +56,12 @@ struct Writer<'a, 'm> {
     code: Vec<u8>,
     unlikely: Vec<u32>,
     likely: Vec<u32>,
+    looks: bool,
     /// Types of the local variables that are added, in order.
     added: Vec<ValType>,
     fuel: Option<u32>,
     depth: Option<u32>,
-    scratch: [Option<u32>; 5],
+    scratch: [Option<u32>; SCRATCH],
 }
 
 /// Writes a function.
@@ -69,10 +76,11 @@ pub(crate) fn write(
         code: Vec::with_capacity(body.as_bytes().len() * 2),
         unlikely: Vec::new(),
         likely: Vec::new(),
+        looks: false,
         added: Vec::new(),
         fuel: None,
         depth: None,
-        scratch: [None; 5],
+        scratch: [None; SCRATCH],
     };
     writer.write_code();
     if around.locals as usize + writer.added.len() > LOCALS_MAX {
@@ -85,7 +93,7 @@ pub(crate) fn write(
     let unlikely = writer.unlikely.iter().map(|offset| offset + before).collect();
     bytes.append(&mut writer.code);
     let likely = writer.likely.iter().map(|offset| offset + before).collect();
-    Ok(Written { bytes, unlikely, likely })
+    Ok(Written { bytes, unlikely, likely, looks: writer.looks })
 }
 
 /// The function's own declarations with ours behind them.
@@ -115,12 +123,16 @@ impl Writer<'_, '_> {
         let analysis = self.analysis;
         let epilogue = self.needs_fuel_epilogue() || self.counts_depth();
         let wrapped = epilogue && analysis.early_exit;
-        let mut points = analysis.points.iter().peekable();
+        let mut points = analysis.points.iter().enumerate().peekable();
         let mut canonical = analysis.canonical.iter().peekable();
+        let mut counted = analysis.counted.iter().peekable();
         let last = analysis.ops.len().saturating_sub(1);
         for (at, op) in analysis.ops.iter().enumerate() {
-            while let Some(point) = points.next_if(|point| point.before <= at) {
-                self.write_point(point);
+            while let Some((index, point)) = points.next_if(|(_, point)| point.before <= at) {
+                match counted.peek().filter(|counted| counted.point == index) {
+                    Some(counted) => self.pay_ahead(counted, point.cost),
+                    None => self.write_point(point),
+                }
                 if point.kind == PointKind::Entry && wrapped {
                     self.put(&I::Block(self.around.results));
                 }
@@ -130,6 +142,10 @@ impl Writer<'_, '_> {
                     self.put(&I::End);
                 }
                 self.write_epilogue();
+            }
+            if let Some(counted) = counted.next_if(|counted| counted.branch == at) {
+                self.turn_back(counted);
+                continue;
             }
             match canonical.next_if(|(site, repair)| *site == at && matches!(repair, Repair::Stored(_))) {
                 Some((_, Repair::Stored(shape))) => self.write_store(op, *shape),

@@ -8,7 +8,8 @@
 //! It has two more globals, exported as [`FUEL`] and [`DEPTH`], and one more memory of [`FLOOR_BYTES`], exported as
 //! [`FLOOR`], with one signed 64-bit little-endian number: the *floor*, a whole number of [`SLICE`]s. The fuel that is on
 //! record as left is the floor and what the first global has above it, which is negative where the floor was passed.
-//! The second global is what is left of the stack, in units.
+//! The second global is what is left of the stack, in units. A module in which nobody looks (see below) has no such memory, and
+//! a floor of 0.
 //!
 //! The host hands both limits to [`ENTRY`], reads and charges fuel in host calls, and reads both at the end. A module
 //! that has used up either traps and leaves it negative. The entry function sets the floor and the globals, takes the stack
@@ -26,6 +27,9 @@
 //!
 //! Operations on ranges of memory or of a table are paid by length before they begin, and growth when it has succeeded;
 //! both look at once whether fuel is left.
+//!
+//! Of some loops it is known at the head how many turns are certain to come. As far as the fuel above the floor goes,
+//! these are paid for there, at once; nobody can see it but by the clock (`body/ahead.rs`).
 //!
 //! # When fuel is on record, and who looks
 //! A function keeps what is left above the floor in a local variable. It puts it *on record*, that is in its global, at the beginning of
@@ -61,6 +65,7 @@ mod costs;
 mod module;
 mod nan;
 mod outline;
+mod turns;
 
 pub use costs::Costs;
 pub use module::rewrite;
@@ -73,7 +78,8 @@ pub const ENTRY: &str = "brizo:entry";
 pub const FUEL: &str = "brizo:fuel";
 /// Export name of the global with the units of stack that are left, a signed 64-bit number.
 pub const DEPTH: &str = "brizo:depth";
-/// Export name of the memory that begins with the floor, a signed 64-bit little-endian number.
+/// Export name of the memory that begins with the floor, a signed 64-bit little-endian number. A module in which nobody looks
+/// has none, and its floor is 0.
 pub const FLOOR: &str = "brizo:floor";
 /// Bytes of that memory. Its pages have one byte (custom page sizes), so that it need not be larger than a page of the
 /// host, which engines clear without asking the system.
@@ -86,7 +92,7 @@ pub const VERSION: &str = "brizo-meter/1";
 
 /// Number of the code that rewriting writes, for whoever keeps it: with every change of what comes out it is one higher. The
 /// rules, and with them the fuel, may be the same.
-pub const REVISION: u32 = 5;
+pub const REVISION: u32 = 6;
 
 /// How a module is rewritten.
 #[derive(Debug, Clone, Copy)]
@@ -95,13 +101,17 @@ pub struct Options {
     pub costs: Costs,
     /// Whether NaNs are made canonical where their bits could be seen.
     pub canonical_nans: bool,
+    /// Whether loops whose turns can be counted beforehand are paid for many turns at once. It makes no difference to what a
+    /// run does, uses or has on record; tests compare the two.
+    pub turns_at_once: bool,
     /// Whether the module's own exports are kept beside ours, for tests that call them.
     pub keep_exports: bool,
 }
 
 impl Options {
     /// The rules of the execution profile.
-    pub const PROFILE: Self = Self { costs: Costs::PROFILE, canonical_nans: true, keep_exports: false };
+    pub const PROFILE: Self =
+        Self { costs: Costs::PROFILE, canonical_nans: true, turns_at_once: true, keep_exports: false };
 }
 
 /// Why a module cannot be rewritten.

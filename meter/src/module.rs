@@ -68,7 +68,7 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
     let mut types = NewTypes { first: entry_type + 1, ..NewTypes::default() };
     let mut code = CodeSection::new();
     let mut hints = BranchHints::new();
-    let mut hinted = false;
+    let (mut hinted, mut looks) = (false, false);
     let mut allocations = FuncValidatorAllocations::default();
     let calls = survey(&outline, &bodies, &mut allocations, options)?;
     for (index, (function, body)) in (outline.imported_functions..).zip(bodies) {
@@ -77,6 +77,7 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
         let written = write_function(module, &outline, &mut types, &mut checker, &body, rules, options)?;
         allocations = checker.into_allocations();
         code.raw(&written.bytes);
+        looks |= written.looks;
         let hint = |offset: &u32, value| BranchHint { branch_func_offset: *offset, branch_hint_value: value };
         let unlikely = written.unlikely.iter().map(|offset| hint(offset, 0));
         let mut all: Vec<_> = unlikely.chain(written.likely.iter().map(|offset| hint(offset, 1))).collect();
@@ -92,9 +93,10 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
     if counts.iter().any(|count| *count > COUNT_MAX) {
         return Err(Error::TooLarge);
     }
-    code.raw(&entry_body(&outline, &calls));
+    code.raw(&entry_body(&outline, &calls, looks));
     let hints = hinted.then_some(&hints);
-    Assembly { module, outline: &outline, types: &types, entry_type, keep_exports: options.keep_exports }
+    let keep_exports = options.keep_exports;
+    Assembly { module, outline: &outline, types: &types, entry_type, keep_exports, looks }
         .put_together(&code, hints)
 }
 
@@ -105,6 +107,8 @@ struct Assembly<'a> {
     types: &'a NewTypes,
     entry_type: u32,
     keep_exports: bool,
+    /// Some function looks at the floor, so there has to be one.
+    looks: bool,
 }
 
 impl Assembly<'_> {
@@ -128,7 +132,7 @@ impl Assembly<'_> {
                     self.entry_type.encode(&mut added);
                     self.appended(&mut out, FUNCTION, 1, &added)?;
                 }
-                MEMORY => self.appended(&mut out, MEMORY, 1, &FLOOR_TYPE)?,
+                MEMORY if self.looks => self.appended(&mut out, MEMORY, 1, &FLOOR_TYPE)?,
                 GLOBAL => self.appended(&mut out, GLOBAL, 2, &[COUNTER, COUNTER].concat())?,
                 EXPORT => {
                     out.section(&self.exports());
@@ -177,7 +181,9 @@ impl Assembly<'_> {
         exports.export(ENTRY, ExportKind::Func, self.outline.function_count);
         exports.export(FUEL, ExportKind::Global, self.outline.global_count);
         exports.export(DEPTH, ExportKind::Global, self.outline.global_count + 1);
-        exports.export(FLOOR, ExportKind::Memory, self.outline.memory_count);
+        if self.looks {
+            exports.export(FLOOR, ExportKind::Memory, self.outline.memory_count);
+        }
         exports
     }
 }
@@ -267,7 +273,7 @@ impl NewTypes {
 
 /// The function that the host calls with the limits of fuel and stack: what ran at instantiation, then the program, whose exit
 /// code it returns. Before them it sets floor and globals and takes the stack for all frames that nobody counts.
-fn entry_body(outline: &Outline, calls: &Calls) -> Vec<u8> {
+fn entry_body(outline: &Outline, calls: &Calls, looks: bool) -> Vec<u8> {
     let exported = |name| match outline.exported(name) {
         Some((ExportKind::Func, index)) => Some(index),
         _ => None,
@@ -284,8 +290,13 @@ fn entry_body(outline: &Outline, calls: &Calls) -> Vec<u8> {
     let floor = MemArg { offset: 0, align: 3, memory_index: outline.memory_count };
     let mut function = wasm_encoder::Function::new([]);
     let mut code = function.instructions();
-    code.i32_const(0).local_get(0).i64_const(-SLICE).i64_and().i64_store(floor);
-    code.local_get(0).i64_const(SLICE - 1).i64_and().global_set(fuel);
+    if looks {
+        code.i32_const(0).local_get(0).i64_const(-SLICE).i64_and().i64_store(floor);
+        code.local_get(0).i64_const(SLICE - 1).i64_and().global_set(fuel);
+    } else {
+        // All of it is above a floor of 0.
+        code.local_get(0).global_set(fuel);
+    }
     code.local_get(1).i64_const(stack).i64_sub().local_tee(1).global_set(depth);
     code.local_get(1).i64_const(0).i64_lt_s().if_(BlockType::Empty).unreachable().end();
     for index in functions.into_iter().flatten() {

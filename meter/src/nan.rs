@@ -6,8 +6,8 @@
 //! (loads, parameters, constants) keeps its bits, as the standard demands. The effect is the same as making every result
 //! canonical at once (WebAssembly 3.0, deterministic profile), and that is what the tests compare it with.
 //!
-//! A scalar that is stored at once is looked at in memory, right after it was stored, with operations on integers: that was faster than to
-//! compare it (ADR 42).
+//! A scalar that is stored at once is looked at in memory, right after it was stored, with operations on integers, if a quotient
+//! or a root was begun before it: that was faster than to compare it (ADR 42), and otherwise slower (ADR 43).
 
 use wasmparser::Operator;
 
@@ -109,6 +109,13 @@ pub(crate) fn changes_sign(operator: &Operator<'_>) -> bool {
             | O::F64x2Neg
             | O::F64x2Abs
     )
+}
+
+/// Whether the operator takes many times as long as a sum or a product.
+pub(crate) fn takes_long(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    matches!(operator, O::F32Div | O::F32Sqrt | O::F64Div | O::F64Sqrt)
+        || matches!(operator, O::F32x4Div | O::F32x4Sqrt | O::F64x2Div | O::F64x2Sqrt)
 }
 
 /// Whether the operator makes a number that is never a NaN; a vector must be none in either shape, and half of a double can

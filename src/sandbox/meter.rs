@@ -45,7 +45,7 @@ pub(super) fn configure(config: &mut Config) {
 /// Where in a rewritten module that lies which the host asks for; looked up once and not in each run.
 #[derive(Clone)]
 pub(super) struct Exports {
-    floor: ModuleExport,
+    floor: Option<ModuleExport>,
     fuel: ModuleExport,
     depth: ModuleExport,
     program: ModuleExport,
@@ -59,7 +59,7 @@ impl Exports {
         let ty = module.get_export(brizo_meter::ENTRY)?.func()?.clone();
         let takes = ty.params().len() == 2 && ty.params().all(|param| param.is_i64());
         let typed = takes && ty.results().len() == 1 && ty.result(0)?.is_i32();
-        typed.then_some(Self { floor: floor?, fuel: fuel?, depth: depth?, program: program? })
+        typed.then_some(Self { floor, fuel: fuel?, depth: depth?, program: program? })
     }
 
     /// Units of stack that are left; negative where they cannot be known.
@@ -102,7 +102,8 @@ impl Left {
 /// Where a run counts.
 #[derive(Debug)]
 pub(super) struct Counters {
-    floor: Memory,
+    /// None in a module in which nobody looks; the floor is 0 then, and what runs between two host calls is short.
+    floor: Option<Memory>,
     /// Fuel above the floor.
     fuel: Global,
     interrupt: Arc<Interrupt>,
@@ -120,10 +121,16 @@ impl Counters {
         interrupt: Arc<Interrupt>,
         interruptible: bool,
     ) -> Result<Armed, Aborted> {
-        let floor = instance.get_module_export(&mut *store, &exports.floor).and_then(Extern::into_memory);
+        let floor = match &exports.floor {
+            Some(floor) => {
+                let memory = instance.get_module_export(&mut *store, floor).and_then(Extern::into_memory);
+                Some(memory.ok_or(Aborted::Engine)?)
+            }
+            None => None,
+        };
         let fuel = instance.get_module_export(&mut *store, &exports.fuel).and_then(Extern::into_global);
-        let (floor, fuel) = floor.zip(fuel).ok_or(Aborted::Engine)?;
-        let page = interruptible.then(|| floor.data_ptr(&*store));
+        let fuel = fuel.ok_or(Aborted::Engine)?;
+        let page = floor.filter(|_| interruptible).map(|floor| floor.data_ptr(&*store));
         let counters = Self { floor, fuel, interrupt: Arc::clone(&interrupt), limit: limits.fuel };
         store.data_mut().counters = Some(counters);
         interrupt.arm(page)
@@ -135,20 +142,21 @@ impl Counters {
     }
 
     /// Where fuel is counted, and how much the run began with.
-    pub(super) fn fuel(&self) -> (Memory, Global, i64) {
+    pub(super) fn fuel(&self) -> (Option<Memory>, Global, i64) {
         (self.floor, self.fuel, self.limit)
     }
 }
 
 /// The floor, of which the module keeps what is left above it.
-fn floor(memory: Memory, store: impl AsContext<Data = State>) -> i64 {
+fn floor(memory: Option<Memory>, store: impl AsContext<Data = State>) -> i64 {
+    let Some(memory) = memory else { return 0 };
     let bytes = memory.data(&store).first_chunk().copied();
     // The memory of the floor is larger, so the bytes are there.
     bytes.map_or(-1, i64::from_le_bytes)
 }
 
 /// Fuel that is on record as left.
-fn fuel(memory: Memory, above: Global, mut store: impl AsContextMut<Data = State>) -> i64 {
+fn fuel(memory: Option<Memory>, above: Global, mut store: impl AsContextMut<Data = State>) -> i64 {
     let above = above.get(&mut store).i64().unwrap_or(i64::MIN);
     floor(memory, &store).saturating_add(above)
 }

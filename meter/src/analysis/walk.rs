@@ -7,6 +7,7 @@ use super::{Point, PointKind};
 use crate::calls::Summary;
 use crate::costs::{self, Costs};
 use crate::nan::{self, Class, Flow, Value};
+use crate::turns::Turns;
 use crate::{Error, Options};
 
 /// What is known on the way.
@@ -27,6 +28,9 @@ pub(super) struct Walk<'o> {
     pub(super) loops: bool,
     pub(super) summary: Summary,
     pub(super) early_exit: bool,
+    pub(super) turns: Turns,
+    /// A quotient or a root was begun since the last point, so what is computed probably waits for it.
+    pub(super) waits: bool,
 }
 
 impl<'o> Walk<'o> {
@@ -74,6 +78,8 @@ impl<'o> Walk<'o> {
             loops: false,
             summary: Summary::default(),
             early_exit: false,
+            turns: Turns::default(),
+            waits: false,
         };
         let cost = u64::from(options.costs.function);
         walk.points.push(Point { before: 0, kind: PointKind::Entry, cost, recorded: false });
@@ -81,6 +87,7 @@ impl<'o> Walk<'o> {
     }
 
     pub(super) fn point(&mut self, before: usize, kind: PointKind) {
+        self.waits = false;
         self.payer = self.points.len();
         self.points.push(Point { before, kind, cost: 0, recorded: false });
     }
@@ -142,9 +149,13 @@ impl<'o> Walk<'o> {
         self.charge(operator);
         let (pops, pushes) = arity
             .ok_or_else(|| Error::Unsupported(format!("the operator {operator:?} has no known arity")))?;
+        self.turns.step(at, operator, (pops, pushes));
         match operator {
             Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
                 self.open(at, operator, *blockty, validator)?;
+                if matches!(operator, Operator::Loop { .. }) {
+                    self.turns.open(at, *blockty, self.payer);
+                }
             }
             Operator::TryTable { try_table } => {
                 for catch in &try_table.catches {
@@ -261,6 +272,7 @@ impl<'o> Walk<'o> {
         validator: &FuncValidator<R>,
     ) -> Result<(), Error> {
         supported(operator)?;
+        self.waits |= nan::takes_long(operator);
         if let Some((takes, makes)) = nan::arithmetic(operator) {
             for _ in 0..pops {
                 let value = self.pop();
@@ -277,8 +289,9 @@ impl<'o> Walk<'o> {
         }
         if let Some(shape) = nan::stored(operator) {
             let value = self.pop();
-            // A number that is kept besides is made canonical where it is made: looking at it in memory was slower.
-            if value.site + 1 == at {
+            // To look at a number in memory pays where its making takes long; one that is kept besides is looked at where it
+            // is made, because the other way was slower.
+            if value.site + 1 == at && self.waits {
                 self.flow.stores(value, at, shape)
             } else {
                 self.flow.sees(value)

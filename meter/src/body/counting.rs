@@ -135,6 +135,7 @@ impl Writer<'_, '_> {
     /// which ends the run, if all fuel or the stack is used up. One way through, so that the whole of it is laid out
     /// of the way.
     fn settle(&mut self, depth: Option<u32>) {
+        self.looks = true;
         let fuel = self.fuel();
         let floor = MemArg { offset: 0, align: 3, memory_index: self.around.floor };
         self.put_all(&[I::I64Const(0), I::I64LtS]);

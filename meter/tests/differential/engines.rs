@@ -72,8 +72,9 @@ pub(crate) fn wasmtime(metered: &[u8], fuel: i64) -> End {
     let result = call(&mut store, &instance, ENTRY, &[fuel.into(), DEPTH.into()]);
     let mut number = |name| instance.get_global(&mut store, name).unwrap().get(&mut store).unwrap_i64();
     let (above, depth) = (number(FUEL), number(DEPTH_LEFT));
-    let floor = instance.get_memory(&mut store, FLOOR).unwrap();
-    let fuel = i64::from_le_bytes(floor.data(&store)[..8].try_into().unwrap()) + above;
+    let floor = instance.get_memory(&mut store, FLOOR);
+    let floor = floor.map_or(0, |floor| i64::from_le_bytes(floor.data(&store)[..8].try_into().unwrap()));
+    let fuel = floor + above;
     let memory = instance.get_memory(&mut store, "memory");
     let memory = memory.map_or(Vec::new(), |memory| memory.data(&store).to_vec());
     End { trapped: result.is_err(), fuel, depth, memory }
@@ -93,8 +94,9 @@ pub(crate) fn wasmi(metered: &[u8], fuel: i64) -> End {
     let result = entry.call(&mut store, (fuel, DEPTH));
     let number = |name| instance.get_global(&store, name).unwrap().get(&store).i64().unwrap();
     let (above, depth) = (number(FUEL), number(DEPTH_LEFT));
-    let floor = instance.get_memory(&store, FLOOR).unwrap();
-    let fuel = i64::from_le_bytes(floor.data(&store)[..8].try_into().unwrap()) + above;
+    let floor = instance.get_memory(&store, FLOOR);
+    let floor = floor.map_or(0, |floor| i64::from_le_bytes(floor.data(&store)[..8].try_into().unwrap()));
+    let fuel = floor + above;
     let memory = instance.get_memory(&store, "memory");
     let memory = memory.map_or(Vec::new(), |memory| memory.data(&store).to_vec());
     End { trapped: result.is_err(), fuel, depth, memory }

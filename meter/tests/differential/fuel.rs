@@ -193,17 +193,48 @@ fn a_tower_of_calls_is_seen_in_time() {
     assert!(one.trapped && (-21_000..0).contains(&one.fuel), "{} left", one.fuel);
 }
 
+/// Setting up a memory takes an engine longer than such a module runs.
+#[test]
+fn a_module_in_which_nobody_looks_has_no_floor() {
+    let leaf = "(func $leaf (param i32) (result i32) (i32.add (local.get 0) (local.get 0)))";
+    for (body, looks) in [
+        ("", false),
+        ("(i32.store (i32.const 0) (call $leaf (i32.const 21)))", false),
+        ("(i32.store (i32.const 0) (i32.const 21)) unreachable", false),
+        ("(loop)", true),
+        ("(memory.fill (i32.const 0) (i32.const 0) (i32.const 0))", true),
+        ("(call $start)", true),
+    ] {
+        let module = format!(
+            "(module (memory (export \"memory\") 1) {leaf} (func $start (export \"_start\") {body}))"
+        );
+        let rewritten = metered(&wat(&module), &UNIFORM);
+        let payloads = wasmparser::Parser::new(0).parse_all(&rewritten);
+        let floors = payloads.filter_map(|payload| match payload.unwrap() {
+            wasmparser::Payload::ExportSection(exports) => Some(exports),
+            _ => None,
+        });
+        let floors = floors.flatten().filter(|export| export.as_ref().unwrap().name == brizo_meter::FLOOR);
+        assert_eq!(floors.count(), usize::from(looks), "{body}");
+        for limit in [0, 3, LIMIT] {
+            assert_eq!(wasmtime(&rewritten, limit), wasmi(&rewritten, limit), "{body}");
+        }
+    }
+}
+
 /// Whoever keeps what was written asks for the number; so what is written may not change under one.
 #[test]
 fn other_code_has_another_revision() {
     let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let modules = programs().into_iter().map(|(_, text)| wat(&text));
     let modules = modules.chain(super::nan::bodies().into_iter().map(|body| super::nan::module(&body)));
+    let modules =
+        modules.chain(super::turns::counted().into_iter().map(|body| super::turns::function(&body)));
     let hash = modules.fold(0xcbf2_9ce4_8422_2325, |hash, module| {
         let written = brizo_meter::rewrite(&module, super::features(), &brizo_meter::Options::PROFILE);
         written.unwrap().iter().fold(hash, fnv)
     });
-    let known = (5, 9_544_568_289_938_222_313);
+    let known = (6, 15_571_771_998_590_385_549);
     assert_eq!((brizo_meter::REVISION, hash), known, "a change of what comes out raises REVISION by one");
 }
 

@@ -8,6 +8,7 @@ mod fuel;
 mod nan;
 mod random;
 mod stack;
+mod turns;
 
 use brizo_meter::{Costs, Options, rewrite};
 use wasmparser::WasmFeatures;
@@ -18,7 +19,7 @@ pub(crate) fn features() -> WasmFeatures {
 }
 
 pub(crate) const UNIFORM: Options =
-    Options { costs: Costs::UNIFORM, canonical_nans: true, keep_exports: true };
+    Options { costs: Costs::UNIFORM, canonical_nans: true, turns_at_once: true, keep_exports: true };
 
 pub(crate) fn metered(module: &[u8], options: &Options) -> Vec<u8> {
     let metered = rewrite(module, features(), options).unwrap();

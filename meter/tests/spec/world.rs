@@ -34,7 +34,7 @@ pub(crate) enum End {
 /// Where a rewritten module counts.
 #[derive(Debug, Clone, Copy)]
 struct Counters {
-    floor: Memory,
+    floor: Option<Memory>,
     fuel: Global,
     depth: Global,
 }
@@ -94,7 +94,7 @@ impl World {
             Err(error) => return Err(self.end_of(&error)),
         };
         if self.form == Form::Rewritten {
-            let floor = instance.get_memory(&mut self.store, FLOOR).unwrap();
+            let floor = instance.get_memory(&mut self.store, FLOOR);
             let [fuel, depth] = [FUEL, DEPTH].map(|name| instance.get_global(&mut self.store, name).unwrap());
             self.counters.push(Counters { floor, fuel, depth });
             let end = self.call(instance, ENTRY, &[Bits::I64(FUEL_LIMIT), Bits::I64(STACK_LIMIT)]);
@@ -113,8 +113,11 @@ impl World {
             return End::Broken(format!("no function {name}"));
         };
         for counters in &self.counters {
-            counters.floor.write(&mut self.store, 0, &FUEL_LIMIT.to_le_bytes()).unwrap();
-            counters.fuel.set(&mut self.store, Val::I64(0)).unwrap();
+            let above = if counters.floor.is_some() { 0 } else { FUEL_LIMIT };
+            if let Some(floor) = counters.floor {
+                floor.write(&mut self.store, 0, &FUEL_LIMIT.to_le_bytes()).unwrap();
+            }
+            counters.fuel.set(&mut self.store, Val::I64(above)).unwrap();
             counters.depth.set(&mut self.store, Val::I64(STACK_LIMIT)).unwrap();
         }
         let args: Vec<_> = args.iter().map(|bits| value(&mut self.store, *bits)).collect();
@@ -146,7 +149,8 @@ impl World {
     /// Fuel and stack that each instance has left.
     fn left(&mut self) -> impl Iterator<Item = (i64, i64)> {
         let left = |counters: &Counters| {
-            let floor = i64::from_le_bytes(*counters.floor.data(&self.store).first_chunk().unwrap());
+            let floor = counters.floor.map(|floor| *floor.data(&self.store).first_chunk().unwrap());
+            let floor = floor.map_or(0, i64::from_le_bytes);
             let above = counters.fuel.get(&mut self.store).unwrap_i64();
             (floor + above, counters.depth.get(&mut self.store).unwrap_i64())
         };

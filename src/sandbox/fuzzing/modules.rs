@@ -217,10 +217,13 @@ fn call(
     };
     let mut results: Vec<_> = ty.results().map(|ty| Val::default_for_ty(&ty).unwrap()).collect();
     let counters = rewritten.then(|| {
-        let floor = instance.get_memory(&mut *store, FLOOR).unwrap();
-        floor.write(&mut *store, 0, &FUEL_LIMIT.to_le_bytes()).unwrap();
+        let floor = instance.get_memory(&mut *store, FLOOR);
+        let above = if floor.is_some() { 0 } else { FUEL_LIMIT };
+        if let Some(floor) = floor {
+            floor.write(&mut *store, 0, &FUEL_LIMIT.to_le_bytes()).unwrap();
+        }
         let [fuel, depth] = [FUEL, DEPTH].map(|name| instance.get_global(&mut *store, name).unwrap());
-        fuel.set(&mut *store, Val::I64(0)).unwrap();
+        fuel.set(&mut *store, Val::I64(above)).unwrap();
         depth.set(&mut *store, Val::I64(STACK_LIMIT)).unwrap();
         depth
     });

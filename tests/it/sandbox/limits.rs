@@ -121,7 +121,10 @@ fn a_running_guest_is_stopped_wherever_it_is() {
     let touches = "(loop $l (i32.store (i32.const 8) (i32.const 1)) (br $l))";
     let calls = "(loop $l (call $leaf) (br $l))";
     let forks = "(call $fork (i32.const 100))";
-    for body in [loops, touches, calls, forks] {
+    // Its turns are paid for many at once, but never for more than a slice.
+    let counts = "(local $i i64) (loop $l (br_if $l
+       (i64.ne (local.tee $i (i64.add (local.get $i) (i64.const 1))) (i64.const 0x4000000000000000))))";
+    for body in [loops, touches, calls, forks, counts] {
         let module = wat_text(&format!(
             "(module (memory (export \"memory\") 1) (func $leaf)
                (func $fork (param i32) (if (local.get 0) (then
