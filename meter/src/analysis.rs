@@ -30,7 +30,7 @@ pub(crate) struct Op<'a> {
 pub(crate) enum PointKind {
     /// At the entry of the function.
     Entry,
-    /// At the head of a loop: paid on each turn, and checked.
+    /// At the head of a loop: paid for each turn, and looked at.
     Loop,
     /// At the head of a loop to which an exception leads: the fuel on record is read again, too.
     CaughtLoop,
@@ -71,8 +71,9 @@ pub(crate) struct Analysis<'a> {
 
 /// A turn that costs more gains nothing by being paid for with others.
 const TURN_COST_MAX: u64 = 1 << 10;
-/// Loops of a function that are paid ahead, times its local variables. Each such loop is a place where all of them meet once
-/// more, and a compiler takes its time for that: for 1,500 loops and 1,000 variables Cranelift took 33 seconds and not 3.
+/// Loops of a function that are paid ahead, times its local variables and the greatest height of its operand stack. Each such
+/// loop is a place where all of them meet once more, and a compiler takes its time for that: for 1,500 loops and 1,000
+/// variables Cranelift took 33 seconds and not 3.
 const PAID_AHEAD_MAX: usize = 1 << 13;
 
 /// Walks a function.
@@ -112,7 +113,7 @@ pub(crate) fn analyse<'a, R: WasmModuleResources>(
                 point.kind == PointKind::Loop && !point.recorded && (1..=TURN_COST_MAX).contains(&point.cost)
             })
     });
-    counted.truncate(PAID_AHEAD_MAX / (locals + 1));
+    counted.truncate(PAID_AHEAD_MAX / (locals + walk.height_max + 1));
     Ok(Analysis {
         counted,
         canonical: if options.canonical_nans { walk.flow.solve() } else { Vec::new() },

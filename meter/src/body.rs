@@ -15,7 +15,7 @@ use crate::{Error, Options};
 /// Local variables that a function may have (WebAssembly JavaScript interface, implementation limits).
 const LOCALS_MAX: usize = 50_000;
 
-/// Local variables that are added for work of a few operators, each with one type.
+/// Local variables that are added for passing work, each with one type.
 const SCRATCH: usize = 10;
 
 /// What a function is written with.

@@ -62,7 +62,7 @@ impl Calls {
         let components = graph.components();
         let mut calls =
             Self { rules: vec![Rules::default(); functions.len()], stack: vec![0; graph.next.len()] };
-        // Fuel that can be used from a function's entry to the next look. A loop looks on each turn, so that all regions
+        // Fuel that can be used from a function's entry to the next look. A loop looks on each turn, or pays ahead for no more than there is, so that all regions
         // count once; what looks on its entry counts nothing for those that call it.
         let mut unseen = vec![0u64; graph.next.len()];
         for component in &components {

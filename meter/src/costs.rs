@@ -54,7 +54,7 @@ impl Costs {
     /// There are five classes. What vanishes when compiled is free. What a core does several of in a cycle costs one. What
     /// goes to memory, or takes a few cycles, costs two. What a core waits for, or has to guess and sometimes guesses
     /// wrong, costs ten: division, roots, jumps, calls. A call through a table costs two of these. A kernel so uses 12 to
-    /// 35 units in a nanosecond, and one that waits for memory most of the time seven: what misses the caches is cheaper
+    /// 35 units in a nanosecond, and one that waits for memory most of the time six to nine: what misses the caches is cheaper
     /// than it should be, because no operator shows whether it will.
     pub const PROFILE: Self = Self {
         plain: 1,

@@ -46,7 +46,7 @@
 //! A look asks only whether the fuel is below the floor. Then it puts the fuel on record and makes it, rounded down to a
 //! whole slice, the new floor; if the fuel is negative, it ends the run. So a loop that calls nothing puts its fuel on
 //! record once in a slice, and a host that makes the page of the floor unwritable stops any run within a slice and what
-//! lies between two looks.
+//! lies between two looks. One without a floor ends by itself before that, or asks the host for something.
 //!
 //! A trap leaves what was last put on record. That is the same on every engine, and behind what was used by a
 //! slice and the code between two looks at most.

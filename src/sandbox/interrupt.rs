@@ -52,7 +52,8 @@ impl Interrupt {
     }
 
     /// Listens for a request on behalf of a run whose floor lies in `page`; without a page (engines that are
-    /// interpreters) the request is seen at host calls only.
+    /// interpreters, and modules in which nobody looks, which use some tens of thousands of units between two host calls at
+    /// most) the request is seen at host calls only.
     ///
     /// # Errors
     /// The reason, if the request is older than the run.

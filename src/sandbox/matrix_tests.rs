@@ -31,8 +31,18 @@ fn order(args: &[&str]) -> Order {
     }
 }
 
-/// A module with `body` as its program, and some things to call.
+/// A module with `body` as its program, and some things to call. If it calls none of those that take their time, they are
+/// left out, so that nobody looks whether fuel is left.
 fn module(body: &str) -> Vec<u8> {
+    let things = r#"(elem (i32.const 0) $recurse $loops)
+          (func $recurse (call $recurse))
+          (func $descend (param i32)
+            (if (local.get 0) (then (call $descend (i32.sub (local.get 0) (i32.const 1))))))
+          (func $loops (local $i i32)
+            (loop $l (i32.store (i32.const 16) (local.get $i))
+              (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100000)))))"#;
+    let calls = ["$recurse", "$descend", "$loops", "call_indirect"].iter().any(|thing| body.contains(thing));
+    let things = if calls { things } else { "" };
     let text = format!(
         r#"(module
           (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -41,19 +51,26 @@ fn module(body: &str) -> Vec<u8> {
           (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
           (memory (export "memory") 1)
           (type $nothing (func)) (type $number (func (result i32)))
-          (table 3 funcref) (elem (i32.const 0) $recurse $loops)
+          (table 3 funcref)
           (data (i32.const 0) "\10\00\00\00\40\00\00\00")
           (func $say (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
-          (func $recurse (call $recurse))
-          (func $descend (param i32)
-            (if (local.get 0) (then (call $descend (i32.sub (local.get 0) (i32.const 1))))))
-          (func $loops (local $i i32)
-            (loop $l (i32.store (i32.const 16) (local.get $i))
-              (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100000)))))
+          {things}
           (func (export "_start") {body}))"#
     );
     wat::parse_str(text).unwrap()
 }
+
+macro_rules! ten_times {
+    ($text:expr) => {
+        concat!($text, $text, $text, $text, $text, $text, $text, $text, $text, $text)
+    };
+}
+
+/// Two hundred calls, which take more than 50 million units, and no loop.
+const DEAR: &str = concat!(
+    ten_times!(ten_times!("(drop (call $random (i32.const 0) (i32.const 65536)))")),
+    ten_times!(ten_times!("(drop (call $random (i32.const 0) (i32.const 65536)))"))
+);
 
 /// Programs and how they must end.
 fn programs() -> Vec<(&'static str, &'static str, Status, Option<TrapCode>)> {
@@ -160,6 +177,7 @@ fn programs() -> Vec<(&'static str, &'static str, Status, Option<TrapCode>)> {
             Trap,
             Some(TrapCode::BadPointer),
         ),
+        ("more in host calls than there is", DEAR, OutOfFuel, None),
         ("a long loop", "(loop call $loops br 0)", OutOfFuel, None),
         (
             "a loop of host calls",
@@ -197,14 +215,28 @@ fn run(engine: &Engine, module: &[u8], order: &Order) -> (Ending, Outputs) {
 #[test]
 fn every_engine_gives_one_ending() {
     let ways = ways();
+    let mut without_floor = 0;
     for (name, body, status, trap) in programs() {
         let (module, order) = (module(body), order(&[]));
+        without_floor += usize::from(!has_floor(&module));
         let expected = run_on_wasmi(&module, &order).unwrap().unwrap();
         assert_eq!((expected.0.status, expected.0.trap), (status, trap), "{name}: {expected:?}");
         for (way, engine) in &ways {
             assert_eq!(run(engine, &module, &order), expected, "{name}, {way}");
         }
     }
+    assert!(without_floor > 10, "{without_floor}");
+}
+
+/// Whether some function of the rewritten module looks whether fuel is left.
+fn has_floor(module: &[u8]) -> bool {
+    let rewritten = brizo_meter::rewrite(module, inspect::features(), &super::meter::OPTIONS).unwrap();
+    wasmparser::Parser::new(0).parse_all(&rewritten).any(|payload| match payload.unwrap() {
+        wasmparser::Payload::ExportSection(exports) => {
+            exports.into_iter().any(|export| export.unwrap().name == brizo_meter::FLOOR)
+        }
+        _ => false,
+    })
 }
 
 #[test]

@@ -149,6 +149,17 @@ fn shapes() -> Vec<Attack> {
             "",
             Exit(0),
         ),
+        // A host that took this for the floor would see fuel in plenty.
+        with(
+            attack(
+                "a floor that is ours",
+                &format!("{RANDOM} | (export \"brizo:floor\" (memory 0))"),
+                "(i64.store (i32.const 0) (i64.const 0x3fffffffffff0000)) (drop (call $random (i32.const 64) (i32.const 60000)))",
+                Limit(Status::OutOfFuel),
+            ),
+            100_000,
+            STACK,
+        ),
         attack(
             "an import that is ours",
             "(import \"brizo:floor\" \"brizo:floor\" (memory 1)) |",

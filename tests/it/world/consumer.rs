@@ -235,13 +235,14 @@ impl Consumer {
         self.client.get_json(&format!("/api/v1/jobs/{id}")).await.unwrap()
     }
 
-    /// Waits until the job is in a state; fails at once when it ended in the other one.
+    /// Waits until the job is in a state; fails at once when it has ended in another one.
     pub(crate) async fn wait_for(&self, id: JobId, state: &str) -> Value {
         super::eventually(state, async || {
             let status = self.status(id).await;
-            let other = status["state"] == "aborted" && state == "settled";
-            assert!(!other, "job {id} was aborted: {status}");
-            status["state"] == state
+            let is_there = status["state"] == state;
+            let is_over = ["settled", "aborted", "unsettled"].iter().any(|end| status["state"] == *end);
+            assert!(is_there || !is_over, "job {id} ended otherwise than {state}: {status}");
+            is_there
         })
         .await;
         self.status(id).await
