@@ -229,9 +229,13 @@ fn what_is_not_certain_is_paid_turn_by_turn() {
         format!("(loop $l (if (local.get $j) (then (nop))) (br_if $l (i32.lt_u {next} (local.get $n))))"),
         format!("(loop $l (block $b (br_if $l (i32.lt_u {next} (local.get $n)))))"),
         format!("(loop $l (i32.const 7) (br_if $l (i32.lt_u {next} (local.get $n))) (drop))"),
+        format!("(i32.const 1) (loop $l (param i32) (br_if $l (i32.lt_u {next} (local.get $n))) (drop))"),
         format!("(i32.const 1) (loop $l (param i32) (local.set $j) (local.get $i) (br_if $l (i32.lt_u {next} (local.get $n))) (drop))"),
         format!("(loop $l {long} (br_if $l (i32.lt_u {next} (local.get $n))))"),
         format!("(loop $l (br_if $l (i32.eqz (i32.lt_u {next} (local.get $n)))))"),
+        // Something else is done while the bound is made.
+        format!("(loop $l {next} (local.get $n) (local.set $j (i32.const 7)) (i32.const 3) (i32.add) (i32.lt_u) (br_if $l))"),
+        format!("(loop $l {next} (local.get $n) (i32.const 3) (local.set $j (i32.const 7)) (i32.add) (i32.lt_u) (br_if $l))"),
         // The bound is long.
         format!("(loop $l (br_if $l (i32.lt_u {next} {})))", "(i32.add (local.get $n) ".repeat(4) + "(local.get $n)" + &")".repeat(4)),
         // In a function that catches exceptions each region puts its fuel on record.
