@@ -247,19 +247,22 @@ fn what_is_not_certain_is_paid_turn_by_turn() {
     }
 }
 
-/// Compilers take their time for many such loops where there are many variables.
+/// Compilers take their time for many such loops where there are many variables, or operands below the loop.
 #[test]
 fn in_a_function_with_many_variables_few_loops_are_paid_ahead() {
     let turns = "(loop $l (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))".repeat(100);
-    let grown = |variables: usize| {
+    let grown = |variables: usize, operands: usize| {
+        let (below, drops) = ("(i32.const 1)".repeat(operands), "(drop)".repeat(operands));
         let module = wat(&format!(
-            "(module (func (export \"_start\") (local $i i32) (local {}) {turns}))",
+            "(module (func (export \"_start\") (local $i i32) (local {}) {below} {turns} {drops}))",
             "i32 ".repeat(variables)
         ));
         metered(&module, &UNIFORM).len() - metered(&module, &EACH).len()
     };
-    let (all, few) = (grown(10), grown(3_000));
-    assert!(few > 0 && few < all / 5, "{few} of {all}");
+    let all = grown(10, 0);
+    for few in [grown(3_000, 0), grown(10, 3_000)] {
+        assert!(few > 0 && few < all / 5, "{few} of {all}");
+    }
 }
 
 #[test]
