@@ -49,6 +49,8 @@ pub(crate) struct Point {
     pub(crate) cost: u64,
     /// The region ends in a call or throws, so the fuel must be on record.
     pub(crate) recorded: bool,
+    /// At the head of a loop: something is called in it that comes back.
+    pub(crate) calls: bool,
 }
 
 /// What is known of a function after the walk.

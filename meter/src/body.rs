@@ -4,6 +4,8 @@ mod ahead;
 mod canonical;
 mod counting;
 
+pub(crate) use counting::settle_body;
+
 use wasm_encoder::{BlockType, Encode, Instruction as I, ValType};
 use wasmparser::{FunctionBody, Operator};
 
@@ -23,18 +25,26 @@ const SCRATCH: usize = 10;
 pub(crate) struct Surroundings<'m> {
     /// The whole module, which operators are copied from.
     pub(crate) module: &'m [u8],
-    /// Index of the global with the fuel above the floor.
-    pub(crate) fuel: u32,
-    /// Index of the global with what is left of the stack.
-    pub(crate) depth: u32,
-    /// Index of the memory with the floor.
-    pub(crate) floor: u32,
+    pub(crate) places: Places,
     /// Type of a block with the function's results.
     pub(crate) results: BlockType,
     /// Parameters and declared local variables together.
     pub(crate) locals: u32,
     pub(crate) rules: Rules,
     pub(crate) options: &'m Options,
+}
+
+/// Indices of what is added to the module.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places {
+    /// The global with the fuel above the floor.
+    pub(crate) fuel: u32,
+    /// The global with what is left of the stack.
+    pub(crate) depth: u32,
+    /// The memory with the floor.
+    pub(crate) floor: u32,
+    /// The function that sets the floor anew, if there is room for one more.
+    pub(crate) settle: Option<u32>,
 }
 
 /// A written function.

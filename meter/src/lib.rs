@@ -9,7 +9,7 @@
 //! [`FLOOR`], with one signed 64-bit little-endian number: the *floor*, a whole number of [`SLICE`]s. The fuel that is on
 //! record as left is the floor and what the first global has above it, which is negative where the floor was passed.
 //! The second global is what is left of the stack, in units. A module in which nobody looks (see below) has no such memory, and
-//! a floor of 0.
+//! a floor of 0. Where somebody does, one more function does for loops that call what a look does that finds too little.
 //!
 //! The host hands both limits to [`ENTRY`], reads and charges fuel in host calls, and reads both at the end. A module
 //! that has used up either traps and leaves it negative. The entry function sets the floor and the globals, takes the stack
@@ -92,7 +92,7 @@ pub const VERSION: &str = "brizo-meter/1";
 
 /// Number of the code that rewriting writes, for whoever keeps it: with every change of what comes out it is one higher. The
 /// rules, and with them the fuel, may be the same.
-pub const REVISION: u32 = 6;
+pub const REVISION: u32 = 7;
 
 /// How a module is rewritten.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@ use wasmparser::{
     WasmModuleResources,
 };
 
-use crate::body::{self, Surroundings, Written};
+use crate::body::{self, Places, Surroundings, Written};
 use crate::calls::{Calls, Rules, Summary};
 use crate::outline::Outline;
 use crate::{DEPTH, ENTRY, Error, FLOOR, FLOOR_BYTES, FUEL, Options, SLICE, analysis};
@@ -38,10 +38,12 @@ const COUNTER: [u8; 5] = [0x7e, 1, 0x42, 0, 0x0b];
 const FUNCTION_TYPE: u8 = 0x60;
 /// Type of the entry function: two parameters `i64`, and one result `i32`.
 const ENTRY_TYPE: [u8; 6] = [FUNCTION_TYPE, 2, 0x7e, 0x7e, 1, 0x7f];
+/// Type of the function that sets the floor anew: from `i64` to `i64`.
+const SETTLE_TYPE: [u8; 5] = [FUNCTION_TYPE, 1, 0x7e, 1, 0x7e];
 /// The order in which sections stand. The start section is missing: the entry function calls the start function.
 const ORDER: [u8; 12] = [TYPE, 2, FUNCTION, 4, MEMORY, 13, GLOBAL, EXPORT, 9, 12, CODE, 11];
 
-/// Types that are appended behind the entry function's: of blocks with several results.
+/// Types that are appended behind those of the functions that are: of blocks with several results.
 #[derive(Default)]
 struct NewTypes {
     first: u32,
@@ -65,7 +67,9 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
         outline.take(&payload, options)?;
     }
     let entry_type = outline.type_count;
-    let mut types = NewTypes { first: entry_type + 1, ..NewTypes::default() };
+    let places = places(&outline);
+    let first = entry_type + 1 + u32::from(places.settle.is_some());
+    let mut types = NewTypes { first, ..NewTypes::default() };
     let mut code = CodeSection::new();
     let mut hints = BranchHints::new();
     let (mut hinted, mut looks) = (false, false);
@@ -74,7 +78,7 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
     for (index, (function, body)) in (outline.imported_functions..).zip(bodies) {
         let mut checker = function.into_validator(std::mem::take(&mut allocations));
         let rules = calls.rules[index as usize];
-        let written = write_function(module, &outline, &mut types, &mut checker, &body, rules, options)?;
+        let written = write_function(module, &mut types, &mut checker, &body, rules, places, options)?;
         allocations = checker.into_allocations();
         code.raw(&written.bytes);
         looks |= written.looks;
@@ -93,10 +97,14 @@ pub fn rewrite(module: &[u8], features: WasmFeatures, options: &Options) -> Resu
     if counts.iter().any(|count| *count > COUNT_MAX) {
         return Err(Error::TooLarge);
     }
-    code.raw(&entry_body(&outline, &calls, looks));
+    code.raw(&entry_body(&outline, &calls, places, looks));
+    let settle = places.settle.filter(|_| looks);
+    if settle.is_some() {
+        code.raw(&body::settle_body(places));
+    }
     let hints = hinted.then_some(&hints);
     let keep_exports = options.keep_exports;
-    Assembly { module, outline: &outline, types: &types, entry_type, keep_exports, looks }
+    Assembly { module, outline: &outline, types: &types, entry_type, keep_exports, places, looks }
         .put_together(&code, hints)
 }
 
@@ -107,6 +115,7 @@ struct Assembly<'a> {
     types: &'a NewTypes,
     entry_type: u32,
     keep_exports: bool,
+    places: Places,
     /// Some function looks at the floor, so there has to be one.
     looks: bool,
 }
@@ -118,6 +127,9 @@ impl Assembly<'_> {
             match id {
                 TYPE => {
                     let mut added = ENTRY_TYPE.to_vec();
+                    if self.places.settle.is_some() {
+                        added.extend(SETTLE_TYPE);
+                    }
                     for results in &self.types.results {
                         added.extend([FUNCTION_TYPE, 0]);
                         results.len().encode(&mut added);
@@ -125,12 +137,17 @@ impl Assembly<'_> {
                             value_type(*ty)?.encode(&mut added);
                         }
                     }
-                    self.appended(&mut out, TYPE, 1 + self.types.results.len(), &added)?;
+                    let before = self.types.first - self.entry_type;
+                    self.appended(&mut out, TYPE, before as usize + self.types.results.len(), &added)?;
                 }
                 FUNCTION => {
                     let mut added = Vec::new();
                     self.entry_type.encode(&mut added);
-                    self.appended(&mut out, FUNCTION, 1, &added)?;
+                    let settle = self.places.settle.filter(|_| self.looks);
+                    if settle.is_some() {
+                        (self.entry_type + 1).encode(&mut added);
+                    }
+                    self.appended(&mut out, FUNCTION, 1 + usize::from(settle.is_some()), &added)?;
                 }
                 MEMORY if self.looks => self.appended(&mut out, MEMORY, 1, &FLOOR_TYPE)?,
                 GLOBAL => self.appended(&mut out, GLOBAL, 2, &[COUNTER, COUNTER].concat())?,
@@ -179,10 +196,10 @@ impl Assembly<'_> {
             }
         }
         exports.export(ENTRY, ExportKind::Func, self.outline.function_count);
-        exports.export(FUEL, ExportKind::Global, self.outline.global_count);
-        exports.export(DEPTH, ExportKind::Global, self.outline.global_count + 1);
+        exports.export(FUEL, ExportKind::Global, self.places.fuel);
+        exports.export(DEPTH, ExportKind::Global, self.places.depth);
         if self.looks {
-            exports.export(FLOOR, ExportKind::Memory, self.outline.memory_count);
+            exports.export(FLOOR, ExportKind::Memory, self.places.floor);
         }
         exports
     }
@@ -190,11 +207,11 @@ impl Assembly<'_> {
 
 fn write_function(
     module: &[u8],
-    outline: &Outline,
     types: &mut NewTypes,
     checker: &mut FuncValidator<ValidatorResources>,
     body: &FunctionBody<'_>,
     rules: Rules,
+    places: Places,
     options: &Options,
 ) -> Result<Written, Error> {
     let ty = function_type(checker)?;
@@ -205,17 +222,21 @@ fn write_function(
         _ if !analysed.early_exit => BlockType::Empty,
         several => BlockType::FunctionType(types.of(several)),
     };
-    let around = Surroundings {
-        module,
+    let around = Surroundings { module, places, results, locals: checker.len_locals(), rules, options };
+    body::write(body, &analysed, around)
+}
+
+/// Where what is added comes to lie.
+fn places(outline: &Outline) -> Places {
+    // Each function may need one more type. What is full to the brim does without the function.
+    let types = outline.type_count.saturating_add(outline.function_count).saturating_add(2);
+    let room = types <= COUNT_MAX && outline.function_count + 2 <= COUNT_MAX;
+    Places {
         fuel: outline.global_count,
         depth: outline.global_count + 1,
         floor: outline.memory_count,
-        results,
-        locals: checker.len_locals(),
-        rules,
-        options,
-    };
-    body::write(body, &analysed, around)
+        settle: room.then_some(outline.function_count + 1),
+    }
 }
 
 fn function_type(checker: &FuncValidator<ValidatorResources>) -> Result<FuncType, Error> {
@@ -273,7 +294,7 @@ impl NewTypes {
 
 /// The function that the host calls with the limits of fuel and stack: what ran at instantiation, then the program, whose exit
 /// code it returns. Before them it sets floor and globals and takes the stack for all frames that nobody counts.
-fn entry_body(outline: &Outline, calls: &Calls, looks: bool) -> Vec<u8> {
+fn entry_body(outline: &Outline, calls: &Calls, places: Places, looks: bool) -> Vec<u8> {
     let exported = |name| match outline.exported(name) {
         Some((ExportKind::Func, index)) => Some(index),
         _ => None,
@@ -286,8 +307,8 @@ fn entry_body(outline: &Outline, calls: &Calls, looks: bool) -> Vec<u8> {
     let functions = [outline.start, first, interpreter];
     let stack = functions.iter().flatten().map(|function| calls.stack(*function)).max().unwrap_or(0);
     let stack = i64::try_from(stack).unwrap_or(i64::MAX);
-    let (fuel, depth) = (outline.global_count, outline.global_count + 1);
-    let floor = MemArg { offset: 0, align: 3, memory_index: outline.memory_count };
+    let Places { fuel, depth, .. } = places;
+    let floor = MemArg { offset: 0, align: 3, memory_index: places.floor };
     let mut function = wasm_encoder::Function::new([]);
     let mut code = function.instructions();
     if looks {

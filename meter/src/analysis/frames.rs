@@ -73,6 +73,7 @@ impl Walk<'_> {
         });
         if is_loop {
             self.loops = true;
+            self.heads.push(self.points.len());
             self.opens(0);
             self.point(at + 1, PointKind::Loop);
         } else if is_if {
@@ -154,6 +155,12 @@ impl Walk<'_> {
 
     pub(super) fn close(&mut self, at: usize) {
         let Some(frame) = self.frames.pop() else { return };
+        if frame.is_loop {
+            let head = self.heads.pop();
+            if head.and_then(|head| self.points.get(head)).is_some_and(|point| point.calls) {
+                self.calls_in_loop();
+            }
+        }
         let fell_through = self.live;
         if fell_through {
             self.leave(frame.result, frame.result_arity);

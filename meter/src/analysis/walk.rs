@@ -26,6 +26,10 @@ pub(super) struct Walk<'o> {
     pub(super) dead_frames: usize,
     pub(super) height_max: usize,
     pub(super) loops: bool,
+    /// The operator before was a call.
+    pub(super) called: bool,
+    /// Regions at the heads of the loops that are open.
+    pub(super) heads: Vec<usize>,
     pub(super) summary: Summary,
     pub(super) early_exit: bool,
     pub(super) turns: Turns,
@@ -76,20 +80,22 @@ impl<'o> Walk<'o> {
             dead_frames: 0,
             height_max: 0,
             loops: false,
+            called: false,
+            heads: Vec::new(),
             summary: Summary::default(),
             early_exit: false,
             turns: Turns::default(),
             waits: false,
         };
         let cost = u64::from(options.costs.function);
-        walk.points.push(Point { before: 0, kind: PointKind::Entry, cost, recorded: false });
+        walk.points.push(Point { before: 0, kind: PointKind::Entry, cost, recorded: false, calls: false });
         walk
     }
 
     pub(super) fn point(&mut self, before: usize, kind: PointKind) {
         self.waits = false;
         self.payer = self.points.len();
-        self.points.push(Point { before, kind, cost: 0, recorded: false });
+        self.points.push(Point { before, kind, cost: 0, recorded: false, calls: false });
     }
 
     /// Where an exception may arrive, what is on record counts, and whoever arrives there by another way has its fuel in the
@@ -110,11 +116,24 @@ impl<'o> Walk<'o> {
     pub(super) fn charge(&mut self, operator: &Operator<'_>) {
         let cost = self.costs.of(operator);
         let recorded = costs::is_call(operator) || costs::is_throw(operator);
+        // A call that nothing comes back from, as of a function that panics, takes nothing from the loop around it.
+        if std::mem::replace(&mut self.called, costs::is_call(operator))
+            && !matches!(operator, Operator::Unreachable)
+        {
+            self.calls_in_loop();
+        }
         if let Some(point) = self.points.get_mut(self.payer) {
             point.cost += cost;
         }
         if let Some(point) = self.points.last_mut() {
             point.recorded |= recorded;
+        }
+    }
+
+    /// Something is called in the innermost loop, and comes back.
+    pub(super) fn calls_in_loop(&mut self) {
+        if let Some(point) = self.heads.last().and_then(|head| self.points.get_mut(*head)) {
+            point.calls = true;
         }
     }
 

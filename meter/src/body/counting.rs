@@ -2,12 +2,38 @@
 
 use wasm_encoder::{Instruction as I, MemArg, ValType};
 
-use super::Writer;
+use super::{Places, Writer};
 use crate::analysis::{Point, PointKind};
 use crate::{FLOOR_BYTES, SLICE};
 
 /// Moves a number's sign to the bit that the address behind the floor's memory has, and no other address of it.
 const SIGN_TO_END: i64 = 63 - FLOOR_BYTES.trailing_zeros() as i64;
+
+/// The fuel goes on record and the floor is set anew: behind the end of its memory, which ends the run, if all fuel or the
+/// stack is used up. One way through, so that the whole of it is laid out of the way.
+fn set_floor(places: Places, fuel: u32, depth: Option<u32>) -> Vec<I<'static>> {
+    let floor = MemArg { offset: 0, align: 3, memory_index: places.floor };
+    let mut code = vec![I::LocalGet(fuel), I::GlobalSet(places.fuel), I::I32Const(0), I::I64Load(floor)];
+    code.extend([I::LocalGet(fuel), I::I64Add, I::LocalTee(fuel)]);
+    if let Some(depth) = depth {
+        code.extend([I::LocalGet(depth), I::I64Or]);
+    }
+    code.extend([I::I64Const(SIGN_TO_END), I::I64ShrU, I::I32WrapI64]);
+    code.extend([I::I32Const(FLOOR_BYTES as i32), I::I32And]);
+    code.extend([I::LocalGet(fuel), I::I64Const(-SLICE), I::I64And, I::I64Store(floor)]);
+    code.extend([I::LocalGet(fuel), I::I64Const(SLICE - 1), I::I64And]);
+    code.extend([I::LocalTee(fuel), I::GlobalSet(places.fuel)]);
+    code
+}
+
+/// Body of the function that does this for loops that call: from the fuel above the floor to the same.
+pub(crate) fn settle_body(places: Places) -> Vec<u8> {
+    let mut function = wasm_encoder::Function::new([]);
+    for instruction in set_floor(places, 0, None).iter().chain(&[I::LocalGet(0), I::End]) {
+        function.instruction(instruction);
+    }
+    function.into_raw_body()
+}
 
 impl Writer<'_, '_> {
     /// Whether some region's charge stands only in the local variable when the function ends.
@@ -44,7 +70,7 @@ impl Writer<'_, '_> {
                     self.record_fuel();
                 }
                 if self.around.rules.looks_on_return {
-                    self.look();
+                    self.look_aside();
                 }
             }
             PointKind::Plain => {
@@ -58,13 +84,13 @@ impl Writer<'_, '_> {
                 if point.recorded {
                     self.record_fuel();
                 }
-                self.look();
+                if point.calls { self.look_aside() } else { self.look() }
             }
             PointKind::CaughtLoop => {
                 self.arrive();
                 self.take(point.cost);
                 self.record_fuel();
-                self.look();
+                self.look_aside();
             }
         }
     }
@@ -74,7 +100,7 @@ impl Writer<'_, '_> {
         self.load_fuel();
         if self.analysis.catches && self.counts_depth() {
             let depth = self.depth();
-            self.put_all(&[I::LocalGet(depth), I::GlobalSet(self.around.depth)]);
+            self.put_all(&[I::LocalGet(depth), I::GlobalSet(self.around.places.depth)]);
         }
     }
 
@@ -90,8 +116,8 @@ impl Writer<'_, '_> {
         if self.counts_depth() {
             let (fuel, depth) = (self.fuel(), self.depth());
             let frame = self.frame();
-            self.put_all(&[I::GlobalGet(self.around.depth), I::I64Const(frame), I::I64Sub]);
-            self.put_all(&[I::LocalTee(depth), I::GlobalSet(self.around.depth)]);
+            self.put_all(&[I::GlobalGet(self.around.places.depth), I::I64Const(frame), I::I64Sub]);
+            self.put_all(&[I::LocalTee(depth), I::GlobalSet(self.around.places.depth)]);
             // One branch for both: either is negative exactly when their union is.
             self.put_all(&[I::LocalGet(depth), I::LocalGet(fuel), I::I64Or]);
             self.settle(Some(depth));
@@ -107,12 +133,12 @@ impl Writer<'_, '_> {
 
     pub(super) fn load_fuel(&mut self) {
         let fuel = self.fuel();
-        self.put_all(&[I::GlobalGet(self.around.fuel), I::LocalSet(fuel)]);
+        self.put_all(&[I::GlobalGet(self.around.places.fuel), I::LocalSet(fuel)]);
     }
 
     pub(super) fn record_fuel(&mut self) {
         let fuel = self.fuel();
-        self.put_all(&[I::LocalGet(fuel), I::GlobalSet(self.around.fuel)]);
+        self.put_all(&[I::LocalGet(fuel), I::GlobalSet(self.around.places.fuel)]);
     }
 
     pub(super) fn take(&mut self, cost: u64) {
@@ -131,25 +157,24 @@ impl Writer<'_, '_> {
         self.settle(None);
     }
 
-    /// If the number on the stack is negative, the fuel goes on record and the floor is set anew: behind the end of its memory,
-    /// which ends the run, if all fuel or the stack is used up. One way through, so that the whole of it is laid out
-    /// of the way.
+    /// The same where something is called anyway. What a look that finds too little needs would take registers from a loop, and
+    /// in one that calls there are few.
+    fn look_aside(&mut self) {
+        let Some(settle) = self.around.places.settle else { return self.look() };
+        self.looks = true;
+        let fuel = self.fuel();
+        self.put_all(&[I::LocalGet(fuel), I::I64Const(0), I::I64LtS]);
+        self.put_unlikely_if();
+        self.put_all(&[I::LocalGet(fuel), I::Call(settle), I::LocalSet(fuel), I::End]);
+    }
+
+    /// If the number on the stack is negative, the floor is set anew; out of the way.
     fn settle(&mut self, depth: Option<u32>) {
         self.looks = true;
         let fuel = self.fuel();
-        let floor = MemArg { offset: 0, align: 3, memory_index: self.around.floor };
         self.put_all(&[I::I64Const(0), I::I64LtS]);
         self.put_unlikely_if();
-        self.record_fuel();
-        self.put_all(&[I::I32Const(0), I::I64Load(floor), I::LocalGet(fuel), I::I64Add, I::LocalTee(fuel)]);
-        if let Some(depth) = depth {
-            self.put_all(&[I::LocalGet(depth), I::I64Or]);
-        }
-        self.put_all(&[I::I64Const(SIGN_TO_END), I::I64ShrU, I::I32WrapI64]);
-        self.put_all(&[I::I32Const(FLOOR_BYTES as i32), I::I32And]);
-        self.put_all(&[I::LocalGet(fuel), I::I64Const(-SLICE), I::I64And, I::I64Store(floor)]);
-        self.put_all(&[I::LocalGet(fuel), I::I64Const(SLICE - 1), I::I64And, I::LocalSet(fuel)]);
-        self.record_fuel();
+        self.put_all(&set_floor(self.around.places, fuel, depth));
         self.put(&I::End);
     }
 
@@ -165,7 +190,7 @@ impl Writer<'_, '_> {
                 I::LocalGet(depth),
                 I::I64Const(frame),
                 I::I64Add,
-                I::GlobalSet(self.around.depth),
+                I::GlobalSet(self.around.places.depth),
             ]);
         }
     }
