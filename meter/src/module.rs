@@ -329,3 +329,21 @@ fn entry_body(outline: &Outline, calls: &Calls, places: Places, looks: bool) -> 
     code.global_get(depth).i64_const(stack).i64_add().global_set(depth).end();
     function.into_raw_body()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNT_MAX, Outline, places};
+
+    #[test]
+    fn a_function_is_appended_where_there_is_room_for_it_and_its_type() {
+        let settle = |type_count, function_count| {
+            places(&Outline { type_count, function_count, ..Outline::default() }).settle
+        };
+        assert_eq!(settle(3, 5), Some(6));
+        // Each function may need a type for its results.
+        assert_eq!(settle(COUNT_MAX - 7, 5), Some(6));
+        assert_eq!(settle(COUNT_MAX - 6, 5), None);
+        assert_eq!(settle(0, COUNT_MAX - 2), Some(COUNT_MAX - 1));
+        assert_eq!(settle(0, COUNT_MAX - 1), None);
+    }
+}

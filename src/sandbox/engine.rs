@@ -23,7 +23,8 @@ use super::{
 
 /// Native stack of a core module. A function's frame has at most 16 bytes per operator and local variable, and is counted
 /// with at least an eighth of a unit per operator and eight units per variable, so a run that keeps its stack limit needs
-/// at most 128 bytes per unit: the native stack never decides. It is reserved, not used, until a guest goes that deep.
+/// at most 128 bytes per unit: the native stack never decides. (The function that looks call has less than the 64 units that every
+/// caller counts besides.) It is reserved, not used, until a guest goes that deep.
 pub(super) const STACK_BYTES: usize = 128 * STACK_LIMIT_MAX as usize;
 /// What host functions need beyond the guest's part of the stack.
 pub(super) const HOST_STACK_BYTES: usize = 1 << 20;

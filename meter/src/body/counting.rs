@@ -90,7 +90,7 @@ impl Writer<'_, '_> {
                 self.arrive();
                 self.take(point.cost);
                 self.record_fuel();
-                self.look_aside();
+                self.look();
             }
         }
     }
@@ -158,9 +158,12 @@ impl Writer<'_, '_> {
     }
 
     /// The same where something is called anyway. What a look that finds too little needs would take registers from a loop, and
-    /// in one that calls there are few.
+    /// in one that calls there are few. Not in a function that catches: there an engine writes down all handlers for
+    /// each call.
     fn look_aside(&mut self) {
-        let Some(settle) = self.around.places.settle else { return self.look() };
+        let Some(settle) = self.around.places.settle.filter(|_| !self.analysis.catches) else {
+            return self.look();
+        };
         self.looks = true;
         let fuel = self.fuel();
         self.put_all(&[I::LocalGet(fuel), I::I64Const(0), I::I64LtS]);
