@@ -104,7 +104,7 @@ async fn orders() {
     let mut forged = body.clone();
     forged["specSignature"] = json!(format!("0x{}", hex::encode(Signature([1; 65]).0)));
     refused(consumer.post("exec", &forged).await, 422, "bad_spec_signature");
-    let more_fuel = consumer.order_with(id, &module, &[], 20_000_000_001, |_| {}).await;
+    let more_fuel = consumer.order_with(id, &module, &[], crate::world::FUEL_MAX + 1, |_| {}).await;
     refused(consumer.post("exec", &more_fuel).await, 403, "ceiling_exceeded");
     let other_inputs = consumer.order_with(id, &module, &[], 1, |spec| spec.inputs_root = B256::ZERO).await;
     refused(consumer.post("exec", &other_inputs).await, 422, "spec_inputs");

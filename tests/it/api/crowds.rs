@@ -138,7 +138,7 @@ async fn who_follows_too_much_is_refused_and_may_come_again() {
     let (consumer, publisher) = (world.consumer(), world.publisher_as_caller());
     let module = crate::guests::guest("hostile");
     let id = consumer.pay_for(&module).await;
-    let job = consumer.order(id, &module, &["loop"], 20_000_000_000).await;
+    let job = consumer.order(id, &module, &["loop"], crate::world::FUEL_MAX).await;
     let path = format!("/api/v1/jobs/{job}/events");
     let held = [consumer.send("GET", &path, &[], b"").await, consumer.send("GET", &path, &[], b"").await];
     let refused = async |path: &str| {

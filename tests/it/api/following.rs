@@ -167,7 +167,8 @@ async fn an_order_waits_in_vain() {
     let consumer = world.consumer();
     let running = consumer.running_job().await;
     let module = guest("hostile");
-    let body = consumer.order_with(running.agreement, &module, &["loop"], 20_000_000_000, |_| {}).await;
+    let body =
+        consumer.order_with(running.agreement, &module, &["loop"], crate::world::FUEL_MAX, |_| {}).await;
     let body = serde_json::to_vec(&body).unwrap();
     let order = async |path: &str| {
         let answer = consumer.send("POST", path, &[("idempotency-key", "once")], &body).await;

@@ -198,7 +198,8 @@ async fn a_text_with_a_nonce_counts_once_and_near_its_time() {
     refused(&send(url, Method::GET, &path, "").await, 401, "nonce_used");
 
     // The seeds' own exec, and stopping.
-    let mut body = consumer.order_with(id.parse().unwrap(), &module, &["loop"], 20_000_000_000, |_| {}).await;
+    let mut body =
+        consumer.order_with(id.parse().unwrap(), &module, &["loop"], crate::world::FUEL_MAX, |_| {}).await;
     body["consumerAddress"] = json!(owner);
     body["signature"] = json!(signed(&consumer, &[&owner, &id]));
     eventually("it is ordered", async || {

@@ -46,7 +46,7 @@ async fn jobs_that_come_to_no_claim_are_counted_too() {
     let given_up = consumer.order(id, &module, &ARGS, 200_000_000).await;
     assert_eq!(consumer.wait_for(given_up, "aborted").await["end"], "host_failed");
     let id = consumer.pay_for(&hostile).await;
-    let stopped = consumer.order(id, &hostile, &["loop"], 5_000_000_000).await;
+    let stopped = consumer.order(id, &hostile, &["loop"], crate::world::FUEL_MAX).await;
     consumer
         .client
         .post(&format!("/api/v1/jobs/{stopped}/stop"), "application/json", Vec::new())

@@ -25,7 +25,7 @@ fn listed(world: &World, job: JobId) -> Option<Value> {
 async fn put_aside(world: &mut World, consumer: &Consumer, numbers: &str) -> JobId {
     let module = guest("hostile");
     let id = consumer.pay_for(&module).await;
-    let job = consumer.order(id, &module, &["loop"], 1_000_000_000_000).await;
+    let job = consumer.order(id, &module, &["loop"], crate::world::FUEL_MAX).await;
     consumer.wait_for(job, "running").await;
     assert_eq!(listed(world, job).unwrap()["state"], "running");
     let refused = world.brizo(&["queue", "retry", &job.to_string()]);

@@ -3,7 +3,7 @@
 use super::refused;
 use crate::cli::said;
 use crate::guests::guest;
-use crate::world::{Disk, MINTED, Settings, World, eventually};
+use crate::world::{Disk, FUEL_MAX, MINTED, Settings, World, eventually};
 
 /// Of the disk in these tests.
 const DISK_BYTES: u64 = 96 << 20;
@@ -19,11 +19,11 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     let module = guest("hostile");
     let (id, paid) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
     let (first, second) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
-    let job = consumer.order(id, &module, &["loop"], 20_000_000_000).await;
+    let job = consumer.order(id, &module, &["loop"], 60_000_000_000).await;
     consumer.wait_for(job, "running").await;
     // Two more, which run or wait behind it.
-    let first = consumer.order(first, &module, &["loop"], 100_000_000_000).await;
-    let second = consumer.order(second, &module, &["loop"], 100_000_000_000).await;
+    let first = consumer.order(first, &module, &["loop"], FUEL_MAX).await;
+    let second = consumer.order(second, &module, &["loop"], FUEL_MAX).await;
     consumer.wait_for(first, "running").await;
 
     // The disk fills up to the last byte while the job runs, so that its end cannot be written down.

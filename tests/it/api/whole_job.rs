@@ -115,7 +115,7 @@ async fn a_run_that_the_host_ends_makes_no_claim_and_can_be_refunded() {
     let consumer = world.consumer();
     let module = guest("hostile");
     let id = consumer.pay_for(&module).await;
-    let job = consumer.order(id, &module, &["loop"], 1_000_000_000_000).await;
+    let job = consumer.order(id, &module, &["loop"], crate::world::FUEL_MAX).await;
     let status = consumer.wait_for(job, "aborted").await;
     assert_eq!(status["end"].as_str(), Some("timed_out"), "{status}");
     refused(consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await, 409, "job_without_claim");

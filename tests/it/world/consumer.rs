@@ -198,11 +198,11 @@ impl Consumer {
         JobId { agreement: id, run_index: 0 }
     }
 
-    /// A job that is running, and has fuel for many seconds.
+    /// A job that is running, and goes on until it is stopped: the fastest machine needs half a minute for its fuel.
     pub(crate) async fn running_job(&self) -> JobId {
         let module = crate::guests::guest("hostile");
         let id = self.pay_for(&module).await;
-        let job = self.order(id, &module, &["loop"], 20_000_000_000).await;
+        let job = self.order(id, &module, &["loop"], super::FUEL_MAX).await;
         self.wait_for(job, "running").await;
         job
     }

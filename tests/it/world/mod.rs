@@ -29,6 +29,10 @@ const STRANGER: &str = "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804
 /// Tokens that the consumer has at the start.
 pub(crate) const MINTED: u64 = 1_000_000_000;
 
+/// What a run may use at most, by the policy: more than half a minute of work on the fastest machine, so that a job that loops is over when
+/// somebody stops it and not before.
+pub(crate) const FUEL_MAX: u64 = 900_000_000_000;
+
 /// How a world differs from the usual one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
@@ -213,12 +217,7 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     std::fs::create_dir(folder.join("policy")).unwrap();
     let mut manifest = manifest(deployment.test_token.unwrap());
     if settings.impatient {
-        manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 1_000_000_000_000");
         manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1");
-    }
-    if settings.disk_bytes.is_some() {
-        // Jobs that are stopped on a full disk must still run then, however busy the machine is.
-        manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 100_000_000_000");
     }
     if let Some(bytes) = settings.output_bytes {
         for key in ["output_bytes", "file_bytes_max"] {
@@ -232,7 +231,7 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
         manifest = manifest
             .replace("[[runtimes]]", "[[algorithms]]")
             .replace("[ceilings]", &format!("{listed}[ceilings]"));
-        manifest = manifest.replace("fuel = 20_000_000_000", "fuel = 60_000_000");
+        manifest = manifest.replace(&format!("fuel = {FUEL_MAX}"), "fuel = 60_000_000");
         for bundle in SHELL_BUNDLES {
             let digest = brizo_receipt::content_digest(&brizo::data::pack([bundle]).unwrap());
             manifest += &format!("[[algorithms]]\ndigest = \"{digest}\"\nname = \"script\"\n");
@@ -307,7 +306,7 @@ fn manifest(token: Address) -> String {
         .collect();
     format!(
         "name = \"test\"\ndescription = \"the examples over the penguins\"\nruns_per_agreement = 2\n{approved}{runtime}\
-         [ceilings]\nfuel = 20_000_000_000\nmemory_bytes = 268435456\noutput_bytes = 1048576\noutput_files = 100\n\
+         [ceilings]\nfuel = {FUEL_MAX}\nmemory_bytes = 268435456\noutput_bytes = 1048576\noutput_files = 100\n\
          wall_clock_s = 120\nalgorithm_bytes = 1600000\n[consumers]\nany = true\n\
          [outputs]\ndeclared = [\"*.csv\", \"*.json\"]\nstreams = [\"stdout\"]\nfile_bytes_max = 1048576\n\
          [price]\ntoken = \"{token}\"\nmax = \"1000000\"\nbase = \"1000\"\nfuel_per_million = \"7\"\noutput_per_million = \"1000000\"\n"
