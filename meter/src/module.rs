@@ -228,9 +228,9 @@ fn write_function(
 
 /// Where what is added comes to lie.
 fn places(outline: &Outline) -> Places {
-    // Each function may need one more type. What is full to the brim does without the function.
+    // Each function may need one more type, so this is room for one more function, too. What is full to the brim does without.
     let types = outline.type_count.saturating_add(outline.function_count).saturating_add(2);
-    let room = types <= COUNT_MAX && outline.function_count + 2 <= COUNT_MAX;
+    let room = types <= COUNT_MAX;
     Places {
         fuel: outline.global_count,
         depth: outline.global_count + 1,
