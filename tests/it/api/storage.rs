@@ -19,6 +19,7 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     let module = guest("hostile");
     let (id, paid) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
     let (first, second) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
+    // It has to end by itself, but not before the disk is full.
     let job = consumer.order(id, &module, &["loop"], 60_000_000_000).await;
     consumer.wait_for(job, "running").await;
     // Two more, which run or wait behind it.

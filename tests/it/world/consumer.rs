@@ -198,7 +198,7 @@ impl Consumer {
         JobId { agreement: id, run_index: 0 }
     }
 
-    /// A job that is running, and goes on until it is stopped: the fastest machine needs half a minute for its fuel.
+    /// A job that is running, and goes on until it is stopped.
     pub(crate) async fn running_job(&self) -> JobId {
         let module = crate::guests::guest("hostile");
         let id = self.pay_for(&module).await;
