@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use super::queue::note;
 use super::row::{Place, to_json};
 use super::{Claimed, Error, Lease, NewJob, Result, Store, claims, exists, log, parties};
+use crate::failpoint;
 use crate::ids::{AgreementId, JobId};
 use crate::job::{Role, State};
 
@@ -59,6 +60,10 @@ impl Store {
     ) -> Result<Admitted> {
         let id = JobId { agreement: AgreementId(job.spec.agreement_id), run_index: job.spec.run_index };
         let (offer, mut taken) = (self.offers.next(), None);
+        // A test that wants the claim at the end of this to fail has to come to it, however late a place is offered.
+        if offer.is_none() && failpoint::is_armed(claims::BESIDES) {
+            return Err(Error::QueueFull { own: false, waiting: 0 });
+        }
         let lease = offer.as_ref().map(|offer| self.offers.named(&offer.lease));
         let admitted = self.write_before_told("admit", |sql| {
             let order = self.order(sql, job, id, now_s)?;

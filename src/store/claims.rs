@@ -23,7 +23,7 @@ use crate::job::State;
 
 /// The failpoint of a claim by itself, and of one at the end of another transaction.
 const CLAIM: &str = "claim";
-const BESIDES: &str = "claim-besides";
+pub(super) const BESIDES: &str = "claim-besides";
 
 /// How a worker holds the jobs that it takes.
 #[derive(Debug, Clone)]

@@ -1,8 +1,11 @@
 //! The provider as a process, as users run it.
 
 use std::net::{TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -105,15 +108,21 @@ impl Drop for Provider {
     }
 }
 
-/// A port that nobody uses now and that no other test of this process is given. Below the range from which the system
-/// gives ports to outgoing connections, so that none of those takes it before the server does.
+/// A port that nobody uses now and that no other test on this machine is given for as long as this process lives, though a
+/// provider is killed and started again on it. Below the range from which the system gives ports to outgoing connections,
+/// so that none of those takes it before the server does.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    static HELD: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
     let base = 12_000 + (std::process::id() % 16_000) as u16;
-    (0..1_000)
-        .map(|_| base + NEXT.fetch_add(1, Ordering::Relaxed))
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free port")
+    let hold = |port: &u16| {
+        // A name that is gone with the process that holds it, and that its children do not inherit.
+        let name = SocketAddr::from_abstract_name(format!("brizo-test-port-{port}")).unwrap();
+        let Ok(held) = UnixListener::bind_addr(&name) else { return false };
+        HELD.lock().unwrap().push(held);
+        TcpListener::bind(("127.0.0.1", *port)).is_ok()
+    };
+    (0..1_000).map(|_| base + NEXT.fetch_add(1, Ordering::Relaxed)).find(hold).expect("a free port")
 }
 
 /// Waits until somebody listens.
