@@ -93,7 +93,7 @@ pub const VERSION: &str = "brizo-meter/1";
 
 /// Number of the code that rewriting writes, for whoever keeps it: with every change of what comes out it is one higher. The
 /// rules, and with them the fuel, may be the same.
-pub const REVISION: u32 = 7;
+pub const REVISION: u32 = 8;
 
 /// How a module is rewritten.
 #[derive(Debug, Clone, Copy)]

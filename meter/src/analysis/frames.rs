@@ -33,6 +33,13 @@ pub(super) struct Frame {
     pub(super) is_if: bool,
 }
 
+impl Frame {
+    /// Whether its end can be reached by another way than through all of it: by a branch, or by one arm of an `if`.
+    pub(super) fn is_joined(&self) -> bool {
+        self.targeted || self.arm_reached || self.is_if
+    }
+}
+
 impl Walk<'_> {
     pub(super) fn open<R: WasmModuleResources>(
         &mut self,
@@ -170,7 +177,7 @@ impl Walk<'_> {
         }
         self.stack.truncate(frame.height);
         // A loop's label is its head: branches to it do not come out here. An `if` without `else` falls through.
-        let joins = !frame.is_loop && (frame.targeted || frame.arm_reached || frame.is_if);
+        let joins = !frame.is_loop && frame.is_joined();
         self.live = fell_through || joins;
         if !self.live {
             return;

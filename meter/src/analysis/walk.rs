@@ -130,8 +130,13 @@ impl<'o> Walk<'o> {
         }
     }
 
-    /// Something is called in the innermost loop, and comes back.
+    /// Something is called in the innermost loop, and comes back. What can be skipped does not count: most turns of a loop
+    /// that calls now and then, as one that fills a list, are those of a loop that calls nothing.
     pub(super) fn calls_in_loop(&mut self) {
+        let mut around = self.frames.iter().rev().take_while(|frame| !frame.is_loop);
+        if around.any(Frame::is_joined) {
+            return;
+        }
         if let Some(point) = self.heads.last().and_then(|head| self.points.get_mut(*head)) {
             point.calls = true;
         }
