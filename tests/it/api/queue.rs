@@ -38,7 +38,7 @@ async fn put_aside(world: &mut World, consumer: &Consumer, numbers: &str) -> Job
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_put_aside_is_seen_tried_again_and_ended() {
-    let mut world = World::with(Settings { impatient: true, ..Settings::default() }).await;
+    let mut world = World::with(Settings { wall_clock_s: Some(10), ..Settings::default() }).await;
     let numbers = format!("127.0.0.1:{}", free_port());
     start(&mut world, &numbers).await;
     let consumer = world.consumer();

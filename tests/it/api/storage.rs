@@ -3,7 +3,7 @@
 use super::refused;
 use crate::cli::said;
 use crate::guests::guest;
-use crate::world::{Disk, FUEL_MAX, MINTED, Settings, World, eventually};
+use crate::world::{Disk, FUEL_MAX, MINTED, Provider, Settings, World, eventually};
 
 /// Of the disk in these tests.
 const DISK_BYTES: u64 = 96 << 20;
@@ -13,7 +13,10 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     if !Disk::can_be_had("a_full_disk_refuses_what_is_new_and_loses_nothing") {
         return;
     }
-    let world = World::with(Settings { disk_bytes: Some(DISK_BYTES), ..Settings::default() }).await;
+    let mut world = World::with(Settings { disk_bytes: Some(DISK_BYTES), ..Settings::default() }).await;
+    // A place is free all the time, so that somebody looks whether a job may begin.
+    world.provider.kill();
+    world.provider = Provider::start_in(world.folder.path(), &[("BRIZO_CONCURRENCY", "4")]).await;
     let disk = world.disk.as_ref().unwrap();
     let consumer = world.consumer();
     let module = guest("hostile");
@@ -22,7 +25,7 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     // It has to end by itself, but not before the disk is full.
     let job = consumer.order(id, &module, &["loop"], 60_000_000_000).await;
     consumer.wait_for(job, "running").await;
-    // Two more, which run or wait behind it.
+    // Two more, which run beside it.
     let first = consumer.order(first, &module, &["loop"], FUEL_MAX).await;
     let second = consumer.order(second, &module, &["loop"], FUEL_MAX).await;
     consumer.wait_for(first, "running").await;
@@ -87,7 +90,7 @@ async fn a_disk_that_can_only_be_read_stops_the_start_with_words() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("the disk can only be read"), "{}", said(&output));
     disk.remount("rw");
-    world.provider = crate::world::Provider::start(world.folder.path()).await;
+    world.provider = Provider::start(world.folder.path()).await;
     let answer = reqwest::get(format!("{}/api/v1/assets", world.provider.url)).await.unwrap();
     assert!(answer.text().await.unwrap().contains(&world.did.to_string()));
 }

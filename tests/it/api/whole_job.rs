@@ -111,7 +111,7 @@ async fn a_hostile_job_ends_is_charged_and_gets_nothing_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_the_host_ends_makes_no_claim_and_can_be_refunded() {
-    let world = World::with(Settings { impatient: true, ..Settings::default() }).await;
+    let world = World::with(Settings { wall_clock_s: Some(1), ..Settings::default() }).await;
     let consumer = world.consumer();
     let module = guest("hostile");
     let id = consumer.pay_for(&module).await;

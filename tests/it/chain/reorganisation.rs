@@ -4,7 +4,7 @@ use brizo::chain::Chain;
 use serde_json::json;
 
 use crate::guests::guest;
-use crate::world::{World, eventually, inside};
+use crate::world::{Fault, World, eventually, inside};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_a_reorganisation_takes_back_is_waited_for_again() {
@@ -48,12 +48,15 @@ async fn an_authorisation_that_a_reorganisation_takes_back_is_sent_again() {
     let store = brizo::store::Store::open(&inside(&world, "state/brizo.db")).unwrap();
     eventually("the block is read", async || store.cursor().unwrap() >= Some(newest)).await;
     eventually("and the step is done", async || store.waiting_steps().unwrap() == 0).await;
+    // The provider hears of it once the test has looked.
+    world.proxy.set(Fault::Down);
     world.anvil.ask("anvil_reorg", json!([1, []])).await;
     world.anvil.ask("evm_mine", json!([])).await;
     assert!(
         !granted().await && !consumer.chain.locked(id).await.unwrap().is_zero(),
         "only the newest block is gone"
     );
+    world.proxy.set(Fault::None);
     eventually("granted again", granted).await;
     let job = consumer.order(id, &module, &["--file", "penguins.csv"], 200_000_000).await;
     consumer.wait_for(job, "settled").await;

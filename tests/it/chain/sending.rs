@@ -96,7 +96,8 @@ async fn a_stuck_transaction_offers_more_until_it_is_mined() {
     let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
     line.anvil.mine_at_once(false).await;
     let send = tokio::spawn(async move { chain.mint_test_token(token, Line::account(1), amount(5)).await });
-    eventually("it waits", async || line.journal().len() == 1).await;
+    // Written down first, and sent then.
+    eventually("it waits", async || line.counts().await.1 == before + 1).await;
     let first: serde_json::Value = serde_json::from_str(&line.journal()[0]).unwrap();
     // Blocks cost a thousand times more from now on, and this one takes nothing.
     let fee = first["fees"]["max"].as_u64().unwrap() * 1_000;
@@ -119,7 +120,9 @@ async fn a_stuck_transaction_offers_more_until_it_is_mined() {
 /// What the account cannot pay is refused, and what it could pay before is repeated on.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offer_that_is_refused_does_not_replace_the_one_before() {
-    let line = Line::start().await;
+    let mut line = Line::start().await;
+    // Not before the account has too little for it.
+    line.sending.bump_after = Duration::from_secs(2);
     let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
     let sender = chain.sender();
     line.anvil.mine_at_once(false).await;
@@ -129,6 +132,8 @@ async fn an_offer_that_is_refused_does_not_replace_the_one_before() {
     // The account has enough for what it has offered, and no more.
     let (fee, gas) = (first["fees"]["max"].as_u64().unwrap(), first["gas"].as_u64().unwrap());
     line.anvil.ask("anvil_setBalance", json!([sender, format!("{:#x}", fee * gas + 1)])).await;
+    let hashes = || serde_json::from_str::<serde_json::Value>(&line.journal()[0]).unwrap()["hashes"].clone();
+    eventually("more is offered, and refused", async || hashes().as_array().unwrap().len() == 2).await;
     for _ in 0..5 {
         line.anvil.ask("anvil_dropTransaction", json!([first["hashes"][0]])).await;
         eventually("it is repeated", async || line.counts().await.1 == before + 1).await;
@@ -172,7 +177,9 @@ fn a_new_process_follows_what_the_old_one_sent() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let first = runtime();
     let (line, before, hash) = first.block_on(async {
-        let line = Line::start().await;
+        let mut line = Line::start().await;
+        // What the first process offers is what the node forgets.
+        line.sending.bump_after = Duration::from_secs(600);
         let (chain, token, (before, _)) = (line.chain(), line.token(), line.counts().await);
         line.anvil.mine_at_once(false).await;
         tokio::spawn(async move { chain.mint_test_token(token, Line::account(1), amount(5)).await });

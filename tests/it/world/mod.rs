@@ -38,8 +38,8 @@ pub(crate) const FUEL_MAX: u64 = 900_000_000_000;
 pub(crate) struct Settings {
     /// Start of the chain's clock, in seconds since 1970-01-01 UTC; now if absent.
     pub(crate) chain_starts_s: Option<u64>,
-    /// Fuel for years, and one second by the clock.
-    pub(crate) impatient: bool,
+    /// Seconds by the clock that a run may take; 120 if absent.
+    pub(crate) wall_clock_s: Option<u32>,
     /// Processor seconds for compiling a module; with this, a compile bomb and a module
     /// that takes next to none are among the approved ones.
     pub(crate) compile_cpu_seconds: Option<u64>,
@@ -216,8 +216,8 @@ fn write_files(folder: &Path, deployment: &Deployment, rpc: &str, settings: &Set
     write_parrot(&folder.join("parrot"));
     std::fs::create_dir(folder.join("policy")).unwrap();
     let mut manifest = manifest(deployment.test_token.unwrap());
-    if settings.impatient {
-        manifest = manifest.replace("wall_clock_s = 120", "wall_clock_s = 1");
+    if let Some(seconds) = settings.wall_clock_s {
+        manifest = manifest.replace("wall_clock_s = 120", &format!("wall_clock_s = {seconds}"));
     }
     if let Some(bytes) = settings.output_bytes {
         for key in ["output_bytes", "file_bytes_max"] {
