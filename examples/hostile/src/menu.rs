@@ -24,7 +24,7 @@ const fn attack(name: &'static str, what: &'static str, run: fn(&[String]) -> Fi
 
 /// Every attack there is.
 const MENU: &[Attack] = &[
-    attack("loop", "compute for ever", spin::endless),
+    attack("loop", "print its arguments, if there are any, and compute for ever", spin::endless),
     attack("loop-host-calls", "ask for random bytes and the time for ever", spin::host_calls),
     attack("recurse", "call itself for ever, so that no loop can stand for it", spin::recurse),
     attack("grow-memory", "grow until refused, then trap", spin::grow_memory),

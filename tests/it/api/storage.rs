@@ -22,13 +22,14 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     let module = guest("hostile");
     let (id, paid) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
     let (first, second) = (consumer.pay_for(&module).await, consumer.pay_for(&module).await);
-    // It has to end by itself, but not before the disk is full.
-    let job = consumer.order(id, &module, &["loop"], 60_000_000_000).await;
-    consumer.wait_for(job, "running").await;
-    // Two more, which run beside it.
     let first = consumer.order(first, &module, &["loop"], FUEL_MAX).await;
     let second = consumer.order(second, &module, &["loop"], FUEL_MAX).await;
+    // Once both run nothing is compiled any more, whose scratch files would make room again.
     consumer.wait_for(first, "running").await;
+    consumer.wait_for(second, "running").await;
+    // It ends by itself, but not before the disk is full, and leaves what it has printed.
+    let job = consumer.order(id, &module, &["loop", "to be kept"], 60_000_000_000).await;
+    consumer.wait_for(job, "running").await;
 
     // The disk fills up to the last byte while the job runs, so that its end cannot be written down.
     disk.fill_but(0);
@@ -46,7 +47,7 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
         answer.status() == 503 && answer.text().await.unwrap().contains("bytes are free")
     })
     .await;
-    eventually("the end could not be written", async || {
+    eventually("the free place stays free", async || {
         world.log().contains("no job is begun until the disk has room")
     })
     .await;
@@ -64,10 +65,17 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
     // What is there already is still told.
     assert_eq!(reqwest::get(format!("{}/api/v1/assets", world.provider.url)).await.unwrap().status(), 200);
 
+    eventually("the end could not be written", async || {
+        world.log().lines().any(|line| line.contains("job not run") && line.contains(&job.to_string()))
+    })
+    .await;
+
     // Room again: nobody has to do anything.
     disk.free();
     let status = consumer.wait_for(job, "settled").await;
     assert_eq!(status["end"].as_str(), Some("out_of_fuel"), "{status}");
+    let history = consumer.client.get_json(&format!("/api/v1/jobs/{job}/history")).await.unwrap();
+    assert!(history.to_string().contains("attempt 2"), "{history}");
     consumer.post("initialize", &body).await.unwrap();
     let second = consumer.exec_when_granted(&order).await;
     let second: brizo::ids::JobId = second["jobId"].as_str().unwrap().parse().unwrap();

@@ -1,8 +1,6 @@
 //! The provider as a process, as users run it.
 
-use std::net::{TcpListener, TcpStream};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -113,12 +111,11 @@ impl Drop for Provider {
 /// so that none of those takes it before the server does.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    static HELD: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     let base = 12_000 + (std::process::id() % 16_000) as u16;
     let hold = |port: &u16| {
-        // A name that is gone with the process that holds it, and that its children do not inherit.
-        let name = SocketAddr::from_abstract_name(format!("brizo-test-port-{port}")).unwrap();
-        let Ok(held) = UnixListener::bind_addr(&name) else { return false };
+        // The port of the same number that nobody here uses: it is free again with the end of this process.
+        let Ok(held) = UdpSocket::bind(("127.0.0.1", *port)) else { return false };
         HELD.lock().unwrap().push(held);
         TcpListener::bind(("127.0.0.1", *port)).is_ok()
     };
