@@ -49,7 +49,7 @@ pub(crate) struct Point {
     pub(crate) cost: u64,
     /// The region ends in a call or throws, so the fuel must be on record.
     pub(crate) recorded: bool,
-    /// At the head of a loop: each turn that comes to its end has called something that comes back.
+    /// At the head of a loop: something is called in it that comes back, and nothing within the loop passes the call by.
     pub(crate) calls: bool,
 }
 
