@@ -49,7 +49,7 @@ pub(crate) struct Point {
     pub(crate) cost: u64,
     /// The region ends in a call or throws, so the fuel must be on record.
     pub(crate) recorded: bool,
-    /// At the head of a loop: something is called in it that comes back, and nothing within the loop passes the call by.
+    /// At the head of a loop: something is called in it that comes back, and no block or `if` in the loop ends behind the call by another way.
     pub(crate) calls: bool,
 }
 

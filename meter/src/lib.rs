@@ -9,8 +9,8 @@
 //! [`FLOOR`], with one signed 64-bit little-endian number: the *floor*, a whole number of [`SLICE`]s. The fuel that is on
 //! record as left is the floor and what the first global has above it, which is negative where the floor was passed.
 //! The second global is what is left of the stack, in units. A module in which nobody looks (see below) has no such memory, and
-//! a floor of 0. Where somebody does, there is one more function, which does for the heads of loops that call in each
-//! turn, and where calls come back, what a look does that finds too little.
+//! a floor of 0. Where somebody does, there is one more function, which does for the heads of loops that call, and
+//! where calls come back, what a look does that finds too little.
 //!
 //! The host hands both limits to [`ENTRY`], reads and charges fuel in host calls, and reads both at the end. A module
 //! that has used up either traps and leaves it negative. The entry function sets the floor and the globals, takes the stack

@@ -34,8 +34,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Whether what comes here can be passed by: a branch before it leads to the end of the block, or to the head of the loop, or
-    /// an arm of the `if` leads round it.
+    /// Whether its end can be reached by another way than through all of it: by a branch, or by one arm of an `if`.
     pub(super) fn is_joined(&self) -> bool {
         self.targeted || self.arm_reached || self.is_if
     }
@@ -81,6 +80,7 @@ impl Walk<'_> {
         });
         if is_loop {
             self.loops = true;
+            self.heads.push(self.points.len());
             self.opens(0);
             self.point(at + 1, PointKind::Loop);
         } else if is_if {
@@ -162,6 +162,12 @@ impl Walk<'_> {
 
     pub(super) fn close(&mut self, at: usize) {
         let Some(frame) = self.frames.pop() else { return };
+        if frame.is_loop {
+            let head = self.heads.pop();
+            if head.and_then(|head| self.points.get(head)).is_some_and(|point| point.calls) {
+                self.calls_in_loop();
+            }
+        }
         let fell_through = self.live;
         if fell_through {
             self.leave(frame.result, frame.result_arity);

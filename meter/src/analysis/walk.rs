@@ -10,7 +10,7 @@ use crate::nan::{self, Class, Flow, Value};
 use crate::turns::Turns;
 use crate::{Error, Options};
 
-/// Blocks around a call that are looked through for loops: a nest made to be slow costs no more.
+/// Blocks around a call that are looked at: a nest made to be slow costs no more.
 const AROUND_MAX: usize = 64;
 
 /// What is known on the way.
@@ -31,6 +31,8 @@ pub(super) struct Walk<'o> {
     pub(super) loops: bool,
     /// The operator before was a call.
     pub(super) called: bool,
+    /// Regions at the heads of the loops that are open.
+    pub(super) heads: Vec<usize>,
     pub(super) summary: Summary,
     pub(super) early_exit: bool,
     pub(super) turns: Turns,
@@ -82,6 +84,7 @@ impl<'o> Walk<'o> {
             height_max: 0,
             loops: false,
             called: false,
+            heads: Vec::new(),
             summary: Summary::default(),
             early_exit: false,
             turns: Turns::default(),
@@ -120,7 +123,7 @@ impl<'o> Walk<'o> {
         if std::mem::replace(&mut self.called, costs::is_call(operator))
             && !matches!(operator, Operator::Unreachable)
         {
-            self.calls_in_loops();
+            self.calls_in_loop();
         }
         if let Some(point) = self.points.get_mut(self.payer) {
             point.cost += cost;
@@ -130,16 +133,16 @@ impl<'o> Walk<'o> {
         }
     }
 
-    /// Something is called here, and comes back. It counts for each loop around it in which no branch and no arm of an `if`
-    /// passes it by: most turns of a loop that calls now and then, as one that fills a list, are those of a loop that calls nothing.
-    fn calls_in_loops(&mut self) {
-        for frame in self.frames.iter().rev().take(AROUND_MAX) {
-            if frame.is_joined() {
-                return;
-            }
-            if let Some(point) = frame.head.and_then(|head| self.points.get_mut(head)) {
-                point.calls = true;
-            }
+    /// Something is called in the innermost loop, and comes back. It does not count where the end of a block, or an arm of an `if`,
+    /// passes it by: most turns of a loop that calls now and then, as one that fills a list, are those of a loop that calls
+    /// nothing. An inner loop counts for the outer one as a call at its end would.
+    pub(super) fn calls_in_loop(&mut self) {
+        let mut around = self.frames.iter().rev().take(AROUND_MAX).take_while(|frame| !frame.is_loop);
+        if around.any(Frame::is_joined) {
+            return;
+        }
+        if let Some(point) = self.heads.last().and_then(|head| self.points.get_mut(*head)) {
+            point.calls = true;
         }
     }
 
